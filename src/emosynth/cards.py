@@ -1,0 +1,342 @@
+"""Data files and their cards: deterministic, written whole or not at all.
+
+Every table is one Parquet file with a data set card beside it, in the card format of the Hugging Face hub
+(https://huggingface.co/docs/hub/datasets-cards): YAML front matter, then Markdown for people.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosynth.errors import UserError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M")]
+
+
+class Source(BaseModel):
+    """Something that a data file was made from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    version: str = ""
+    hash: str = Field("", description="sha256 of what was read")
+
+
+class Card(BaseModel):
+    """What a data file is, for people and for the hub."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str = Field(description="pretty name")
+    what: str = Field(description="what the file holds, in a few sentences")
+    made: str = Field(description="how it was made: step, method, settings")
+    sources: list[Source] = Field(default_factory=list)
+    columns: dict[str, str] = Field(default_factory=dict, description="meaning of each column; columns left out are listed without one")
+    counts: dict[str, Any] = Field(default_factory=dict, description="counts; a value that is a mapping becomes a table row")
+    limits: list[str] = Field(default_factory=list, description="known limits")
+    licence: str = "mit"
+    languages: list[str] = Field(default_factory=lambda: ["en"])
+    task_categories: list[str] = Field(default_factory=lambda: ["text-classification"])
+    tags: list[str] = Field(default_factory=list)
+    citation: str = Field("", description="BibTeX")
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk or a place that cannot be written into an error that says so."""
+    try:
+        yield
+    except OSError as error:
+        # pyarrow and some libraries wrap the number into the message only
+        if error.errno in _FULL or "No space left" in str(error):
+            raise UserError(
+                "The disk is full.",
+                where=str(path),
+                remedy="Free some space and run again; everything finished before this file is kept, and the file itself is as it was.",
+            ) from error
+        if error.errno in {errno.EACCES, errno.EROFS, errno.EPERM}:
+            raise UserError("This place cannot be written.", where=str(path), remedy="Give yourself write access to the folder.") from error
+        raise
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; put it in place if the block succeeds, remove it if not."""
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+    temporary = Path(name)
+    try:
+        with disk_errors(path):
+            yield temporary
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8", errors="replace"))
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` as JSON can hold it: numpy scalars and arrays as Python's, NaN and infinities as None."""
+    if isinstance(value, BaseModel):
+        return plain(value.model_dump())
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, set | frozenset):
+        return [plain(item) for item in sorted(value, key=str)]
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [plain(item) for item in value]
+    if value is pd.NA:
+        return None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return value.as_posix()
+    return value
+
+
+def write_json(path: str | os.PathLike[str], obj: Any) -> None:
+    """Write ``obj`` as JSON: keys in the order given, indented, one newline at the end, whole or not at all."""
+    write_text(Path(path), json.dumps(plain(obj), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | os.PathLike[str], stage: str = "") -> Any:
+    """Read a JSON file that a stage made; a missing file names the stage to run."""
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _missing(path, stage) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"This is not a JSON file: {error}", where=str(path), remedy="Delete it and make it again with dvc repro."
+        ) from None
+
+
+def write_table(frame: pd.DataFrame, path: str | os.PathLike[str], card: Card) -> Path:
+    """Write ``frame`` as Parquet with its card beside it; equal frames give equal bytes.
+
+    Parameters
+    ----------
+    frame
+        Rows in the order to be kept. The index is dropped. Columns keep their order.
+    path
+        ``….parquet``; the card is ``….md``.
+    card
+        What the file is.
+
+    Returns
+    -------
+    Path
+        Of the Parquet file.
+
+    Raises
+    ------
+    UserError
+        If the disk is full; what was there before stays.
+    """
+    path = Path(path)
+    frame = frame.reset_index(drop=True)
+    if frame.columns.has_duplicates or not all(isinstance(column, str) for column in frame.columns):
+        raise ValueError(f"columns must be distinct strings: {list(frame.columns)}")
+    # built column by column: what pandas would add as metadata carries its version into the bytes
+    table = pa.table({str(name): _arrow(frame[name]) for name in frame.columns})
+    with atomic(path) as temporary:
+        pq.write_table(
+            table, temporary, compression="zstd", compression_level=3, version="2.6", data_page_version="1.0", store_schema=False
+        )
+    write_text(path.with_suffix(".md"), render_card(card, frame, path.name))
+    return path
+
+
+def _arrow(column: pd.Series) -> pa.Array:
+    """Return a column with a type that depends on its values only: no null type, no large or dictionary-encoded strings."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return pa.array(column, from_pandas=False)
+    array = pa.array([_encodable(value) for value in column])
+    return array.cast(_plain_type(array.type))
+
+
+def _encodable(value: Any) -> Any:
+    """Replace lone surrogates, which UTF-8 cannot hold, and make what is missing None."""
+    if isinstance(value, str):
+        return value.encode("utf-8", errors="replace").decode("utf-8") if not value.isascii() else value
+    if value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    # text of lists may hold surrogates too
+    return [_encodable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_large_string(kind) or pa.types.is_null(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_dictionary(kind):
+        return _plain_type(kind.value_type)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_plain_type(kind.value_type))
+    return kind
+
+
+def read_table(path: str | os.PathLike[str], columns: Sequence[str] | None = None, stage: str = "") -> pd.DataFrame:
+    """Read a Parquet file that a stage made.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        Columns wanted; None: all.
+    stage
+        Stage that makes the file, named if the file is missing; None: worked out from its folder.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, is no Parquet file or lacks a column.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise _missing(path, stage)
+    try:
+        file = pq.ParquetFile(path)
+        known = file.schema_arrow.names
+        lacking = [column for column in columns or [] if column not in known]
+        if lacking:
+            raise UserError(
+                f"The table lacks the column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}; it has {', '.join(known)}.",
+                where=str(path),
+                remedy="It was made by another version of the code: make it again with dvc repro.",
+            )
+        table = file.read(columns=list(columns) if columns is not None else None)
+        frame = table.to_pandas()
+        for field in table.schema:
+            if pa.types.is_list(field.type):
+                frame[field.name] = pd.Series(table.column(field.name).to_pylist(), dtype=object)  # lists, not arrays
+        return frame
+    except pa.ArrowInvalid as error:
+        raise UserError(f"This is not a whole Parquet file: {error}", where=str(path), remedy="Delete it and run dvc repro.") from None
+
+
+_STAGES = {
+    "corpora": "corpora",
+    "seeds": "seeding",
+    "guidance": "guidance",
+    "candidates": "generation",
+    "training": "training",
+    "authenticity": "authenticity",
+}
+
+
+def _missing(path: Path, stage: str) -> UserError:
+    stage = stage or _STAGES.get(path.parent.name, "")
+    which = f"the {stage} stage" if stage else "the stage that makes it"
+    return UserError("This file has not been made yet.", where=str(path), remedy=f"Run {which} first (dvc repro runs all that is needed).")
+
+
+def size_category(rows: int) -> str:
+    """Return the hub's name for a number of rows."""
+    return next((name for limit, name in _SIZES if rows < limit), "n>10M")
+
+
+_IDENTIFIERS = {"mit", "apache-2.0", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "agpl-3.0", "bsd-3-clause", "unknown"}
+
+
+def render_card(card: Card, frame: pd.DataFrame, file_name: str) -> str:
+    """Return the card as Markdown with YAML front matter."""
+    licence = card.licence.strip()
+    head: dict[str, Any] = {"pretty_name": card.title, "language": card.languages}
+    if licence.lower() in _IDENTIFIERS:
+        head["license"] = licence.lower()
+    else:
+        # the hub knows identifiers only; anything else is "other" with a name
+        head |= {"license": "other", "license_name": licence}
+    head |= {"task_categories": card.task_categories, "size_categories": [size_category(len(frame))], "tags": card.tags}
+    head["configs"] = [{"config_name": "default", "data_files": file_name}]
+    lines = [
+        "---",
+        yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=1000).rstrip(),
+        "---",
+        "",
+        f"# {card.title}",
+        "",
+        card.what.strip(),
+        "",
+    ]
+    if card.sources:
+        lines += ["## Made from", ""]
+        for source in card.sources:
+            detail = ", ".join(part for part in (source.version, f"sha256 `{source.hash}`" if source.hash else "") if part)
+            lines.append(f"- {source.name}{f' ({detail})' if detail else ''}")
+        lines.append("")
+    lines += ["## How", "", card.made.strip(), "", "## Columns", "", "| column | type | meaning |", "|---|---|---|"]
+    for column in frame.columns:
+        lines.append(f"| {column} | {_kind(frame[column])} | {_cell(card.columns.get(column, ''))} |")
+    lines += ["", "## Counts", "", f"- rows: {len(frame):,}"]
+    tables = {name: value for name, value in card.counts.items() if isinstance(value, Mapping)}
+    lines += [f"- {name}: {_number(value)}" for name, value in card.counts.items() if name not in tables]
+    if tables:
+        keys = list(dict.fromkeys(str(key) for value in tables.values() for key in value))
+        lines += ["", "| | " + " | ".join(map(_cell, keys)) + " |", "|---" * (len(keys) + 1) + "|"]
+        for name, value in tables.items():
+            row = {str(key): item for key, item in value.items()}
+            lines.append(f"| {_cell(name)} | " + " | ".join(_number(row.get(key, "")) for key in keys) + " |")
+    lines.append("")
+    if card.limits:
+        lines += ["## Known limits", "", *(f"- {limit}" for limit in card.limits), ""]
+    lines += ["## Licence", "", card.licence, ""]
+    if card.citation.strip():
+        lines += ["## Citation", "", "```bibtex", card.citation.strip(), "```", ""]
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _cell(value)
+
+
+def _kind(column: pd.Series) -> str:
+    if pd.api.types.is_bool_dtype(column):
+        return "bool"
+    if pd.api.types.is_integer_dtype(column):
+        return "int"
+    if pd.api.types.is_float_dtype(column):
+        return "float"
+    first = next((value for value in column if value is not None), "")
+    return "text" if isinstance(first, str) else "list"

@@ -1,0 +1,325 @@
+"""Building, loading and describing corpora."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from emosynth.cards import Card, Source, read_json, read_table, write_json, write_table
+from emosynth.catalog import Catalog
+from emosynth.corpora.clean import clean
+from emosynth.corpora.labels import phrases
+from emosynth.corpora.loaders import READERS, Loaded, read_user
+from emosynth.corpora.schema import validate
+from emosynth.corpora.splits import SPLITS, split_of
+from emosynth.errors import UserError
+from emosynth.params import Corpora
+from emosynth.paths import Paths
+from emosynth.text import words
+
+_MEANINGS = {
+    "id": "identifier, unique in the corpus; from upstream, from the place in the upstream file, or from the text",
+    "text": "the text, with HTML entities unescaped, straight apostrophes and collapsed spaces",
+    "labels": "the classes, one or more",
+    "split": "train, validation or test",
+    "corpus": "name of the corpus",
+}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus as later steps see it.
+
+    Attributes
+    ----------
+    frame
+        Columns id, text, labels (list of str), split, corpus; sorted by split and id.
+    classes
+        In their natural order.
+    task
+        "single" or "multi": labels a row.
+    register_noun
+        What one text is called in prompts.
+    class_phrases
+        Class -> phrase for prompts.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    classes: list[str]
+    task: str
+    register_noun: str
+    class_phrases: dict[str, str]
+    licence: str = ""
+    citation: str = ""
+    languages: list[str] = field(default_factory=lambda: ["en"])
+    source: str = ""
+    hash: str = ""
+    counts: dict[str, Any] = field(default_factory=dict)
+    duplicates: dict[str, Any] = field(default_factory=dict)
+
+    def split(self, name: str) -> pd.DataFrame:
+        """Return the rows of one split, sorted by id."""
+        if name not in SPLITS:
+            raise ValueError(f"{name!r} is none of {SPLITS}")
+        return self.frame[self.frame["split"] == name].reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class Built:
+    """What was written for one corpus."""
+
+    name: str
+    path: Path
+    rows: dict[str, int]
+    removed: dict[str, int]
+    classes: list[str]
+
+
+def corpus_names(params: Corpora) -> list[str]:
+    """Return the corpora that a profile builds: the target, the further ones, the custom one, each once."""
+    return list(dict.fromkeys([params.target, *params.also, *([params.custom.name] if params.custom else [])]))
+
+
+def build_corpora(params: Corpora, catalog: Catalog, paths: Paths, progress: Callable[[str], None] = print) -> list[Built]:
+    """Fetch, read, clean, check and write every corpus of a profile.
+
+    For each corpus writes ``<corpus>.parquet``, its card and ``<corpus>.json`` into ``paths.corpora``.
+
+    Parameters
+    ----------
+    params
+        Which corpora, fractions of splits, threshold for near-duplicates.
+    catalog, paths
+        Where they come from and go.
+    progress
+        Called with one plain line at a time.
+
+    Raises
+    ------
+    UserError
+        For an unknown corpus, a source that cannot be reached, a file that is not as it should be.
+    """
+    if params.custom and params.custom.name in catalog:
+        raise UserError(
+            f"The custom corpus has the name of a catalogue entry: {params.custom.name}.",
+            where="corpora.custom.name",
+            remedy="Choose another name.",
+        )
+    # unknown names fail before anything is downloaded
+    for name in corpus_names(params):
+        if not (params.custom and name == params.custom.name) and catalog.entry(name).corpus is None:
+            usable = sorted(key for key, entry in catalog.entries.items() if entry.corpus is not None)
+            raise UserError(
+                f"{name} is not a labelled corpus.", where="corpora.target or corpora.also", remedy=f"Use one of {', '.join(usable)}."
+            )
+    return [_build_one(name, params, catalog, paths, progress) for name in corpus_names(params)]
+
+
+def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths, progress: Callable[[str], None]) -> Built:
+    meta: dict[str, Any]
+    if params.custom and name == params.custom.name:
+        loaded = read_user(params.custom, paths.root)
+        given: dict[str, str] = {}
+        meta = {
+            "title": name,
+            "register_noun": params.custom.register_noun,
+            "licence": params.custom.licence,
+            "citation": "",
+            "languages": [params.custom.language],
+            "source": f"the file {Path(params.custom.path).name}",
+            "hash": "",
+            "notes": "A corpus of the user's own.",
+        }
+        version = ""
+    else:
+        entry = catalog.entry(name)
+        assert entry.corpus is not None
+        place = catalog.fetch(name)
+        loaded = READERS[entry.corpus.layout](place, entry.corpus)
+        given = entry.corpus.class_phrases
+        meta = {
+            "title": entry.title,
+            "register_noun": entry.corpus.register_noun,
+            "licence": entry.licence,
+            "citation": entry.citation,
+            "languages": entry.languages,
+            "source": catalog.source_of(name),
+            "hash": catalog.hash_of(name),
+            "notes": entry.notes,
+        }
+        version = meta["source"]
+    progress(f"{name}: {len(loaded.rows)} rows read; looking for duplicates")
+    frame, own_splits = _frame(name, loaded, params.fractions)
+    validate(frame, loaded.classes, loaded.task, loaded.where, [row.place for row in loaded.rows])
+    cleaned = clean(frame, params.near_duplicate)
+    validate(cleaned.frame, loaded.classes, loaded.task, f"{loaded.where}, after duplicates were removed")
+    frame = cleaned.frame
+    counts = _counts(frame, loaded.classes)
+    removed = {split: sum(kinds.values()) for split, kinds in cleaned.report["removed"].items()}
+    note = {
+        "name": name,
+        "classes": loaded.classes,
+        "task": loaded.task,
+        "register_noun": meta["register_noun"],
+        "class_phrases": phrases(loaded.classes, given),
+        "counts": counts,
+        "dropped": loaded.dropped,
+        "splits": "upstream" if own_splits else "by hash of the text",
+        "duplicates": cleaned.report,
+        "source": meta["source"],
+        "hash": meta["hash"],
+        "licence": meta["licence"],
+        "citation": meta["citation"].strip(),
+        "languages": meta["languages"],
+    }
+    how = (
+        "as upstream"
+        if own_splits
+        else f"made once by sha256 of the text, in shares of {', '.join(f'{share:g}' for share in params.fractions)}"
+    )
+    limits = [f"{count:,} rows were left out: {reason}." for reason, count in loaded.dropped.items()]
+    limits += [
+        f"Rows with a near-duplicate (Jaccard similarity of word 3-grams of at least {params.near_duplicate:g}) were removed: from training "
+        f"{removed['train']:,}, from validation {removed['validation']:,}. The test split is complete.",
+        "The text is third parties' and may offend; it is not part of the repository.",
+    ]
+    card = Card(
+        title=meta["title"],
+        what=meta["notes"] or meta["title"],
+        made=f"Step 00 (corpora). Splits are {how}. Texts were normalised; duplicates were found across and within splits.",
+        sources=[Source(name=name, version=version, hash=meta["hash"])],
+        columns=_MEANINGS,
+        counts={split: counts[split] for split in SPLITS},
+        limits=limits,
+        licence=meta["licence"],
+        languages=meta["languages"],
+        tags=["emotion", "sentiment", loaded.task + "-label"],
+        citation=meta["citation"],
+    )
+    path = write_table(frame, paths.corpora / f"{name}.parquet", card)
+    write_json(paths.corpora / f"{name}.json", note)
+    rows = {split: int((frame["split"] == split).sum()) for split in SPLITS}
+    progress(f"{name}: " + ", ".join(f"{count} {split}" for split, count in rows.items()) + f"; {sum(removed.values())} duplicates removed")
+    return Built(name, path, rows, removed, loaded.classes)
+
+
+def _frame(name: str, loaded: Loaded, fractions: Sequence[float]) -> tuple[pd.DataFrame, bool]:
+    """Return rows as a frame, with splits by hash where the corpus has none; and whether it had its own."""
+    own = all(row.split is not None for row in loaded.rows)
+    order = {label: position for position, label in enumerate(loaded.classes)}
+    frame = pd.DataFrame(
+        {
+            "id": [row.id for row in loaded.rows],
+            "text": [row.text for row in loaded.rows],
+            "labels": pd.Series([sorted(row.labels, key=lambda label: order.get(label, -1)) for row in loaded.rows], dtype=object),
+            "split": [row.split or split_of(row.text, fractions) for row in loaded.rows],
+            "corpus": name,
+        }
+    )
+    return frame, own
+
+
+def _counts(frame: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str, int]]:
+    counts = {}
+    for split in SPLITS:
+        rows = frame[frame["split"] == split]
+        by_class = rows["labels"].explode().value_counts()
+        counts[split] = {"all": len(rows), **{label: int(by_class.get(label, 0)) for label in classes}}
+    return counts
+
+
+def load_corpus(paths: Paths, name: str, splits: Sequence[str] | None = None) -> Corpus:
+    """Load a corpus that step 00 wrote.
+
+    Parameters
+    ----------
+    paths
+        Places of the profile.
+    name
+        The corpus.
+    splits
+        Splits wanted; None: all. Steps that must not see the test split leave it out here.
+
+    Raises
+    ------
+    UserError
+        If the corpus has not been built, or its files do not fit each other.
+    """
+    note = read_json(paths.corpora / f"{name}.json", "corpora")
+    path = paths.corpora / f"{name}.parquet"
+    frame = read_table(path, stage="corpora")
+    validate(frame, note["classes"], note["task"], str(path))
+    if splits is not None:
+        frame = frame[frame["split"].isin(list(splits))].reset_index(drop=True)
+    return Corpus(
+        name=name,
+        frame=frame,
+        classes=list(note["classes"]),
+        task=note["task"],
+        register_noun=note["register_noun"],
+        class_phrases=dict(note["class_phrases"]),
+        licence=note["licence"],
+        citation=note["citation"],
+        languages=list(note["languages"]),
+        source=note["source"],
+        hash=note["hash"],
+        counts=note["counts"],
+        duplicates=note["duplicates"],
+    )
+
+
+def describe(corpus: Corpus, examples: int = 2, seed: int = 0) -> dict[str, pd.DataFrame]:
+    """Return tables that describe a corpus.
+
+    Returns
+    -------
+    dict
+        ``counts``: rows by class and split with the class's share of the training rows; ``lengths``: quantiles of the length
+        in words by class over training rows; ``duplicates``: rows that repeat another, found and removed;
+        ``examples``: some training rows of each class, drawn with ``seed``.
+    """
+    train = corpus.split("train")
+    counts = pd.DataFrame({split: corpus.counts[split] for split in SPLITS}).rename_axis("class")
+    counts["share of train"] = counts["train"] / max(1, int(corpus.counts["train"]["all"]))
+
+    exploded = train.assign(words=[len(words(text)) for text in train["text"]])[["labels", "words"]].explode("labels")
+    rows = {"all": np.array([len(words(text)) for text in train["text"]])}
+    rows |= {label: exploded.loc[exploded["labels"] == label, "words"].to_numpy(dtype=float) for label in corpus.classes}
+    points = {"5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95}
+    lengths = pd.DataFrame(
+        {
+            label: {name: float(np.quantile(values, q)) if len(values) else np.nan for name, q in points.items()}
+            for label, values in rows.items()
+        }
+    ).T.rename_axis("class")
+
+    found = [
+        {"kind": kind, "rows": where, "found": count}
+        for kind, by_pair in corpus.duplicates.get("found", {}).items()
+        for where, count in by_pair.items()
+    ]
+    removed = [
+        {"kind": kind, "rows": f"removed from {split}", "found": count}
+        for split, kinds in corpus.duplicates.get("removed", {}).items()
+        for kind, count in kinds.items()
+        if count
+    ]
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for label in corpus.classes:
+        having = train[[label in labels for labels in train["labels"]]]
+        for position in sorted(rng.permutation(len(having))[:examples]):
+            row = having.iloc[int(position)]
+            drawn.append({"class": label, "id": row["id"], "text": row["text"], "labels": ", ".join(row["labels"])})
+    return {
+        "counts": counts,
+        "lengths": lengths,
+        "duplicates": pd.DataFrame([*found, *removed], columns=["kind", "rows", "found"]),
+        "examples": pd.DataFrame(drawn, columns=["class", "id", "text", "labels"]),
+    }

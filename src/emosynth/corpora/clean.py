@@ -1,0 +1,92 @@
+"""Duplicates: found everywhere, reported, and removed from where they would flatter a score.
+
+The test split is never touched. Rows of the validation split that (nearly) repeat a test row go, and so do training rows that
+repeat a test row, a validation row or an earlier training row. Otherwise a learner could recite what it is tested on, and
+a seed could hold one text twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from emosynth.corpora.splits import fingerprint
+from emosynth.text import near_duplicates
+
+_ORDER = {"test": 0, "validation": 1, "train": 2}
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """A corpus without the rows that had to go, and the report on duplicates (plain values, for JSON)."""
+
+    frame: pd.DataFrame
+    report: dict[str, Any]
+
+
+def clean(frame: pd.DataFrame, threshold: float, examples: int = 20) -> Cleaned:
+    """Find exact and near-duplicates and remove those that leak or repeat.
+
+    Parameters
+    ----------
+    frame
+        Columns id, text, labels, split.
+    threshold
+        Jaccard similarity of word 3-grams from which two texts are near-duplicates.
+    examples
+        Removed rows listed in the report, as ids.
+
+    Returns
+    -------
+    Cleaned
+        Rows sorted by split (train, validation, test) and id. The report counts rows that repeat an earlier one by kind
+        (exact: equal but for case and encoding; near) and by pair of splits, and those removed.
+    """
+    frame = (
+        frame.assign(_order=frame["split"].map(_ORDER))
+        .sort_values(["_order", "id"], kind="stable")
+        .drop(columns="_order")
+        .reset_index(drop=True)
+    )
+    splits, ids = list(frame["split"]), list(frame["id"])
+    labels = [tuple(sorted(row)) for row in frame["labels"]]
+    prints = [fingerprint(text) for text in frame["text"]]
+    # one pass over all splits: test comes first, so every match points from training towards what it would leak
+    matches: dict[int, list[tuple[int, float]]] = {}
+    for match in near_duplicates(list(frame["text"]), threshold):
+        matches.setdefault(match.index, []).append((match.other, match.similarity))
+
+    found: dict[str, Counter[str]] = {"exact": Counter(), "near": Counter()}
+    removed: dict[str, Counter[str]] = {"train": Counter(), "validation": Counter()}
+    conflicts = 0
+    gone: set[int] = set()
+    listed: list[dict[str, Any]] = []
+    for index, others in sorted(matches.items()):
+        kept = [(other, similarity) for other, similarity in others if other not in gone]
+        # of several matches the strongest counts, of equals the earliest, which is the one nearest to the test split
+        other, similarity = max(kept or others, key=lambda pair: (prints[pair[0]] == prints[index], pair[1], -pair[0]))
+        kind = "exact" if prints[other] == prints[index] else "near"
+        found[kind][f"{splits[index]} repeats {splits[other]}"] += 1
+        conflicts += labels[index] != labels[other]
+        leaks = splits[index] == "train" or (splits[index] == "validation" and any(splits[other] == "test" for other, _ in kept))
+        if kept and leaks:
+            gone.add(index)
+            removed[splits[index]][kind] += 1
+            if len(listed) < examples:
+                listed.append({"id": ids[index], "repeats": ids[other], "similarity": round(similarity, 4), "kind": kind})
+
+    rest = frame.drop(index=sorted(gone))
+    order = rest["split"].map({"train": 0, "validation": 1, "test": 2})
+    rest = rest.assign(_order=order).sort_values(["_order", "id"], kind="stable").drop(columns="_order").reset_index(drop=True)
+    report = {
+        "threshold": threshold,
+        "rows_before": {split: splits.count(split) for split in ("train", "validation", "test")},
+        "found": {kind: dict(sorted(counts.items())) for kind, counts in found.items()},
+        "with_other_labels": conflicts,
+        "removed": {split: {kind: counts[kind] for kind in ("exact", "near")} for split, counts in removed.items()},
+        "examples": listed,
+    }
+    return Cleaned(rest, report)

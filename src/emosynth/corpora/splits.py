@@ -1,0 +1,29 @@
+"""Splits made once, by a fingerprint of each text: no random numbers, no dependence on the order of rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from emosynth.text import normalise
+
+SPLITS = ("train", "validation", "test")
+
+
+def fingerprint(text: str) -> str:
+    """Return the sha256 of a text, blind to case and to differences of encoding, so that copies share a split."""
+    return hashlib.sha256(normalise(text).lower().encode("utf-8", errors="replace")).hexdigest()
+
+
+def position(text: str) -> float:
+    """Return the place of a text in [0, 1), uniform over texts."""
+    return int(fingerprint(text)[:13], 16) / 16**13
+
+
+def split_of(text: str, fractions: Sequence[float]) -> str:
+    """Return the split of a text; ``fractions`` are the shares of train, validation and test."""
+    train, validation, _ = fractions
+    place = position(text)
+    if place < train:
+        return "train"
+    return "validation" if place < train + validation else "test"

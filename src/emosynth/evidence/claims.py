@@ -1,0 +1,110 @@
+"""What a judged claim is, and the correction over a family of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from emosynth.params import Evidence
+from emosynth.stats import holm
+
+Verdict = Literal["supported", "contradicted", "inconclusive", "not tested"]
+
+STATEMENTS = {
+    "A1": "With a sufficient seed, SHAP-guided generation matches real expansion.",
+    "A2": "SHAP-guided generation beats naïve generation.",
+    "A3": "Under-represented classes gain substantially from SHAP-guided generation.",
+    "A4": "Below a threshold of the seed's size, SHAP-guided generation does not help.",
+    "A5": "Synthetic text has a poorer vocabulary than authentic text.",
+    "A6": "Synthetic text has fewer personal expressions (pronouns) than authentic text.",
+    "A7": "Synthetic text has fewer temporal expressions than authentic text.",
+}
+"""Claims of arXiv 2511.16132, restated."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim and what was found.
+
+    Attributes
+    ----------
+    effect, low, high
+        Effect and its interval, in ``unit``.
+    p, p_adjusted
+        Two-sided p (A1: of the equivalence test), uncorrected and Holm-corrected within the family.
+    repeats
+        Independent seeds behind the effect (training claims), or texts (authenticity claims).
+    also
+        The same comparison elsewhere: other learners, verified text, other measures.
+    """
+
+    id: str
+    statement: str
+    comparison: str
+    effect: float
+    unit: str
+    low: float
+    high: float
+    p: float
+    repeats: int
+    corpus: str
+    learner: str
+    verdict: Verdict
+    reading: str
+    p_adjusted: float = math.nan
+    also: list[dict[str, Any]] = field(default_factory=list)
+
+
+def not_tested(identity: str, corpus: str, why: str) -> Claim:
+    """Return a claim for which the run holds no data."""
+    nan = math.nan
+    return Claim(identity, STATEMENTS[identity], "", nan, "", nan, nan, nan, 0, corpus, "", "not tested", why)
+
+
+def finish(claims: Sequence[Claim], evidence: Evidence) -> list[Claim]:
+    """Correct p within the family (Holm) and withdraw verdicts that do not survive it.
+
+    A verdict that rests on a significant difference becomes inconclusive if the corrected p is not below
+    alpha. Verdicts that rest on an interval excluding the claimed effect stay.
+    """
+    adjusted = holm([claim.p for claim in claims])
+    finished = []
+    for claim, p in zip(claims, adjusted, strict=True):
+        verdict, reading = claim.verdict, claim.reading
+        if verdict == "supported" and not p < evidence.alpha:
+            verdict = "inconclusive"
+            reading += f" Corrected for {sum(not math.isnan(c.p) for c in claims)} claims, p = {p:.3f}: not enough to call it supported."
+        finished.append(replace(claim, p_adjusted=float(p), verdict=verdict, reading=reading))
+    return finished
+
+
+def _number(value: float) -> float | None:
+    return None if value is None or math.isnan(value) else round(float(value), 6)
+
+
+def as_json(profile: str, claims: Sequence[Claim]) -> dict[str, Any]:
+    """Return the content of ``claims.json``; missing numbers are null."""
+    return {
+        "profile": profile,
+        "claims": [
+            {
+                "id": claim.id,
+                "statement": claim.statement,
+                "comparison": claim.comparison,
+                "effect": _number(claim.effect),
+                "effect_unit": claim.unit,
+                "interval": [_number(claim.low), _number(claim.high)],
+                "p": _number(claim.p),
+                "p_adjusted": _number(claim.p_adjusted),
+                "repeats": claim.repeats,
+                "corpus": claim.corpus,
+                "learner": claim.learner,
+                "verdict": claim.verdict,
+                "reading": claim.reading,
+                "also": [{key: _number(value) if isinstance(value, float) else value for key, value in row.items()} for row in claim.also],
+            }
+            for claim in claims
+        ],
+    }

@@ -1,0 +1,1 @@
+"""Models shared by several steps: classifiers, encoders and language models."""

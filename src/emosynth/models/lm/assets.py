@@ -1,0 +1,211 @@
+"""From the name of a generator to files that a backend can load.
+
+A GGUF file is taken as data: it is converted once into what the backend loads fastest, in the cache, under the hash of the file and
+the version of the converter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emosynth.errors import UserError
+from emosynth.models.lm.base import shortened
+from emosynth.models.lm.weights import WEIGHTS, restore_folder
+from emosynth.params import Generator
+
+if TYPE_CHECKING:
+    from emosynth.catalog import Catalog
+
+log = logging.getLogger(__name__)
+
+#: Names of files in a model folder that can change what the model writes.
+_MODEL_FILES = ("*.safetensors", "*.bin", "*.xml", "*.json", "*.jinja", "*.model", "*.txt", "*.gguf")
+
+
+def generator_files(generator: Generator, catalog: Catalog) -> Path:
+    """Return the GGUF file or model folder that ``generator.model`` names.
+
+    Tried in this order: a path (relative to the repository, or absolute), an entry of the catalogue, an id of the Hugging Face hub
+    (``owner/name`` or ``owner/name@revision``).
+
+    Raises
+    ------
+    UserError
+        If there is no such model, or it has to be downloaded and cannot be.
+    """
+    name = generator.model
+    path = Path(catalog.paths.root, Path(name).expanduser())
+    looks_like_path = name.endswith(".gguf") or name.startswith((".", "~")) or Path(name).is_absolute()
+    if looks_like_path or (os.sep in name and path.exists()):
+        if not path.exists():
+            raise UserError(
+                "There is no such model file or folder.", where=f"generator.model: {name}", remedy="Correct the path; it is relative to the repository."
+            )
+        return _file_or_folder(path, name)
+    if "/" in name:
+        return _file_or_folder(_snapshot(name, catalog.paths.cache), name)
+    catalog.entry(name)
+    return _file_or_folder(catalog.fetch(name), name)
+
+
+def _file_or_folder(path: Path, name: str) -> Path:
+    if path.is_file() or (path / "config.json").is_file() or (path / "openvino_model.xml").is_file():
+        return path
+    files = sorted(path.glob("*.gguf"))
+    if len(files) == 1:
+        return files[0]
+    found = f"{len(files)} GGUF files" if files else "neither config.json nor openvino_model.xml nor a GGUF file"
+    raise UserError(
+        f"This is not a model folder: it holds {found}.",
+        where=f"generator.model: {name}",
+        remedy="Name a Hugging Face model folder, an OpenVINO model folder or one GGUF file.",
+    )
+
+
+def _snapshot(name: str, cache_folder: Path) -> Path:
+    from huggingface_hub import snapshot_download
+
+    repository, _, revision = name.partition("@")
+    patterns = ["*.safetensors", "openvino_*", "*.json", "*.jinja", "*.model", "*.txt"]
+    folder = cache_folder / "hub"
+    try:
+        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=patterns, cache_dir=folder))
+    except Exception as error:  # the hub's client raises many kinds, its HTTP library's among them
+        log.debug("snapshot of %s failed", name, exc_info=True)
+        raise UserError(
+            f"The model cannot be downloaded from the Hugging Face hub: {type(error).__name__}: {shortened(error, 160)}",
+            where=f"generator.model: {name}",
+            remedy="Check the name and the connection, or download the model elsewhere and name its folder.",
+        ) from None
+
+
+@cache
+def _sha256(path: str, _size: int, _modified: int) -> str:
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def model_hash(path: Path) -> str:
+    """Return the SHA-256 of a GGUF file, or of the names and hashes of a model folder's files. It does not depend on where they lie."""
+
+    def one(file: Path) -> str:
+        status = file.stat()
+        return _sha256(str(file.resolve()), status.st_size, status.st_mtime_ns)
+
+    if path.is_file():
+        return one(path)
+    files = sorted({file for pattern in _MODEL_FILES for file in path.glob(pattern) if file.is_file()}, key=lambda file: file.name)
+    return hashlib.sha256("".join(f"{file.name} {one(file)}\n" for file in files).encode()).hexdigest()
+
+
+def _made_once(target: Path, make: Callable[[Path], None]) -> Path:
+    """Fill a folder beside ``target`` and move it there in one step, so that a half-made one is never seen."""
+    if target.is_dir():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
+    try:
+        make(work)
+        work.chmod(0o755)
+        try:
+            work.rename(target)
+        except OSError:
+            if not target.is_dir():  # otherwise another process was faster: its folder is as good
+                raise
+    except OSError as error:
+        raise UserError(
+            f"The converted model cannot be written: {error.strerror or error}.",
+            where=str(target),
+            remedy="Make room (a few times the size of the model), or move the cache with EMOSYNTH_CACHE.",
+        ) from None
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return target
+
+
+def dequantised_folder(gguf: Path, cache_folder: Path) -> Path:
+    """Return the model of a GGUF file as a Hugging Face folder (float32 safetensors and tokenizer).
+
+    The first time it is converted, in about half a minute for 135M parameters; later it is there.
+
+    Raises
+    ------
+    UserError
+        If transformers cannot read the file.
+    """
+    target = cache_folder / "models" / f"{model_hash(gguf)[:16]}-transformers-{version('transformers')}"
+
+    def make(work: Path) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        log.info("converting %s once for transformers", gguf.name)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+            model: Any = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
+        except OSError:
+            raise
+        except Exception as error:
+            raise _unreadable(gguf, "transformers", error) from None
+        # The weights are plain float32 by now; what is left of the quantiser would keep the model from being saved.
+        model.hf_quantizer = None
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        model.save_pretrained(work)
+        tokenizer.save_pretrained(work)
+
+    return _made_once(target, make)
+
+
+def openvino_folder(gguf: Path, cache_folder: Path) -> Path:
+    """Return the model of a GGUF file as an OpenVINO folder; converted once, in about half a minute.
+
+    OpenVINO's reader gives the graph and the tokenizer; the weights are put right afterwards, see
+    :mod:`emosynth.models.lm.weights`.
+
+    Raises
+    ------
+    UserError
+        If OpenVINO GenAI cannot read the file.
+    """
+    target = cache_folder / "models" / f"{model_hash(gguf)[:16]}-openvino-{version('openvino-genai')}-{WEIGHTS}"
+    reference = None if target.is_dir() else dequantised_folder(gguf, cache_folder)
+
+    def make(work: Path) -> None:
+        import openvino_genai
+
+        log.info("converting %s once for OpenVINO", gguf.name)
+        # OpenVINO writes its files beside the GGUF file, so it gets a link to it in a folder of its own.
+        link = work / "model.gguf"
+        link.symlink_to(gguf.resolve())
+        try:
+            openvino_genai.LLMPipeline(str(link), "CPU", enable_save_ov_model=True)
+        except Exception as error:
+            raise _unreadable(gguf, "OpenVINO GenAI", error) from None
+        link.unlink()
+        if not (work / "openvino_model.xml").is_file():
+            raise _unreadable(gguf, "OpenVINO GenAI", "no converted model was written")
+        if reference is not None:
+            restore_folder(work, reference)
+
+    return _made_once(target, make)
+
+
+def _unreadable(gguf: Path, reader: str, error: object) -> UserError:
+    return UserError(
+        f"{reader} cannot read this GGUF file: {shortened(error, 200)}",
+        where=gguf.name,
+        remedy="Use a GGUF file of a supported architecture and quantisation, another backend, or a Hugging Face model folder.",
+    )

@@ -1,0 +1,95 @@
+"""Every place where the compendium keeps something."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from emosynth.errors import UserError
+
+
+def repository_root(start: str | os.PathLike[str] | None = None) -> Path:
+    """Return the nearest folder at or above ``start`` that holds ``params.yaml`` and ``notebooks/``."""
+    here = Path(start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "params.yaml").is_file() and (folder / "notebooks").is_dir():
+            return folder
+    raise UserError(
+        "This is not inside the compendium's repository.",
+        where=str(here),
+        remedy="Run from the cloned repository, or pass --root.",
+    )
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Places of one profile under one repository root."""
+
+    root: Path
+    profile: str
+
+    @property
+    def catalog(self) -> Path:
+        """The catalogue of corpora, models and lexicons."""
+        return self.root / "data" / "catalog.yaml"
+
+    @property
+    def data(self) -> Path:
+        """What the pipeline makes for this profile; never in git."""
+        return self.root / "data" / self.profile
+
+    @property
+    def corpora(self) -> Path:
+        """Step 00: one Parquet file and card per corpus."""
+        return self.data / "corpora"
+
+    @property
+    def seeds(self) -> Path:
+        """Step 01: nested seeds."""
+        return self.data / "seeds"
+
+    @property
+    def guidance(self) -> Path:
+        """Step 02: guidance files and token rankings."""
+        return self.data / "guidance"
+
+    @property
+    def candidates(self) -> Path:
+        """Step 03: candidates with verdicts."""
+        return self.data / "candidates"
+
+    @property
+    def training(self) -> Path:
+        """Step 04: scores."""
+        return self.data / "training"
+
+    @property
+    def authenticity(self) -> Path:
+        """Step 05: the authenticity panel."""
+        return self.data / "authenticity"
+
+    @property
+    def notebooks(self) -> Path:
+        """Executed notebooks in full, with corpus text; never in git."""
+        return self.data / "notebooks"
+
+    @property
+    def report(self) -> Path:
+        """What people read; in git, without corpus text."""
+        return self.root / "reports" / self.profile
+
+    @property
+    def cache(self) -> Path:
+        """Downloads, models and row caches: kept between runs, shared by profiles, never an output.
+
+        ``EMOSYNTH_CACHE`` moves it elsewhere.
+        """
+        moved = os.environ.get("EMOSYNTH_CACHE")
+        return Path(moved).expanduser() if moved else self.root / ".cache"
+
+    @property
+    def mirror(self) -> Path | None:
+        """Folder with corpora in their upstream file layout (``EMOSYNTH_MIRROR``), if set."""
+        mirror = os.environ.get("EMOSYNTH_MIRROR")
+        return Path(mirror).expanduser() if mirror else None

@@ -1,0 +1,231 @@
+"""The pipeline, declared once: stages, the parameters each may see, what each reads and makes.
+
+``dvc.yaml`` (demo) and ``profiles/<profile>/dvc.yaml`` are written from here by ``emosynth pipeline``; a test
+holds them equal. Module dependencies are found by following imports, because DVC does not.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from emosynth.errors import UserError
+
+PROFILES = ("demo", "smoke", "paper")
+
+# Modules that cannot change a result: declaration, places, progress and the runner itself. The values
+# that params.py declares are tracked as DVC parameters, key by key.
+_NEUTRAL = {"emosynth", "emosynth.errors", "emosynth.params", "emosynth.paths", "emosynth.progress", "emosynth.pipeline", "emosynth.session"}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One notebook of the pipeline.
+
+    Attributes
+    ----------
+    name
+        File name of the notebook without suffix, and name of the stage.
+    title
+        One line for the report's list of notebooks.
+    sections
+        Sections of the parameters that the stage may see.
+    reads
+        Folders under ``data/<profile>/`` made by earlier stages.
+    makes
+        Folder under ``data/<profile>/``; empty for the report.
+    report
+        Files and folders under ``reports/<profile>/`` that the stage makes besides its own page.
+    files
+        Further files it depends on.
+    """
+
+    name: str
+    title: str
+    sections: tuple[str, ...]
+    reads: tuple[str, ...]
+    makes: str
+    report: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("00_corpora", "Corpora: sources, cleaning, splits", ("corpora",), (), "corpora", files=("data/catalog.yaml",)),
+    Stage("01_seeding", "Seeding: nested stratified seeds and the pool", ("corpora", "seeding"), ("corpora",), "seeds"),
+    Stage(
+        "02_shap", "SHAP analysis: which tokens and exemplars carry each class", ("corpora", "seeding", "shap", "training"), ("corpora", "seeds"),
+        "guidance", files=("data/catalog.yaml",),
+    ),
+    Stage(
+        "03_generation", "Generation and verification of candidates", ("corpora", "seeding", "generation", "verification", "training"),
+        ("corpora", "seeds", "guidance"), "candidates", files=("data/catalog.yaml",),
+    ),
+    Stage(
+        "04_training", "Training: every arm, size, repeat and learner on the untouched test split",
+        ("corpora", "seeding", "generation", "training"), ("corpora", "seeds", "candidates"), "training", files=("data/catalog.yaml",),
+    ),
+    Stage(
+        "05_authenticity", "Linguistic authenticity of the synthetic text", ("corpora", "seeding", "authenticity"),
+        ("corpora", "seeds", "candidates"), "authenticity", files=("data/catalog.yaml",),
+    ),
+    Stage(
+        "06_figures", "Evidence, figures and report",
+        ("corpora", "seeding", "shap", "generation", "verification", "training", "authenticity", "evidence", "figures"),
+        ("corpora", "seeds", "guidance", "candidates", "training", "authenticity"), "",
+        report=("index.html", "figures", "claims.json", "metrics.json"), files=("data/catalog.yaml",),
+    ),
+)  # fmt: skip
+
+
+def stage(name: str) -> Stage:
+    """Return a stage by name; raises UserError with the names there are."""
+    for candidate in STAGES:
+        if candidate.name == name:
+            return candidate
+    raise UserError(f"There is no stage {name}.", remedy=f"Stages: {', '.join(s.name for s in STAGES)}.")
+
+
+# --- module dependencies ------------------------------------------------------------------------------
+
+
+def _imports(source: str, package: str) -> set[str]:
+    """Return the emosynth modules that a source imports, possibly with names of attributes among them."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = package.split(".")
+                base = ".".join([*parts[: len(parts) - node.level + 1], *([node.module] if node.module else [])])
+            found.add(base)
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+    return {name for name in found if name.split(".")[0] == "emosynth"}
+
+
+def module_files(root: Path, sources: list[str]) -> list[str]:
+    """Return the package files that the given sources reach by imports, relative to the root, sorted."""
+    base = root / "src"
+    files: dict[str, Path] = {}
+
+    def locate(module: str) -> Path | None:
+        path = base / Path(*module.split("."))
+        if path.with_suffix(".py").is_file():
+            return path.with_suffix(".py")
+        return path / "__init__.py" if (path / "__init__.py").is_file() else None
+
+    pending = set().union(*[_imports(source, "") for source in sources]) if sources else set()
+    while pending:
+        module = pending.pop()
+        path = locate(module)
+        if path is None or module in files or module in _NEUTRAL or module.startswith("emosynth.runner"):
+            continue
+        files[module] = path
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        pending |= _imports(path.read_text(encoding="utf-8"), package)
+        parent = module.rpartition(".")[0]
+        if parent and parent not in _NEUTRAL:
+            pending.add(parent)
+    found = {str(path.relative_to(root)) for path in files.values()}
+    # Templates and other files of a step belong to the step.
+    for folder in {str(Path(name).parent) for name in found if "/report" in name}:
+        found.update(str(p.relative_to(root)) for p in (root / folder).rglob("*") if p.suffix in {".j2", ".css", ".js"})
+    return sorted(found)
+
+
+def notebook_source(path: Path) -> str:
+    """Return the code of a notebook as one module, magics left out."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return "\n".join(line for cell in code for line in cell.splitlines() if not line.lstrip().startswith(("%", "!")))
+
+
+# --- dvc.yaml -------------------------------------------------------------------------------------------
+
+
+def pipeline_file(root: Path, profile: str) -> Path:
+    """Return where the pipeline of a profile is declared."""
+    return root / "dvc.yaml" if profile == "demo" else root / "profiles" / profile / "dvc.yaml"
+
+
+def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
+    """Return the content of a profile's ``dvc.yaml``."""
+    overlay: dict[str, Any] = {}
+    if profile != "demo":
+        overlay = yaml.safe_load((root / "profiles" / f"{profile}.yaml").read_text(encoding="utf-8")) or {}
+    up = "" if profile == "demo" else "../../"
+    data, report = f"data/{profile}", f"reports/{profile}"
+    stages: dict[str, Any] = {}
+    for item in STAGES:
+        notebook = f"notebooks/{item.name}.ipynb"
+        params: list[Any] = list(item.sections)
+        changed = [name for name in item.sections if name in overlay]
+        if changed:
+            params.append({f"profiles/{profile}.yaml": changed})
+        outs: list[Any] = [f"{data}/{item.makes}"] if item.makes else []
+        outs.append(f"{data}/notebooks/{item.name}.ipynb")
+        outs.append({f"{report}/notebooks/{item.name}.html": {"cache": False}})
+        metrics = []
+        for name in item.report:
+            (metrics if name == "metrics.json" else outs).append({f"{report}/{name}": {"cache": False}})
+        entry: dict[str, Any] = {
+            "desc": item.title,
+            "cmd": f"python -m emosynth run {item.name} --profile {profile}",
+            **({"wdir": "../.."} if up else {}),
+            "deps": [notebook, *item.files, *module_files(root, [notebook_source(root / notebook)]), *[f"{data}/{name}" for name in item.reads]],
+            "params": params,
+            "outs": outs,
+        }
+        if metrics:
+            entry["metrics"] = metrics
+        stages[item.name] = entry
+    curves = f"{up}{report}/figures/learning-curves.csv"
+    plots = [
+        {
+            f"learning-curves-{profile}": {
+                "x": {curves: "size"},
+                "y": {curves: "mean"},
+                "title": f"Macro-F1 on test by seed size ({profile})",
+                "x_label": "seed rows",
+                "y_label": "macro-F1",
+                "template": "scatter",
+            }
+        }
+    ]
+    return {"stages": stages, "plots": plots}
+
+
+_HEAD = "# Written by `emosynth pipeline` from src/emosynth/pipeline.py; change it there.\n"
+
+
+def pipeline_text(root: Path, profile: str) -> str:
+    """Return the text of a profile's ``dvc.yaml``."""
+    return _HEAD + yaml.safe_dump(build_pipeline(root, profile), sort_keys=False, allow_unicode=True, width=160)
+
+
+def write_pipelines(root: Path) -> list[Path]:
+    """Write every profile's ``dvc.yaml``; returns those that changed."""
+    changed = []
+    for profile in PROFILES:
+        path = pipeline_file(root, profile)
+        text = pipeline_text(root, profile)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            changed.append(path)
+    return changed
+
+
+def stale_pipelines(root: Path) -> list[Path]:
+    """Return the ``dvc.yaml`` files that do not say what this module says."""
+    return [
+        pipeline_file(root, profile)
+        for profile in PROFILES
+        if not pipeline_file(root, profile).exists() or pipeline_file(root, profile).read_text(encoding="utf-8") != pipeline_text(root, profile)
+    ]

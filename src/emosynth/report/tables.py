@@ -1,0 +1,183 @@
+"""Everything the report reads, from files only.
+
+A file that is not there gives ``None``, so that a half-finished or smaller run still makes a report
+that says what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from emosynth.errors import UserError
+from emosynth.params import Evidence
+from emosynth.paths import Paths
+from emosynth.style import is_real, is_shap, order_arms
+
+__all__ = ["Corpus", "Tables"]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One corpus as step 00 left it: its rows and what is known of it."""
+
+    name: str
+    rows: pd.DataFrame
+    about: dict[str, Any]
+
+    @property
+    def classes(self) -> list[str]:
+        """Classes in the corpus's own order."""
+        return list(self.about.get("classes", []))
+
+    def sizes(self) -> dict[str, int]:
+        """Rows by split, in reading order."""
+        counts = self.rows["split"].value_counts()
+        return {split: int(counts.get(split, 0)) for split in ("train", "validation", "test")}
+
+    def shares(self, split: str = "train") -> dict[str, float]:
+        """Share of the rows of a split that carry each class."""
+        rows = self.rows.loc[self.rows["split"] == split, "labels"]
+        counts = rows.explode().value_counts()
+        return {label: float(counts.get(label, 0)) / max(len(rows), 1) for label in self.classes}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Results of one profile; ``None`` where a file is missing.
+
+    Columns are those of the contract of the steps (``docs/contract.md``).
+    """
+
+    evidence: Evidence
+    target: str
+    corpora: dict[str, Corpus] = field(default_factory=dict)
+    order: pd.DataFrame | None = None
+    tokens: pd.DataFrame | None = None
+    agreement: pd.DataFrame | None = None
+    stability: pd.DataFrame | None = None
+    candidates: pd.DataFrame | None = None
+    scores: pd.DataFrame | None = None
+    per_class: pd.DataFrame | None = None
+    reliability: pd.DataFrame | None = None
+    panel: pd.DataFrame | None = None
+    claims: list[dict[str, Any]] | None = None
+
+    @classmethod
+    def load(cls, paths: Paths, evidence: Evidence, target: str) -> Tables:
+        """Read the results of a profile.
+
+        Parameters
+        ----------
+        paths
+            Places of the profile.
+        evidence
+            How claims are judged: level of intervals, margins.
+        target
+            Corpus whose test scores the figures show (``corpora.target``).
+
+        Raises
+        ------
+        UserError
+            If a file is there but cannot be read.
+        """
+        corpora = {}
+        for about in sorted(paths.corpora.glob("*.json")):
+            rows = _parquet(about.with_suffix(".parquet"))
+            if rows is not None:
+                corpora[about.stem] = Corpus(about.stem, rows, _json(about) or {})
+        claims = _json(paths.report / "claims.json")
+        return cls(
+            evidence=evidence,
+            target=target,
+            corpora=corpora,
+            order=_parquet(paths.seeds / "order.parquet"),
+            tokens=_parquet(paths.guidance / "tokens.parquet"),
+            agreement=_parquet(paths.guidance / "agreement.parquet"),
+            stability=_parquet(paths.guidance / "stability.parquet"),
+            candidates=_parquet(paths.candidates / "candidates.parquet"),
+            scores=_of_target(_parquet(paths.training / "scores.parquet"), target),
+            per_class=_of_target(_parquet(paths.training / "per_class.parquet"), target),
+            reliability=_of_target(_parquet(paths.training / "reliability.parquet"), target),
+            panel=_parquet(paths.authenticity / "panel.parquet"),
+            claims=None if claims is None else list(claims.get("claims", [])),
+        )
+
+    @cached_property
+    def learners(self) -> list[str]:
+        """Learners with scores, the one that stands for the headline first."""
+        found = [] if self.scores is None else sorted(set(self.scores["learner"]))
+        claimed = [claim.get("learner") for claim in self.claims or []]
+        preferred = [name for name in claimed if name in found] + ["embedding", "tfidf", "finetuned"]
+        return sorted(found, key=lambda name: preferred.index(name) if name in preferred else len(preferred))
+
+    @property
+    def learner(self) -> str | None:
+        """Learner that headline sentences speak of: that of the claims, else the embedding learner, else the first."""
+        return self.learners[0] if self.learners else None
+
+    @cached_property
+    def arms(self) -> list[str]:
+        """Arms with scores, in display order."""
+        return [] if self.scores is None else order_arms(self.scores["arm"])
+
+    @property
+    def generating(self) -> list[str]:
+        """Generating arms, in display order."""
+        found = set(self.arms) if self.candidates is None else set(self.arms) | set(self.candidates["arm"])
+        return [arm for arm in order_arms(found) if not is_real(arm)]
+
+    @property
+    def shap(self) -> str | None:
+        """The SHAP-guided arm of headline figures: ``shap``, else the first of its family."""
+        family = [arm for arm in self.generating if is_shap(arm)]
+        return "shap" if "shap" in family else next(iter(family), None)
+
+    def headline_arms(self) -> list[str]:
+        """Arms of the learning curves: seed, real expansions by one seed size, naïve and SHAP-guided."""
+        wanted = {"seed", "real+1x", "real-balanced+1x", "naive", self.shap}
+        return [arm for arm in self.arms if arm in wanted]
+
+    def largest_size(self, learner: str | None) -> int | None:
+        """Return the largest seed size a learner was run on."""
+        if self.scores is None or learner is None:
+            return None
+        sizes = self.scores.loc[self.scores["learner"] == learner, "size"]
+        return int(sizes.max()) if len(sizes) else None
+
+    def verified(self, arm: str) -> bool:
+        """Return which version of an arm headline comparisons use: the verified one where there is one."""
+        if self.scores is None or is_real(arm):
+            return False
+        return bool(self.scores.loc[self.scores["arm"] == arm, "verified"].any())
+
+
+def _parquet(path: Path) -> pd.DataFrame | None:
+    if not path.is_file():
+        return None
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"The table cannot be read: {error}", where=path.name, remedy="Make it again by running its step.") from None
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"The file is not valid JSON: {error}", where=path.name, remedy="Make it again by running its step.") from None
+    return loaded if isinstance(loaded, dict) else None
+
+
+def _of_target(frame: pd.DataFrame | None, target: str) -> pd.DataFrame | None:
+    """Return the rows scored on the target corpus; tables without that column are of the target."""
+    if frame is None or "corpus" not in frame:
+        return frame
+    return frame[frame["corpus"] == target].reset_index(drop=True)

@@ -1,0 +1,223 @@
+"""Execute one stage's notebook and leave its executed copy, its page, its log and its timing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from emosynth.errors import UserError
+from emosynth.params import Params, load_params
+from emosynth.paths import Paths
+from emosynth.pipeline import STAGES, Stage, stale_pipelines
+from emosynth.pipeline import stage as find_stage
+from emosynth.runner.render import normalise, publish
+
+
+class NotebookFailed(UserError):
+    """A cell raised; says which, what, and where the partial notebook and the log are."""
+
+
+def run_stage(root: Path, name: str, profile: str) -> None:
+    """Run a stage.
+
+    Parameters are validated before anything starts. On success the executed notebook lies in
+    ``data/<profile>/notebooks``, its public page in ``reports/<profile>/notebooks``.
+
+    Raises
+    ------
+    UserError
+        If parameters or pipeline files are not valid, or a cell fails.
+    """
+    paths = Paths(root, profile)
+    item = find_stage(name)
+    params = load_params(root, profile)
+    stale = stale_pipelines(root)
+    if stale:
+        raise UserError(
+            "The pipeline files do not fit the code, the notebooks or the profiles any more.",
+            where=", ".join(str(path.relative_to(root)) for path in stale),
+            remedy="Run: python -m emosynth pipeline",
+        )
+    started = time.monotonic()
+    with _memory_watch() as peak:
+        notebook = _execute(paths, item, params)
+    publish(notebook, paths, item)
+    _write_timing(paths, item.name, time.monotonic() - started, peak())
+
+
+def parameters_of(item: Stage, params: Params, profile: str) -> dict[str, Any]:
+    """Return what papermill injects: the profile and the declared sections, as plain values."""
+    values: dict[str, Any] = {"profile": profile}
+    for section in item.sections:
+        values[section] = json.loads(getattr(params, section).model_dump_json())
+    return values
+
+
+def check_parameter_cell(notebook: Any, names: set[str], where: str) -> None:
+    """Fail if the notebook's parameter cell does not declare exactly ``names``.
+
+    papermill accepts an unknown parameter silently; a misspelt one would run the default.
+    """
+    import ast
+
+    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    declared: set[str] = set()
+    for cell in cells:
+        for node in ast.parse(cell.source).body:
+            if isinstance(node, ast.Assign):
+                declared.update(target.id for target in node.targets if isinstance(target, ast.Name))
+    if len(cells) != 1 or declared != names:
+        raise UserError(
+            f"The parameter cell declares {sorted(declared)}, the stage {sorted(names)}.",
+            where=where,
+            remedy="Make the notebook's parameter cell and src/emosynth/pipeline.py agree.",
+        )
+
+
+def _execute(paths: Paths, item: Stage, params: Params) -> Any:
+    import nbformat
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    source = paths.root / "notebooks" / f"{item.name}.ipynb"
+    parameters = parameters_of(item, params, paths.profile)
+    check_parameter_cell(nbformat.read(source, as_version=4), set(parameters), str(source.relative_to(paths.root)))
+    logs = paths.cache / "logs" / paths.profile
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / f"{item.name}.log"
+    log.write_text("", encoding="utf-8")
+    partial = logs / f"{item.name}.partial.ipynb"
+    with tempfile.TemporaryDirectory() as folder, _environment(Path(folder), log), _follow(log):
+        try:
+            executed = papermill.execute_notebook(
+                str(source),
+                str(partial),
+                parameters=parameters,
+                kernel_name="emosynth",
+                cwd=str(paths.root),
+                progress_bar=False,
+                log_output=False,
+                start_timeout=120,
+            )
+        except PapermillExecutionError as error:
+            with log.open("a", encoding="utf-8") as file:
+                file.write("\n".join(error.traceback))
+            raise NotebookFailed(
+                f"Cell {error.exec_count} of notebooks/{item.name}.ipynb failed: {error.ename.rpartition('.')[2]}: {error.evalue}",
+                where=f"partial notebook {_short(partial, paths.root)}, log {_short(log, paths.root)}",
+                remedy="Mend the cause and run the same command again; finished work is kept."
+                if error.ename.endswith("UserError")
+                else "The log has the traceback.",
+            ) from None
+    partial.unlink(missing_ok=True)
+    return normalise(executed)
+
+
+def _short(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+@contextmanager
+def _environment(folder: Path, log: Path) -> Iterator[None]:
+    """Give the kernel this interpreter, a quiet and deterministic surrounding, and the progress file."""
+    kernel = folder / "kernels" / "emosynth"
+    kernel.mkdir(parents=True)
+    argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (kernel / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "emosynth", "language": "python"}), encoding="utf-8")
+    values = {
+        "JUPYTER_PATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("JUPYTER_PATH")])),
+        "EMOSYNTH_PROGRESS": str(log),
+        "PYTHONHASHSEED": "0",
+        "PYTHONWARNINGS": "ignore",
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _follow(log: Path) -> Iterator[None]:
+    """Show the lines that the kernel adds to ``log`` while the notebook runs."""
+    finished = threading.Event()
+
+    def follow() -> None:
+        with log.open(encoding="utf-8") as file:
+            while True:
+                last = finished.is_set()
+                for line in file.read().splitlines():
+                    print(f"  {line}", flush=True)
+                if last:
+                    return
+                finished.wait(0.5)
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        thread.join(timeout=5)
+
+
+@contextmanager
+def _memory_watch() -> Iterator[Any]:
+    """Watch the resident memory of this process and its children; yields a function for the peak in MB."""
+    finished = threading.Event()
+    peak = 0
+
+    def watch() -> None:
+        nonlocal peak
+        me = psutil.Process()
+        while not finished.is_set():
+            total = 0
+            for process in [me, *me.children(recursive=True)]:
+                try:
+                    total += process.memory_info().rss
+                except psutil.Error:
+                    continue
+            peak = max(peak, total)
+            finished.wait(0.3)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield lambda: peak / 1e6
+    finally:
+        finished.set()
+        thread.join(timeout=5)
+
+
+def _write_timing(paths: Paths, name: str, seconds: float, peak_mb: float) -> None:
+    """Record a stage's time, and rewrite the report's table of times.
+
+    Times live outside DVC's outputs and outside the page, so that equal runs give equal bytes.
+    """
+    folder = paths.cache / "timings" / paths.profile
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps({"stage": name, "seconds": round(seconds, 1), "peak_mb": round(peak_mb)}), encoding="utf-8")
+    rows = [json.loads((folder / f"{item.name}.json").read_text(encoding="utf-8")) for item in STAGES if (folder / f"{item.name}.json").exists()]
+    paths.report.mkdir(parents=True, exist_ok=True)
+    (paths.report / "timings.js").write_text(f"window.EMOSYNTH_TIMINGS = {json.dumps(rows, indent=1)};\n", encoding="utf-8")

@@ -1,0 +1,75 @@
+"""Reproducible executed copies, and pages without code (the code is a click away)."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+from emosynth.paths import Paths
+from emosynth.pipeline import STAGES, Stage
+
+TEMPLATES = Path(__file__).parent / "templates"
+WITHHELD = "Real text is shown here when you run this notebook; it is not published with the report."
+
+
+def normalise(notebook: Any) -> Any:
+    """Return the executed notebook without anything that differs between equal runs.
+
+    Time stamps, durations, machine paths in metadata, random cell ids and the error stream go; the order of
+    outputs and their content stay.
+    """
+    notebook = copy.deepcopy(notebook)
+    notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
+    for position, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{position:02d}"
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = {"tags": tags} if tags else {}
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not (output.output_type == "stream" and output.name == "stderr")]
+            for output in cell.outputs:
+                output.pop("metadata", None) if output.output_type == "stream" else output.update({"metadata": {}})
+    return notebook
+
+
+def without_corpus_text(notebook: Any) -> Any:
+    """Return a copy in which the outputs of cells tagged ``corpus-text`` are withheld."""
+    import nbformat
+
+    public = copy.deepcopy(notebook)
+    for cell in public.cells:
+        if cell.cell_type == "code" and "corpus-text" in cell.metadata.get("tags", []) and cell.outputs:
+            cell.outputs = [nbformat.v4.new_output("display_data", data={"text/html": f"<p class='withheld'>{WITHHELD}</p>"})]
+    return public
+
+
+def page(notebook: Any, item: Stage) -> str:
+    """Return the HTML page of an executed notebook: no asset from another host, code folded away."""
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(template_name="compendium", extra_template_basedirs=[str(TEMPLATES)])
+    shown = copy.deepcopy(notebook)
+    # The injected parameters repeat the profile; the report lists them once.
+    shown.cells = [cell for cell in shown.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    names = [stage.name for stage in STAGES]
+    here = names.index(item.name)
+    resources = {
+        "stage_title": item.title,
+        "stage_name": item.name,
+        "previous": names[here - 1] if here else "",
+        "next": names[here + 1] if here + 1 < len(names) else "",
+    }
+    body, _ = exporter.from_notebook_node(shown, resources=resources)
+    return body
+
+
+def publish(notebook: Any, paths: Paths, item: Stage) -> None:
+    """Write the executed copy, the full page (local) and the public page (in the report)."""
+    paths.notebooks.mkdir(parents=True, exist_ok=True)
+    (paths.report / "notebooks").mkdir(parents=True, exist_ok=True)
+    executed = paths.notebooks / f"{item.name}.ipynb"
+    executed.write_text(json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+    full = page(notebook, item)
+    (paths.notebooks / f"{item.name}.html").write_text(full, encoding="utf-8")
+    (paths.report / "notebooks" / f"{item.name}.html").write_text(page(without_corpus_text(notebook), item), encoding="utf-8")

@@ -1,0 +1,7 @@
+"""Checks on candidates: each adds columns, none drops a row; ``accepted`` is derived."""
+
+from emosynth.verification.build import build_verdicts
+from emosynth.verification.checks import CHECKS, Cell, verify_cell
+from emosynth.verification.run import acceptance, rejection_reasons, verify
+
+__all__ = ["CHECKS", "Cell", "acceptance", "build_verdicts", "rejection_reasons", "verify", "verify_cell"]

@@ -1,0 +1,325 @@
+"""Small invented result files in the format of ``docs/contract.md``, for tests of the report.
+
+Nothing here is a result. Texts are invented; some are hostile on purpose.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from emosynth.paths import Paths
+
+CLASSES = ("anger", "joy", "optimism", "sadness")
+SHARES = (0.42, 0.22, 0.09, 0.27)
+GUIDED = {"naive": 0.010, "random-exemplars": 0.004, "shap-tokens": 0.014, "shap-exemplars": 0.008, "shap": 0.020, "shap-bias": 0.016}
+REAL = {"seed": 0.0, "real+1x": 0.034, "real+2x": 0.051, "real-balanced+1x": 0.039}
+LEVEL = {"tfidf": 0.36, "embedding": 0.61, "finetuned": 0.60}
+CHECKS = ("nonempty", "length", "complete", "meta", "original", "distinct", "agreement")
+SCRIPT = "<script>alert('generated')</script> so happy today"
+COPIED = "the kettle sang all morning while grandmother hummed an old tune to the cat"
+MEASURES = (
+    ("words_per_text", "length", 14.2, "cliffs_delta"),
+    ("ttr", "richness", 0.43, "ratio"),
+    ("hdd", "richness", 0.86, "ratio"),
+    ("first_person_rate", "pronouns", 5.1, "ratio"),
+    ("first_person_share", "pronouns", 0.47, "cohens_h"),
+    ("temporal_rate", "time", 1.2, "ratio"),
+    ("share_clock", "time", 0.2, "cohens_h"),
+    ("distinct_tenses", "tense", 1.6, "hedges_g"),
+    ("self_repetition", "form", 0.14, "cohens_h"),
+    ("detectability", "detectability", 0.5, "2auc-1"),
+)
+_WORDS = [
+    "grey",
+    "kettle",
+    "morning",
+    "window",
+    "river",
+    "lamp",
+    "street",
+    "garden",
+    "quiet",
+    "bright",
+    "slow",
+    "bitter",
+    "tender",
+    "storm",
+    "letter",
+    "bread",
+    "stone",
+    "music",
+    "winter",
+    "friend",
+]
+
+
+def _text(generator: np.random.Generator, label: str) -> str:
+    return f"{label} " + " ".join(generator.choice(_WORDS, size=9))
+
+
+def _save(frame: pd.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.to_parquet(path, index=False)
+
+
+def write_fake_results(
+    root: Path,
+    profile: str = "demo",
+    repeats: int = 5,
+    sizes: Sequence[int] = (60, 240),
+    learners: Sequence[str] = ("tfidf", "embedding", "finetuned"),
+) -> Paths:
+    """Write every file that the report reads under ``root`` and return its places."""
+    paths = Paths(root, profile)
+    generator = np.random.default_rng(3)
+    _corpora(paths, generator)
+    _candidates(paths, generator, sizes, repeats)
+    _scores(paths, generator, sizes, repeats, learners)
+    _guidance(paths, generator, sizes, repeats)
+    _panel(paths, generator)
+    _claims(paths, max(sizes), repeats)
+    return paths
+
+
+def _corpora(paths: Paths, generator: np.random.Generator) -> None:
+    for name, rows in (("vader-tweets", 600), ("vader-films", 200)):
+        labels = generator.choice(CLASSES, size=rows, p=SHARES)
+        frame = pd.DataFrame(
+            {
+                "id": [f"{name}-{row:04d}" for row in range(rows)],
+                "text": [COPIED if row == 0 else _text(generator, label) for row, label in enumerate(labels)],
+                "labels": [[str(label)] for label in labels],
+                "split": generator.choice(["train", "validation", "test"], size=rows, p=[0.6, 0.1, 0.3]),
+                "corpus": name,
+            }
+        )
+        _save(frame, paths.corpora / f"{name}.parquet")
+        about: dict[str, Any] = {
+            "classes": list(CLASSES),
+            "task": "single",
+            "register_noun": "tweet" if "tweets" in name else "film review",
+            "counts": {},
+            "duplicates": {"exact": 3, "near": 7},
+            "licence": "MIT",
+            "citation": "A. Author and B. Author (2014). An invented corpus <for> tests.",
+        }
+        (paths.corpora / f"{name}.json").write_text(json.dumps(about), encoding="utf-8")
+    order = pd.DataFrame({"repeat": 0, "rank": range(10), "id": [f"vader-tweets-{row:04d}" for row in range(10)], "label": "joy"})
+    _save(order, paths.seeds / "order.parquet")
+
+
+def _candidates(paths: Paths, generator: np.random.Generator, sizes: Sequence[int], repeats: int) -> None:
+    rows = []
+    for arm in GUIDED:
+        for size in sizes:
+            for repeat in range(min(repeats, 2)):
+                for label in CLASSES:
+                    for index in range(size // 8):
+                        failed = str(generator.choice(["", "", "", "", "", *CHECKS]))
+                        text = SCRIPT if index == 0 else COPIED if failed == "original" else _text(generator, label)
+                        verdicts = {f"ok_{check}": check != failed for check in CHECKS}
+                        rows.append(
+                            {
+                                "candidate_id": f"{arm}-{size}-{repeat}-{label}-{index}",
+                                "arm": arm,
+                                "size": size,
+                                "repeat": repeat,
+                                "label": label,
+                                "index": index,
+                                "text": text,
+                                "prompt_hash": "0" * 64,
+                                "prompt": f"Write a tweet like: {COPIED}",
+                                "row_seed": index,
+                                "generator": "smollm2-135m-instruct",
+                                "finish": "stop",
+                                **verdicts,
+                                **{f"score_{check}": float("nan") for check in CHECKS},
+                                "accepted": failed == "",
+                                "reason": failed,
+                            }
+                        )
+    _save(pd.DataFrame(rows), paths.candidates / "candidates.parquet")
+
+
+def _scores(paths: Paths, generator: np.random.Generator, sizes: Sequence[int], repeats: int, learners: Sequence[str]) -> None:
+    scores, classes, bins = [], [], []
+    for learner in learners:
+        for arm, verified in [*((name, False) for name in REAL), *((name, flag) for name in GUIDED for flag in (True, False))]:
+            for size in [max(sizes)] if learner == "finetuned" else sizes:
+                for repeat in range(2 if learner == "finetuned" and repeats > 1 else repeats):
+                    luck = np.random.default_rng([11, size, repeat]).normal(0, 0.012)  # shared by arms: they share the seed rows
+                    gain = REAL.get(arm, GUIDED.get(arm, 0.0)) - (0.015 if arm in GUIDED and not verified else 0.0)
+                    f1 = LEVEL[learner] + 0.05 * np.log2(size / 60) + gain + luck + generator.normal(0, 0.008)
+                    keys = {"corpus": "vader-tweets", "learner": learner, "arm": arm, "verified": verified, "size": size, "repeat": repeat}
+                    wanted = 0 if arm == "seed" else size
+                    scores.append(
+                        {
+                            **keys,
+                            "n_real": size,
+                            "n_synthetic": wanted if arm in GUIDED else 0,
+                            "n_wanted": wanted,
+                            "weight": 1.0,
+                            "c": 1.0,
+                            "macro_f1": f1,
+                            "accuracy": f1 + 0.03,
+                            "ece": abs(generator.normal(0.09, 0.01)),
+                            "brier": 0.5,
+                            "nll": 1.0,
+                            "validation_macro_f1": f1 + 0.01,
+                        }
+                    )
+                    for label, portion in zip(CLASSES, SHARES, strict=True):
+                        extra = 0.05 if label == "optimism" and arm in GUIDED else 0.0
+                        value = f1 - 0.1 + portion / 2 + extra + generator.normal(0, 0.01)
+                        classes.append(
+                            {
+                                **keys,
+                                "label": label,
+                                "precision": value,
+                                "recall": value,
+                                "f1": value,
+                                "support": 50,
+                                "n_train": int(size * portion),
+                            }
+                        )
+            for place in range(10):
+                confidence = (place + 0.5) / 10
+                bins.append(
+                    {
+                        "learner": learner,
+                        "arm": arm,
+                        "verified": verified,
+                        "bin": place,
+                        "confidence": confidence,
+                        "accuracy": min(1.0, max(0.0, 0.9 * confidence + generator.normal(0, 0.03))),
+                        "count": 0 if place < 2 else 40 * place,
+                    }
+                )
+    _save(pd.DataFrame(scores), paths.training / "scores.parquet")
+    _save(pd.DataFrame(classes), paths.training / "per_class.parquet")
+    _save(pd.DataFrame(bins), paths.training / "reliability.parquet")
+
+
+def _guidance(paths: Paths, generator: np.random.Generator, sizes: Sequence[int], repeats: int) -> None:
+    agreement, stability = [], []
+    for size in sizes:
+        for label in CLASSES:
+            for repeat in range(repeats):
+                agreement.append(
+                    {
+                        "size": size,
+                        "repeat": repeat,
+                        "label": label,
+                        "n_tokens": 30,
+                        "spearman": 0.5 + 0.05 * generator.normal(),
+                    }
+                )
+            for first in range(repeats):
+                for second in range(first + 1, repeats):
+                    for ranking in ("shap", "tfidf", "both"):
+                        value = 0.1 + 0.0015 * size + 0.04 * generator.normal()
+                        stability.append(
+                            {"size": size, "label": label, "kind": ranking, "repeat_a": first, "repeat_b": second, "spearman": value}
+                        )
+    _save(pd.DataFrame(agreement), paths.guidance / "agreement.parquet")
+    if stability:
+        _save(pd.DataFrame(stability), paths.guidance / "stability.parquet")
+
+
+def _panel(paths: Paths, generator: np.random.Generator) -> None:
+    rows = []
+    for arm, verified in [("real", False), ("real-other", False), *((name, flag) for name in GUIDED for flag in (True, False))]:
+        for measure, family, value, kind in MEASURES:
+            untested = measure == "share_clock" or arm == "real"
+            effect = 0.0 if arm == "real" else generator.normal(0, 0.03) if arm == "real-other" else np.tanh(generator.normal(-0.4, 0.5))
+            rows.append(
+                {
+                    "arm": arm,
+                    "verified": verified,
+                    "measure": measure,
+                    "family": family,
+                    "value": value * (1 + 0.3 * effect),
+                    "low": value * (1 + 0.3 * effect) * 0.95,
+                    "high": value * (1 + 0.3 * effect) * 1.05,
+                    "reference": value,
+                    "effect": float(np.exp(effect)) if kind == "ratio" else effect,
+                    "effect_kind": kind,
+                    "p": float("nan") if untested else 0.6 if abs(effect) < 0.1 else 0.001,
+                    "p_holm": float("nan") if untested else 0.9 if abs(effect) < 0.1 else 0.009,
+                    "n_texts": 240,
+                    "n_tokens": 3200,
+                    "note": "",
+                }
+            )
+    _save(pd.DataFrame(rows), paths.authenticity / "panel.parquet")
+
+
+def _claims(paths: Paths, size: int, repeats: int) -> None:
+    verdicts = ("inconclusive", "inconclusive", "supported", "not tested", "supported", "contradicted", "supported")
+    statements = (
+        "With a sufficient seed, SHAP-guided rows are as good as real rows",
+        "SHAP-guided rows beat naïve rows",
+        "Under-represented classes gain substantially",
+        "Below a threshold of seed size it does not work",
+        "Generated text has a poorer vocabulary",
+        "Generated text has fewer personal expressions",
+        "Generated text has fewer complex temporal expressions",
+    )
+    claims: list[dict[str, Any]] = []
+    for place, (statement, verdict) in enumerate(zip(statements, verdicts, strict=True)):
+        tested = verdict != "not tested"
+        claims.append(
+            {
+                "id": f"A{place + 1}",
+                "statement": statement,
+                "comparison": f"shap − naive, n = {size}",
+                "effect": (0.9 - 0.4 * place) / 100 if tested else None,
+                "effect_unit": "macro-F1" if place < 4 else "HD-D",
+                "interval": [-0.012, 0.028] if tested and repeats > 1 else [None, None],
+                "p": 0.21 if tested else None,
+                "p_adjusted": 0.6 if tested else None,
+                "repeats": repeats,
+                "corpus": "vader-tweets",
+                "learner": "embedding",
+                "verdict": verdict,
+                "reading": "An invented reading for tests; <b>not</b> a result.",
+                "also": [{"learner": "tfidf", "size": size, "verified": True, "comparison": "shap − naive", "effect": 0.0123456, "p": None}]
+                if place < 2
+                else [],
+            }
+        )
+    paths.report.mkdir(parents=True, exist_ok=True)
+    (paths.report / "claims.json").write_text(json.dumps({"profile": paths.profile, "claims": claims}), encoding="utf-8")
+
+
+PROVENANCE: dict[str, Any] = {
+    "versions": {"emosynth": "0.1.0", "python": "3.11", "matplotlib": "3.11.2"},
+    "models": [
+        {
+            "name": "smollm2-135m-instruct",
+            "sha256": "ab" * 32,
+            "licence": "Apache-2.0",
+            "citation": "C. Author (2025). An invented model.",
+            "source": "PyPI",
+        },
+        {"name": "all-minilm-l6-v2", "sha256": "cd" * 32, "licence": "Apache-2.0", "citation": "D. Author (2020).", "source": "PyPI"},
+    ],
+    "corpora": [{"name": "vader-tweets", "sha256": "ef" * 32, "licence": "MIT", "citation": "E. Author (2014)."}],
+}
+NOTEBOOKS = [
+    ("00_corpora", "Corpora", "Which corpora there are and how they were cleaned."),
+    ("03_generation", "Generation and verification", "What was written, and what was kept."),
+]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("root", type=Path)
+    write_fake_results(parser.parse_args().root)

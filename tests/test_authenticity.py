@@ -1,0 +1,482 @@
+"""The authenticity panel and its parts; invented texts, a tiny stand-in for the tagger."""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lexicalrichness import LexicalRichness
+
+from emosynth.authenticity import detect, repetition, resampling, richness, tokens
+from emosynth.authenticity.panel import MEASURES, OTHER, PANEL_COLUMNS, REAL, authenticity_panel
+from emosynth.authenticity.pronouns import PronounCounts, count_pronouns
+from emosynth.authenticity.tagger import Tag, load_tagger, read_weights
+from emosynth.authenticity.temporal import count_temporal, find_temporal
+from emosynth.authenticity.tense import count_tenses
+from emosynth.errors import UserError
+from emosynth.params import Authenticity
+from emosynth.text import normalise
+
+TAGS = {
+    "was": "VBD",
+    "saw": "VBD",
+    "is": "VBZ",
+    "'m": "VBP",
+    "like": "VBP",
+    "will": "MD",
+    "eat": "VB",
+    "eating": "VBG",
+    "have": "VBP",
+    "seen": "VBN",
+}
+
+
+def fake_tag(tagged: Sequence[str]) -> list[tuple[str, str]]:
+    """Tag a few verbs; everything else is a noun."""
+    return [(token, TAGS.get(token.lower(), "NN")) for token in tagged]
+
+
+@pytest.fixture(scope="session")
+def real_tag(tmp_path_factory: pytest.TempPathFactory) -> Tag:
+    """The tagger itself, from the package that the catalogue names."""
+    from emosynth.catalog import Catalog
+    from emosynth.paths import Paths, repository_root
+
+    catalog = Catalog.load(Paths(repository_root(Path(__file__).parent), "smoke"))
+    return load_tagger(catalog.fetch("aptagger"), tmp_path_factory.mktemp("nltk"))
+
+
+# --- tokens -----------------------------------------------------------------------------------------
+
+
+def test_counted_words() -> None:
+    text = "@you Look: https://t.co/abc #happy I'm 2 😂 !!!"
+    assert tokens.counted(tokens.cased(text)) == ["look", "#happy", "i'm", "2"]
+    assert tokens.counted(tokens.cased("😂 ... !")) == []
+
+
+def test_tokens_for_tagging() -> None:
+    text = "@you I'm sure u don't, we'd've gone im #sad it’s https://x.org/y"
+    cut = ["John", "I", "'m", "sure", "you", "do", "n't", ",", "we", "'d", "'ve", "gone", "I", "'m", "sad", "it", "'s"]
+    assert tokens.for_tagging(tokens.cased(text)) == cut
+
+
+# --- pronouns ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I gave my book to you", (2, 0, 1, 0)),
+        ("I’m sure she's told them we'll come", (1, 1, 0, 2)),
+        ("im sad, u and ur friends left me", (2, 0, 2, 0)),
+        ("Let's go, they've seen us", (0, 2, 0, 1)),
+        ("The US and the U.S. are one country", (0, 0, 0, 0)),
+        ("THEY LEFT US HERE", (0, 1, 0, 1)),
+        ("ill be there, id say", (2, 0, 0, 0)),
+        ("he fell ill and lost his id", (0, 0, 0, 2)),
+        ("we were well", (0, 1, 0, 0)),
+        ("it is raining in its way", (0, 0, 0, 0)),
+        ("@me #you hello", (0, 0, 0, 0)),
+        ("the cat's hat", (0, 0, 0, 0)),
+        ("y'all should see yourselves", (0, 0, 2, 0)),
+        ("", (0, 0, 0, 0)),
+    ],
+)
+def test_pronouns(text: str, expected: tuple[int, ...]) -> None:
+    assert count_pronouns(tokens.cased(text)) == PronounCounts(*expected)
+
+
+# --- time -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("See you tonight or tomorrow morning", ["DEIXIS", "DEIXIS"]),
+        ("two days ago I slept all day", ["DEIXIS", "DURATION"]),
+        ("every morning and twice a week", ["SET", "SET"]),
+        ("on Friday, June 3rd, 2016", ["DATE", "DATE"]),
+        ("at 7:30 or 8 pm or noon", ["CLOCK", "CLOCK", "CLOCK"]),
+        ("since Monday", ["DATE"]),
+        ("since you asked, and while I wait", []),
+        ("it took a while", ["DURATION"]),
+        ("you may march on the second try", []),
+        ("she is 5 years old", []),
+        ("see you in May.", ["DATE"]),
+        ("last minute goals", []),
+        ("the 90s were fun, 2016 pieces", ["DATE"]),
+        ("#monday @today", []),
+        ("ratio 3:2, score 10-4, version 1.2", []),
+        ("now that you say it", []),
+        ("right now", ["DEIXIS"]),
+        ("", []),
+    ],
+)
+def test_temporal(text: str, expected: list[str]) -> None:
+    assert [kind for kind, _ in find_temporal(text)] == expected
+
+
+def test_temporal_counts() -> None:
+    counts = count_temporal("today at noon, every day for hours since 1999")
+    assert (counts.deixis, counts.clock, counts.set, counts.duration, counts.date, counts.total) == (1, 1, 1, 1, 1, 5)
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(st.text(max_size=80))
+def test_temporal_takes_any_text(text: str) -> None:
+    normal = normalise(text)
+    assert count_temporal(normal).total == len(find_temporal(normal))
+
+
+# --- tense ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tagged", "counts", "forms"),
+    [
+        ("I/PRP saw/VBD it/PRP", (1, 0, 0, 0), ("past simple",)),
+        ("he/PRP was/VBD not/RB eating/VBG", (1, 0, 0, 0), ("past progressive",)),
+        ("I/PRP have/VBP never/RB seen/VBN it/PRP", (0, 1, 0, 0), ("present perfect",)),
+        ("she/PRP 's/VBZ been/VBN eating/VBG", (0, 1, 0, 0), ("present perfect progressive",)),
+        ("we/PRP will/MD eat/VB", (0, 0, 1, 0), ("future simple",)),
+        ("we/PRP 'll/MD be/VB eating/VBG", (0, 0, 1, 0), ("future progressive",)),
+        ("I/PRP 'm/VBP going/VBG to/TO eat/VB", (0, 0, 1, 0), ("future simple",)),
+        ("I/PRP 'm/VBP going/VBG to/TO Rome/NNP", (0, 1, 0, 0), ("present progressive",)),
+        ("you/PRP could/MD eat/VB", (0, 0, 0, 1), ()),
+        ("eat/VB !/.", (0, 0, 0, 0), ()),
+    ],
+)
+def test_tense(tagged: str, counts: tuple[int, ...], forms: tuple[str, ...]) -> None:
+    found = count_tenses([(pair.rsplit("/", 1)[0], pair.rsplit("/", 1)[1]) for pair in tagged.split()])
+    assert (found.past, found.present, found.future, found.modal) == counts
+    assert found.forms == forms
+
+
+# --- tagger -----------------------------------------------------------------------------------------
+
+
+def test_weights_are_data() -> None:
+    with pytest.raises(UserError, match="only plain data"):
+        read_weights(io.BytesIO(pickle.dumps(print)))
+    for damaged in (b"", b"\x80\x02garbage", pickle.dumps([1, 2]), pickle.dumps(({}, [], {"a"}))):
+        with pytest.raises(UserError):
+            read_weights(io.BytesIO(damaged))
+    weights, tagdict, classes = read_weights(io.BytesIO(pickle.dumps(({"bias": {"NN": 1.0}}, {"the": "DT"}, {"NN", "DT"}), protocol=2)))
+    assert (weights, tagdict, classes) == ({"bias": {"NN": 1.0}}, {"the": "DT"}, ["DT", "NN"])
+
+
+def test_tagger_from_tiny_weights(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.pickle"
+    path.write_bytes(pickle.dumps(({"bias": {"NN": 1.0}}, {"the": "DT"}, {"NN", "DT"}), protocol=2))
+    tag = load_tagger(path, tmp_path / "cache")
+    assert tag(["the", "cat"]) == [("the", "DT"), ("cat", "NN")]
+    assert tag([]) == []
+    path.unlink()
+    assert load_tagger(path, tmp_path / "cache")(["the"]) == [("the", "DT")]
+
+
+def test_tagger_without_weights(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be prepared"):
+        load_tagger(tmp_path / "none.pickle", tmp_path / "cache")
+
+
+@pytest.mark.model
+def test_real_tagger(real_tag: Tag) -> None:
+    def tense(text: str) -> tuple[str, ...]:
+        return count_tenses(real_tag(tokens.for_tagging(tokens.cased(text)))).forms
+
+    assert tense("She walked home yesterday") == ("past simple",)
+    assert tense("They’re eating my cake") == ("present progressive",)
+    assert tense("We will visit Rome") == ("future simple",)
+
+
+# --- richness ---------------------------------------------------------------------------------------
+
+TOKENS = st.lists(st.sampled_from("abcdefghijklmnop"), min_size=60, max_size=200)
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(TOKENS, st.randoms(use_true_random=False))
+def test_hdd_equals_lexicalrichness_in_any_order(words: list[str], shuffler: random.Random) -> None:
+    expected = LexicalRichness(list(words), preprocessor=None, tokenizer=None).hdd(draws=42)
+    shuffled = list(words)
+    shuffler.shuffle(shuffled)
+    assert richness.hdd(words) == pytest.approx(expected, abs=1e-6)
+    assert richness.hdd(shuffled) == richness.hdd(words)
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(st.lists(st.lists(st.integers(0, 40), min_size=1, max_size=150), min_size=1, max_size=4))
+def test_rows_equal_single_sequences(rows: list[list[int]]) -> None:
+    lengths = np.array([len(row) for row in rows])
+    matrix = np.full((len(rows), lengths.max()), -1, dtype=np.int32)
+    for index, row in enumerate(rows):
+        matrix[index, : len(row)] = row
+    found = richness.all_measures(matrix, lengths)
+    for index, row in enumerate(rows):
+        words = [str(number) for number in row]
+        expected = [richness.ttr(words), richness.hdd(words), richness.mattr(words), richness.mtld(words)]
+        assert found[index] == pytest.approx(expected, nan_ok=True, abs=1e-9)
+
+
+def test_richness_of_little() -> None:
+    assert math.isnan(richness.ttr([])) and math.isnan(richness.hdd(["a"])) and math.isnan(richness.mattr(["a"] * 49))
+    assert math.isnan(richness.mtld([])) and richness.mtld(["a"]) == 1
+    assert richness.hdd(["a"] * 42) == pytest.approx(1 / 42)
+    assert richness.hdd([str(number) for number in range(42)]) == pytest.approx(1)
+
+
+def test_ttr_falls_with_size_and_hdd_does_not() -> None:
+    generator = np.random.default_rng(3)
+    vocabulary = [str(number) for number in generator.zipf(1.6, 20_000) % 3_000]
+    small, large = vocabulary[:500], vocabulary
+    assert richness.ttr(large) < 0.6 * richness.ttr(small)
+    assert richness.hdd(large) == pytest.approx(richness.hdd(small), rel=0.08)
+
+
+# --- repetition and detection -------------------------------------------------------------------------
+
+
+def test_self_repetition_by_hand() -> None:
+    sets = [np.array([1, 2, 3], np.int32), np.array([3, 4], np.int32), np.array([5], np.int32)]
+    assert repetition.self_repetition(sets) == pytest.approx(2 / 6)
+    assert math.isnan(repetition.self_repetition([]))
+
+
+def test_novelty_by_hand() -> None:
+    known = repetition.seed_grams([["a", "b", "c", "d"]])
+    assert repetition.count_novel(["a", "b", "c", "e"], known) == (1, 2)
+    assert repetition.count_novel(["a", "b"], known) == (0, 0)
+
+
+def test_gzip_ratio() -> None:
+    assert repetition.gzip_ratio(b"ab" * 1_000) > 20
+    assert repetition.gzip_ratio(bytes(np.random.default_rng(0).integers(0, 256, 2_000, dtype=np.uint8))) < 1.01
+    assert math.isnan(repetition.gzip_ratio(b""))
+
+
+NOUNS = [
+    "river",
+    "lamp",
+    "winter",
+    "table",
+    "friend",
+    "garden",
+    "window",
+    "letter",
+    "stone",
+    "bread",
+    "market",
+    "boat",
+    "train",
+    "song",
+    "tiger",
+    "island",
+    "coat",
+    "mirror",
+]
+VERBS = ["was", "saw", "is", "like", "will", "eat", "eating", "have", "seen", "runs", "sings", "paints", "breaks", "finds", "keeps"]
+EXTRAS = [
+    "today",
+    "yesterday",
+    "me",
+    "you",
+    "they",
+    "my",
+    "we",
+    "every",
+    "day",
+    "all",
+    "night",
+    "again",
+    "quietly",
+    "alone",
+    "with",
+    "without",
+    "near",
+    "under",
+]
+
+
+def invented(count: int, seed: int, extra: str = "") -> list[str]:
+    """Return word salads of 4 to 14 words from one small vocabulary."""
+    chooser = random.Random(seed)
+    texts = []
+    for _ in range(count):
+        words = [chooser.choice(chooser.choice((NOUNS, VERBS, EXTRAS))) for _ in range(chooser.randint(4, 14))]
+        texts.append(" ".join(words) + extra)
+    return texts
+
+
+def test_detection() -> None:
+    same = detect.detect(invented(80, 1), invented(80, 2), permutations=199, seed=1)
+    assert 0.35 < same.auc < 0.65 and same.p > 0.01 and same.n == 80
+    marked = detect.detect(invented(80, 1, " zzz"), invented(80, 2), permutations=199, seed=1)
+    assert marked.auc > 0.95 and marked.p < 0.001
+    assert marked == detect.detect(invented(80, 1, " zzz"), invented(80, 2), permutations=199, seed=1)
+
+
+def test_detection_of_copies_is_chance() -> None:
+    texts = invented(60, 5)
+    assert detect.detect(texts, texts, permutations=99).auc == pytest.approx(0.5, abs=0.02)
+
+
+def test_detection_of_little() -> None:
+    for generated in ([], ["a"], ["", "😂"] * 20, ["same"] * 50):
+        assert math.isnan(detect.detect(generated, ["same"] * 50, permutations=19).auc)
+
+
+# --- resampling ---------------------------------------------------------------------------------------
+
+
+def test_permuted_labels_keep_strata() -> None:
+    labels = np.array([True] * 30 + [False] * 50)
+    strata = resampling.length_strata(np.arange(80) % 17)
+    rows = resampling.permuted_labels(labels, strata, 50, np.random.default_rng(1))
+    assert (rows[0] == labels).all()
+    assert len(np.unique(rows, axis=0)) == 51
+    for stratum in np.unique(strata):
+        assert (rows[:, strata == stratum].sum(axis=1) == labels[strata == stratum].sum()).all()
+
+
+def test_bootstrap_of_ratios() -> None:
+    generator = np.random.default_rng(2)
+    below = generator.integers(5, 20, (300, 1)).astype(float)
+    above = generator.binomial(below.astype(int), 0.2).astype(float)
+    (interval,) = resampling.bootstrap_ratios(above, below, 0.95, 500, generator)
+    assert interval.low < 0.2 < interval.high and interval.high - interval.low < 0.05
+
+
+# --- panel --------------------------------------------------------------------------------------------
+
+QUICK = Authenticity(size=None, tokens=400, subsamples=10, orders=4, permutations=199, confidence=0.95, random_seed=3)
+
+
+def row_of(panel: pd.DataFrame, arm: str, measure: str, verified: bool = False) -> pd.Series:
+    found = panel[(panel.arm == arm) & (panel.verified == verified) & (panel.measure == measure)]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def narrow(count: int) -> list[str]:
+    """Return texts of 4 to 14 words that say much the same."""
+    words = ["I", "saw", "my", "lamp", "and", "I", "was", "{}", "again", "and", "I", "saw", "my", "cat"]
+    return [" ".join(words[: 4 + index % 11]).format(NOUNS[index % len(NOUNS)]) for index in range(count)]
+
+
+@pytest.fixture(scope="module")
+def panel() -> pd.DataFrame:
+    arms = {
+        ("narrow", False): narrow(140),
+        ("narrow", True): narrow(70),
+        ("same", False): invented(150, 30),
+        ("empty", False): [],
+        ("emoji", True): ["😂😂", "!!!", ""],
+        ("few", False): ["one", "two words"],
+    }
+    return authenticity_panel(invented(150, 10), invented(150, 20), arms, QUICK, fake_tag, invented(60, 40))
+
+
+def test_panel_shape(panel: pd.DataFrame) -> None:
+    assert tuple(panel.columns) == PANEL_COLUMNS
+    assert len(panel) == 8 * len(MEASURES)
+    assert list(dict.fromkeys(zip(panel.arm, panel.verified, strict=True)))[:2] == [(REAL, False), (OTHER, False)]
+    assert not panel.duplicated(["arm", "verified", "measure"]).any()
+    assert panel[panel.arm == REAL].p.isna().all()
+    tested = panel[panel.p.notna()]
+    assert (tested.p_holm >= tested.p).all()
+    known = panel[panel.low.notna() & ~panel.measure.isin(["ttr", "hdd", "mattr", "mtld"])]
+    assert ((known.low <= known.value + 1e-9) & (known.value <= known.high + 1e-9)).all()
+
+
+def test_planted_differences_are_found(panel: pd.DataFrame) -> None:
+    for measure in ("ttr", "hdd", "mattr", "mtld", "first_person_rate", "past_share", "gzip_ratio", "self_repetition", "detectability"):
+        row = row_of(panel, "narrow", measure)
+        assert row.p < 0.01, measure
+        assert row.p_holm < 0.05, measure
+    assert row_of(panel, "narrow", "hdd").effect < 1
+    assert row_of(panel, "narrow", "first_person_rate").effect > 1
+    assert row_of(panel, "narrow", "first_person_share").value == 1
+
+
+def test_no_difference_is_found_among_alike(panel: pd.DataFrame) -> None:
+    for arm in (OTHER, "same"):
+        rows = panel[(panel.arm == arm) & panel.p_holm.notna()]
+        assert len(rows) >= 15
+        assert (rows.p_holm > 0.01).all(), rows[rows.p_holm <= 0.01]
+
+
+def test_rates_over_nothing_are_missing(panel: pd.DataFrame) -> None:
+    for arm, verified in (("empty", False), ("emoji", True)):
+        rows = panel[(panel.arm == arm) & (panel.verified == verified)]
+        assert rows[["value", "low", "high", "effect", "p", "p_holm"]].isna().all().all()
+        assert (rows.note == "no words in this arm").all()
+    few = panel[panel.arm == "few"]
+    assert few.p.isna().all() and few.low.isna().all() and (few.note != "").all()
+    assert row_of(panel, "few", "words_per_text").value == 1.5
+    assert math.isnan(row_of(panel, "few", "share_date").value)
+
+
+def test_reference_row_holds_its_own_values(panel: pd.DataFrame) -> None:
+    rows = panel[(panel.arm == REAL) & (panel.measure != "detectability")]
+    assert (rows.value.fillna(-1) == rows.reference.fillna(-1)).all()
+    assert rows.effect.isna().all()
+    assert row_of(panel, OTHER, "temporal_rate").reference == row_of(panel, REAL, "temporal_rate").value
+
+
+def test_arms_do_not_influence_each_other(panel: pd.DataFrame) -> None:
+    again = authenticity_panel(
+        invented(150, 10), invented(150, 20), {("same", False): invented(150, 30)}, QUICK, fake_tag, invented(60, 40)
+    )
+    columns = ["value", "low", "high", "reference", "effect", "p"]
+    pd.testing.assert_frame_equal(
+        again[again.arm == "same"][columns].reset_index(drop=True), panel[panel.arm == "same"][columns].reset_index(drop=True)
+    )
+
+
+def test_hostile_texts() -> None:
+    hostile = [
+        "",
+        "a",
+        "😂",
+        "你好 世界 今天",
+        "Привет, как дела сегодня",
+        "\ud83d lone",
+        "x " * 30_000,
+        "&amp;" * 50,
+        "<script>",
+        "a" * 30_000,
+        "\x00",
+    ]
+    quick = QUICK.model_copy(update={"permutations": 19, "subsamples": 5})
+    frame = authenticity_panel(hostile, hostile, {("hostile", False): hostile * 2}, quick, fake_tag, hostile)
+    assert len(frame) == 3 * len(MEASURES)
+    nothing = authenticity_panel([], [], {("a", False): ["hello there"]}, quick, None, None)
+    assert nothing.p.isna().all()
+
+
+def test_missing_tagger_and_seed() -> None:
+    quick = QUICK.model_copy(update={"permutations": 19, "subsamples": 5})
+    lines: list[str] = []
+    frame = authenticity_panel(invented(20, 1), invented(20, 2), {}, quick, None, None, lines.append)
+    assert (frame[frame.family == "tense"].note == "no part-of-speech tagger").all()
+    assert row_of(frame, OTHER, "novelty").note == "no seed texts"
+    assert lines
+
+
+def test_lengths_apart_are_not_tested() -> None:
+    long = [" ".join(NOUNS) + f" {word}" for word in VERBS * 3]
+    frame = authenticity_panel(invented(60, 1), invented(60, 2), {("long", False): long}, QUICK, fake_tag, None)
+    assert row_of(frame, "long", "words_per_text").p < 0.001
+    rate = row_of(frame, "long", "first_person_rate")
+    assert math.isnan(rate.p) and "not testable apart from length" in rate.note

@@ -1,0 +1,311 @@
+"""The report: figures from files, and a page that shows hostile text harmlessly."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+import pytest
+
+from emosynth.errors import UserError
+from emosynth.params import Evidence, Figures, Params, load_params
+from emosynth.paths import Paths
+from emosynth.report.checks import find_corpus_text
+from emosynth.report.figures import figure_names, get_figure, write_figure
+from emosynth.report.page import WITHHELD, draw_figures, readable, regenerate, render_report
+from emosynth.report.tables import Tables
+from emosynth.style import arm_colour, arm_label, figure_style, new_figure, order_arms, save_figure
+from fake_results import COPIED, NOTEBOOKS, PROVENANCE, SCRIPT, write_fake_results
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    return load_params(ROOT, "demo")
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Paths:
+    """A whole report of invented results."""
+    paths = write_fake_results(tmp_path_factory.mktemp("report"))
+    draw_figures(paths, params)
+    (paths.report / "notebooks").mkdir()
+    for name, *_ in NOTEBOOKS:
+        (paths.report / "notebooks" / f"{name}.html").write_text("<!DOCTYPE html><title>notebook</title>", encoding="utf-8")
+    render_report(paths, params, PROVENANCE, NOTEBOOKS)
+    return paths
+
+
+@pytest.fixture(scope="session")
+def page(report: Paths) -> str:
+    return (report.report / "index.html").read_text(encoding="utf-8")
+
+
+class Elements(HTMLParser):
+    """Collect start tags with attributes, and check that elements are closed in order."""
+
+    VOID = frozenset({"meta", "link", "img", "source", "br", "hr"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open[-1] == tag, f"</{tag}> closes <{self.open[-1] if self.open else ''}> at {self.getpos()}"
+        self.open.pop()
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir()) if path.is_file()}
+
+
+# --- style ----------------------------------------------------------------------------------------
+
+
+def test_arms_keep_order_names_and_colours() -> None:
+    arms = order_arms(["shap", "mine", "naive", "real+2x", "seed", "real-balanced+1x", "real+0.5x"])
+    assert arms == ["seed", "real+0.5x", "real+2x", "real-balanced+1x", "naive", "shap", "mine"]
+    assert arm_label("real+3x") == "Real +3×"
+    assert arm_label("shap", False) == "SHAP-guided, unverified"
+    with figure_style(Figures()):
+        colours = [
+            arm_colour(arm)
+            for arm in ("seed", "real+1x", "real-balanced+1x", "naive", "random-exemplars", "shap-tokens", "shap", "shap-bias")
+        ]
+        assert len(set(colours)) == len(colours)
+        light = arm_colour("seed")
+    with figure_style(Figures(), dark=True):
+        assert arm_colour("seed") != light
+
+
+def test_style_is_left_as_found_and_does_not_depend_on_the_users(tmp_path: Path) -> None:
+    def draw(name: str) -> bytes:
+        with figure_style(Figures()):
+            fig = new_figure(Figures(), 2.0)
+            fig.subplots().plot([0, 1], [1, -1], label="line")
+            save_figure(fig, tmp_path, name, None, ["svg"], 100)
+        return (tmp_path / f"{name}.svg").read_bytes()
+
+    first = draw("a")
+    with matplotlib.rc_context({"lines.linewidth": 9.0, "font.size": 30.0, "svg.hashsalt": "other"}):
+        assert draw("b") == first
+        assert matplotlib.rcParams["lines.linewidth"] == 9.0
+
+
+def test_an_unknown_palette_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"figures\.palette"), figure_style(Figures(palette="nowhere")):
+        pass
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+def test_figures_are_equal_byte_for_byte(report: Paths, params: Params, tmp_path: Path) -> None:
+    again = write_fake_results(tmp_path)
+    names = ["learning_curves", "authenticity", "verification"]  # the others are made the same way; this saves time
+    for name in names:
+        regenerate(name, again, params)
+    made = _hashes(again.report / "figures")
+    assert set(made) == {f"{name}{end}" for name in names for end in (".png", ".svg", ".pdf", ".csv", "-dark.svg")}
+    before = _hashes(report.report / "figures")
+    assert {name: before[name] for name in made} == made
+
+
+def test_files_hold_no_time_stamp(report: Paths) -> None:
+    for path in (report.report / "figures").iterdir():
+        content = path.read_bytes()
+        assert b"CreationDate" not in content
+        assert b"dc:date" not in content
+        assert b"Software" not in content
+
+
+def test_csv_holds_the_numbers_drawn(report: Paths, params: Params) -> None:
+    tables = Tables.load(report, params.evidence, params.corpora.target)
+    for name in figure_names():
+        with figure_style(params.figures):
+            _, frame = get_figure(name).draw(tables, params.figures)
+        buffer = io.StringIO()
+        frame.to_csv(buffer, index=False, lineterminator="\n")
+        assert (report.report / "figures" / f"{name}.csv").read_text(encoding="utf-8") == buffer.getvalue()
+
+
+def test_drawn_marks_are_the_numbers(report: Paths, params: Params) -> None:
+    tables = Tables.load(report, params.evidence, params.corpora.target)
+    with figure_style(params.figures):
+        fig, frame = get_figure("learning_curves").draw(tables, params.figures)
+    drawn = {round(float(y), 9) for axes in fig.axes for line in axes.lines for y in line.get_ydata()}
+    assert {round(value, 9) for value in frame["mean"]} <= drawn
+    assert tables.scores is not None
+    cell = tables.scores.query("learner == 'tfidf' and arm == 'seed' and size == 60")["macro_f1"]
+    shown = frame.query("learner == 'tfidf' and arm == 'seed' and size == 60")["mean"].iloc[0]
+    assert shown == pytest.approx(100 * cell.mean())
+
+
+def test_titles_carry_numbers_and_their_interval(report: Paths, params: Params) -> None:
+    tables = Tables.load(report, params.evidence, params.corpora.target)
+    words = get_figure("learning_curves").describe(tables)
+    frame = tables.scores
+    assert frame is not None
+    at = frame[(frame["learner"] == "embedding") & (frame["size"] == 240) & frame["verified"]].set_index(["arm", "repeat"])["macro_f1"]
+    gain = 100 * (at["shap"] - at["naive"]).mean()
+    assert f"{abs(gain):.1f}" in words.title and "n = 240" in words.title and "95\u00a0% interval" in words.title
+
+
+def test_missing_results_are_said(tmp_path: Path, params: Params) -> None:
+    tables = Tables.load(Paths(tmp_path, "demo"), Evidence(), "vader-tweets")
+    for name in figure_names():
+        with figure_style(Figures(dpi=50)):
+            _, frame = get_figure(name).draw(tables, Figures(dpi=50))
+        assert list(frame.columns) == ["note"]
+        assert "not available" in get_figure(name).describe(tables).title
+    index = render_report(Paths(tmp_path, "demo"), params, {}, [])
+    html = index.read_text(encoding="utf-8")
+    assert not Elements(html).open
+    assert "No claim was tested yet." in html and "This figure is not drawn yet" in html
+
+
+def test_one_repeat_has_no_interval_and_says_so(tmp_path: Path, params: Params) -> None:
+    paths = write_fake_results(tmp_path, repeats=1, sizes=(40,), learners=("tfidf",))
+    tables = Tables.load(paths, params.evidence, params.corpora.target)
+    for name in figure_names():
+        write_figure(name, tables, Figures(dpi=50, formats=["png"]), paths.report / "figures")
+    words = get_figure("learning_curves").describe(tables)
+    assert "one repeat, no interval" in words.title
+    assert "nan" not in " ".join([words.title, *words.reading]).lower()
+    html = render_report(paths, params, PROVENANCE, NOTEBOOKS).read_text(encoding="utf-8")
+    assert not re.search(r">\s*nan\b|\bnan\s*<|\bNone\b|\bNaN\b", html)
+
+
+def test_a_figure_of_no_name_is_refused(report: Paths, params: Params) -> None:
+    with pytest.raises(UserError, match="learning_curves"):
+        regenerate("nothing", report, params)
+
+
+def test_an_unreadable_table_is_named(tmp_path: Path) -> None:
+    paths = write_fake_results(tmp_path, repeats=1, sizes=(40,), learners=("tfidf",))
+    (paths.training / "scores.parquet").write_bytes(b"not a table")
+    with pytest.raises(UserError, match=r"scores\.parquet"):
+        Tables.load(paths, Evidence(), "vader-tweets")
+
+
+# --- page -----------------------------------------------------------------------------------------
+
+
+def test_page_is_well_formed_with_landmarks(page: str) -> None:
+    elements = Elements(page)
+    assert not elements.open
+    assert page.startswith("<!DOCTYPE html>")
+    names = [tag for tag, _ in elements.tags]
+    assert names.count("h1") == 1 and names.count("main") == 1 and names.count("nav") == 1
+    ids = [attributes["id"] for _, attributes in elements.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert all(attributes.get("alt") for tag, attributes in elements.tags if tag == "img")
+    for _, attributes in elements.tags:
+        for reference in (attributes.get("aria-labelledby") or "").split():
+            assert reference in ids
+
+
+def test_generated_text_is_escaped(page: str) -> None:
+    assert SCRIPT not in page
+    assert "&lt;script&gt;alert(" in page
+    assert "<b>not</b>" not in page
+    assert [tag for tag, _ in Elements(page).tags].count("script") == 2  # timings.js and the lines that show it
+
+
+def test_copied_text_is_withheld(page: str, report: Paths) -> None:
+    assert COPIED not in page
+    assert WITHHELD in page
+    texts = [text for name in ("vader-tweets", "vader-films") for text in pd.read_parquet(report.corpora / f"{name}.parquet")["text"]]
+    assert find_corpus_text(report.report, texts) == []
+
+
+def test_nothing_is_loaded_from_other_hosts(page: str, report: Paths) -> None:
+    for tag, attributes in Elements(page).tags:
+        for name in ("src", "srcset", "data", "poster", "action"):
+            assert not re.match(r"\s*(https?:)?//", attributes.get(name) or ""), (tag, attributes)
+        if tag == "link":
+            assert (attributes["href"] or "").startswith("data:")
+    assert not re.search(r"@import|url\(\s*['\"]?(https?:)?//", page)
+    for path in (report.report / "figures").glob("*.svg"):
+        assert not re.search(r'(?:href|src)="(?:https?:)?//', path.read_text(encoding="utf-8"))
+
+
+def test_every_local_link_leads_somewhere(page: str, report: Paths) -> None:
+    elements = Elements(page)
+    ids = {attributes["id"] for _, attributes in elements.tags if "id" in attributes}
+    links = [attributes.get(name) for _, attributes in elements.tags for name in ("href", "src", "srcset")]
+    local = [link for link in links if link and not re.match(r"(https?|data):", link)]
+    assert len(local) > 40
+    for link in local:
+        if link.startswith("#"):
+            assert link[1:] in ids
+        else:
+            assert (report.report / link).is_file(), link
+
+
+def test_equal_results_give_an_equal_page(report: Paths, params: Params, page: str) -> None:
+    (report.report / "timings.js").write_text("window.EMOSYNTH_TIMINGS = [];", encoding="utf-8")
+    render_report(report, params, PROVENANCE, NOTEBOOKS)
+    assert (report.report / "index.html").read_text(encoding="utf-8") == page
+    assert str(report.root) not in page
+    assert (report.report / "timings.js").read_text(encoding="utf-8") == "window.EMOSYNTH_TIMINGS = [];"
+
+
+def test_every_claim_and_parameter_is_shown(page: str, params: Params) -> None:
+    for number in range(1, 8):
+        assert f"A{number}. " in page
+    for verdict in ("supported", "contradicted", "inconclusive", "not-tested"):
+        assert f'class="badge {verdict}"' in page
+    for section, content in params.model_dump().items():
+        assert f"<h4>{section}</h4>" in page
+        for name in content:
+            assert f"<dt>{name}" in page
+
+
+@pytest.mark.parametrize("hostile", ["a\x00b", "a\u202eb", "a\ud800b", "\x1b[31m"])
+def test_unprintable_characters_do_not_reach_the_page(hostile: str) -> None:
+    readable(hostile).encode("utf-8")
+    assert "\ufffd" in readable(hostile)
+
+
+# --- guard ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "wrap"),
+    [
+        ("a.html", lambda text: f"<td>{text.replace(' ', '&#32;')}</td>"),
+        ("b.html", lambda text: "<p>" + text.replace("kettle", "<b>kettle</b>") + "</p>"),
+        ("c.json", lambda text: '{"x": ["y", {"z": "' + text.replace("e", "\\u0065") + '"}]}'),
+        ("d.ipynb", lambda text: '{"cells": [{"source": ["' + text[:20] + '\\n", "' + text[20:] + '"]}]}'),
+        ("e.csv", lambda text: f'1,"{text.upper()}!!"'),
+    ],
+)
+def test_corpus_text_is_found_however_it_is_wrapped(tmp_path: Path, name: str, wrap: Callable[[str], str]) -> None:
+    text = "The kettle sang all morning, and we listened quietly."
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / name).write_text(
+        wrap(text) if name != "d.ipynb" else wrap("The kettle sang all morning, and we listened quietly.")
+    )
+    found = find_corpus_text(tmp_path, ["nothing of this kind was ever said here", text, "too short"])
+    assert [(leak.path, leak.text) for leak in found] == [(f"deep/{name}", text)]
+
+
+def test_parts_of_corpus_texts_and_short_texts_are_not_leaks(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("The kettle sang all morning, and we. So happy today!")
+    assert find_corpus_text(tmp_path, ["The kettle sang all morning, and we listened.", "So happy today!"]) == []
