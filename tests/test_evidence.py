@@ -74,7 +74,7 @@ def test_correction_withdraws_weak_support():
 
 def panel(value: float, p: float) -> pd.DataFrame:
     rows = []
-    for measure in ("hdd", "first_person", "temporal"):
+    for measure in ("hdd", "first_person_rate", "temporal_rate"):
         for arm, v, pp in (("real", 1.0, math.nan), ("real-other", 1.01, 0.8), ("shap", value, p)):
             rows.append(
                 {"arm": arm, "verified": False, "measure": measure, "family": "f", "value": v, "low": v - 0.1, "high": v + 0.1, "reference": 1.0,

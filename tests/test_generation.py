@@ -79,7 +79,7 @@ def test_arms_differ_in_guidance_only():
     plain = build_prompt("list", "tweet", "joy")
     guided = build_prompt("list", "tweet", "joy", ["sun"], ['say "hi"\nthere'])
     assert plain == 'Real tweets by different people, all expressing joy:\n- "'
-    assert guided.endswith("- \"say 'hi' there\"\n- \"") and "sun" in guided
+    assert guided.endswith('- "say \'hi\' there"\n- "') and "sun" in guided
     plan = plan_of(generation)
     naive = {p.request.row_seed for p in plan["naive"]}
     assert naive == {p.request.row_seed for p in plan["shap"]}, "arms share random numbers"
@@ -95,7 +95,16 @@ def test_naive_rows_are_shared_by_sizes():
 def test_only_tokens_towards_the_class_are_offered():
     arm = GenerationArm(guidance="shap_tokens", tokens=9)
     rows = plan_cell(
-        "t", arm, 10, 0, generation=settings(), classes=CLASSES, phrases={c: c for c in CLASSES}, noun="note", guidance=GUIDANCE, texts=TEXTS
+        "t",
+        arm,
+        10,
+        0,
+        generation=settings(),
+        classes=CLASSES,
+        phrases={c: c for c in CLASSES},
+        noun="note",
+        guidance=GUIDANCE,
+        texts=TEXTS,
     )
     assert all("rain" in r.request.prompt and "sun" not in r.request.prompt for r in rows)
 
@@ -103,7 +112,16 @@ def test_only_tokens_towards_the_class_are_offered():
 def test_bias_is_proportional_to_shap():
     arm = GenerationArm(guidance="shap_bias", bias=3.0)
     rows = plan_cell(
-        "b", arm, 10, 0, generation=settings(), classes=CLASSES, phrases={c: c for c in CLASSES}, noun="note", guidance=GUIDANCE, texts=TEXTS
+        "b",
+        arm,
+        10,
+        0,
+        generation=settings(),
+        classes=CLASSES,
+        phrases={c: c for c in CLASSES},
+        noun="note",
+        guidance=GUIDANCE,
+        texts=TEXTS,
     )
     assert rows[0].request.bias == (("rain", 3.0), ("grey", 1.5))
 
@@ -111,7 +129,9 @@ def test_bias_is_proportional_to_shap():
 def test_exemplar_outside_the_seed_is_an_error():
     arm = GenerationArm(guidance="random_exemplars")
     with pytest.raises(UserError, match="not a row of the seed"):
-        plan_cell("r", arm, 10, 0, generation=settings(), classes=CLASSES, phrases={c: c for c in CLASSES}, noun="n", guidance=GUIDANCE, texts={})
+        plan_cell(
+            "r", arm, 10, 0, generation=settings(), classes=CLASSES, phrases={c: c for c in CLASSES}, noun="n", guidance=GUIDANCE, texts={}
+        )
 
 
 def test_leak_into_a_prompt_is_found():
@@ -178,7 +198,9 @@ def test_clean_completion(raw, text, closed):
     assert clean_completion("list", raw) == (text, closed)
 
 
-@pytest.mark.parametrize(("noun", "many"), [("tweet", "tweets"), ("story", "stories"), ("essay", "essays"), ("film review", "film reviews"), ("box", "boxes")])
+@pytest.mark.parametrize(
+    ("noun", "many"), [("tweet", "tweets"), ("story", "stories"), ("essay", "essays"), ("film review", "film reviews"), ("box", "boxes")]
+)
 def test_plural(noun, many):
     assert plural(noun) == many
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import subprocess
 import sys
 from collections import Counter
@@ -15,13 +14,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lm_files import catalog, make_tiny_model, smollm2
 
 from emosynth.errors import UserError
 from emosynth.models.lm import STOP, Completion, LanguageModel, Request, assets, open_language_model, request_key
 from emosynth.models.lm.base import shortened
 from emosynth.models.lm.local import TransformersModel, WordBias, sample, uniforms
 from emosynth.params import Decoding, Generator
+from lm_files import catalog, make_tiny_model, smollm2
 
 GREEDY = Decoding(temperature=1e-6, top_p=1.0, max_new_tokens=20)
 
@@ -76,7 +75,9 @@ def test_key_depends_on_nothing_else() -> None:
     key = request_key({"a": 1, "b": 2}, Decoding(), Request("p \ud800", 1, bias=(("x", 1.0), ("y", 2.0))))
     assert key == request_key({"b": 2, "a": 1}, Decoding(), Request("p \ud800", 1, bias=(("y", 2), ("x", 1))))
     # a stored cache stays valid: this value may change only with a deliberate break
-    assert request_key({"backend": "x"}, Decoding(), Request("p", 1)) == request_key({"backend": "x"}, Decoding(max_new_tokens=40), Request("p", 1))
+    assert request_key({"backend": "x"}, Decoding(), Request("p", 1)) == request_key(
+        {"backend": "x"}, Decoding(max_new_tokens=40), Request("p", 1)
+    )
 
 
 def test_messages_of_libraries_are_shortened() -> None:
@@ -425,7 +426,9 @@ def test_other_architectures(tmp_path: Path, kind: str) -> None:
     window = {"sliding_window": 8} if kind in ("gemma2", "mistral") else {}
     tokens = {"vocab_size": 257, "eos_token_id": 0, "bos_token_id": 0, "pad_token_id": 0}
     torch.manual_seed(1)
-    AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **size, **grouped, **window, **tokens, initializer_range=0.5)).save_pretrained(folder)
+    AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(kind, **size, **grouped, **window, **tokens, initializer_range=0.5)
+    ).save_pretrained(folder)
     assert AutoTokenizer.from_pretrained(str(folder)).chat_template
     model = TransformersModel(folder, "0" * 64)
     requests = some_requests(6)
@@ -435,7 +438,9 @@ def test_other_architectures(tmp_path: Path, kind: str) -> None:
 
 # --- the catalogue's model ---------------------------------------------------------------------------------
 
-PROMPTS = [f"Short posts by people who feel {feeling}, one a line:\n- what a day this has been\n-" for feeling in ("joy", "anger", "sadness")]
+PROMPTS = [
+    f"Short posts by people who feel {feeling}, one a line:\n- what a day this has been\n-" for feeling in ("joy", "anger", "sadness")
+]
 ROWS = [Request(PROMPTS[row % 3], 77 + row) for row in range(24)]
 
 
@@ -460,7 +465,8 @@ def test_openvino_depends_on_the_list_alone() -> None:
     told: list[int] = []
     other = model.generate(ROWS[::2], Decoding(max_new_tokens=6, top_k=20), progress=told.append)
     assert told[-1] == 12 == len(other)
-    assert model.generate(ROWS, decoding) == first
+    for _ in range(3):
+        assert model.generate(ROWS, decoding) == first
     assert all(STOP not in text.text and text.prompt_tokens > 5 for text in first) and len({text.text for text in first}) > 12
     code = (
         "from test_lm import *\n"
@@ -475,7 +481,8 @@ def test_openvino_depends_on_the_list_alone() -> None:
 def test_openvino_chats_refuses_bias_and_tells_shortly_of_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     model = open_language_model(Generator(model="smollm2-135m-instruct"), catalog())
     chat, raw = (
-        model.generate([request], Decoding(max_new_tokens=8))[0] for request in (Request("Say hello.", 1, chat=True), Request("Say hello.", 1))
+        model.generate([request], Decoding(max_new_tokens=8))[0]
+        for request in (Request("Say hello.", 1, chat=True), Request("Say hello.", 1))
     )
     assert chat.prompt_tokens > raw.prompt_tokens + 10 and chat.text
     with pytest.raises(UserError, match="bias"):
@@ -489,11 +496,11 @@ def test_openvino_chats_refuses_bias_and_tells_shortly_of_failure(monkeypatch: p
 @pytest.mark.model
 def test_bias_on_smollm2() -> None:
     model = open_language_model(Generator(backend="transformers", model="smollm2-135m-instruct"), catalog())
-    rows = [Request(PROMPTS[0], seed, bias=(("overjoyed", 8.0), ("sunset", 6.0))) for seed in range(16)]
-    texts = [text.text for text in model.generate(rows, Decoding(max_new_tokens=24))]
-    plain = [text.text for text in model.generate([Request(row.prompt, row.row_seed) for row in rows], Decoding(max_new_tokens=24))]
-    assert sum("overjoyed" in text or "sunset" in text for text in texts) >= 8 > sum("overjoyed" in text or "sunset" in text for text in plain)
-    assert not any(math.isnan(len(text)) for text in texts)
+    rows = [Request(PROMPTS[0], seed, bias=(("overjoyed", 20.0), ("sunset", 10.0))) for seed in range(8)]
+    plain = [Request(row.prompt, row.row_seed) for row in rows]
+    texts = [text.text for text in model.generate([*rows, *plain], Decoding(max_new_tokens=12))]
+    hits = ["overjoyed" in text or "sunset" in text for text in texts]
+    assert sum(hits[:8]) >= 4 > sum(hits[8:])
 
 
 @pytest.mark.model

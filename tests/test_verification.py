@@ -24,8 +24,10 @@ class Keyword:
         return np.column_stack([1 - glad, glad])
 
 
-def cell(texts, labels=None, complete=True, params=None, prompt="Real notes:\n- \""):
-    frame = pd.DataFrame({"arm": "a", "size": 2, "repeat": 0, "label": labels or ["sad"] * len(texts), "text": texts, "complete": complete, "prompt": prompt})
+def cell(texts, labels=None, complete=True, params=None, prompt='Real notes:\n- "'):
+    frame = pd.DataFrame(
+        {"arm": "a", "size": 2, "repeat": 0, "label": labels or ["sad"] * len(texts), "text": texts, "complete": complete, "prompt": prompt}
+    )
     return Cell(frame, SEED, "note", Keyword(), params or Verification())
 
 

@@ -52,7 +52,9 @@ class Corpora(Section):
     also: list[str] = Field(default_factory=list, description="further corpora to build and describe")
     custom: UserCorpus | None = None
     fractions: list[float] = Field([0.6, 0.1, 0.3], description="train, validation, test of corpora without splits")
-    near_duplicate: float = Field(0.8, ge=0.5, le=1.0, description="Jaccard similarity of word 3-grams from which two texts are near-duplicates")
+    near_duplicate: float = Field(
+        0.8, ge=0.5, le=1.0, description="Jaccard similarity of word 3-grams from which two texts are near-duplicates"
+    )
 
     @model_validator(mode="after")
     def _fractions(self) -> Corpora:
@@ -89,6 +91,7 @@ class Shap(Section):
     exemplars: int = Field(12, ge=1, description="exemplars per class kept in the guidance file")
     diversity: float = Field(0.5, ge=0, le=1, description="weight of diversity against SHAP mass when choosing exemplars (MMR)")
     min_document_frequency: int = Field(2, ge=1, description="documents of the seed a token must occur in to be ranked")
+    function_words: bool = Field(False, description="hand function words (the, it, you, …) to the generator too; negations and I/me always may")
     tree: bool = Field(True, description="also explain a gradient-boosted tree model")
     encoder_rows: int = Field(0, ge=0, description="rows explained with the fine-tuned encoder (slow); 0: none")
     encoder_sizes: list[int] = Field(default_factory=list, description="seed sizes for which the encoder is explained (first repeat)")
@@ -101,7 +104,9 @@ class Generator(Section):
     """The language model that writes, and how it is reached."""
 
     backend: Literal["openvino", "transformers", "server"] = "openvino"
-    model: str = Field("smollm2-135m-instruct", description="catalogue entry, path of a GGUF file or model folder, hub id, or the server's model name")
+    model: str = Field(
+        "smollm2-135m-instruct", description="catalogue entry, path of a GGUF file or model folder, hub id, or the server's model name"
+    )
     url: str | None = Field(None, description="server only: base URL up to /v1")
     api_key_env: str = Field("EMOSYNTH_API_KEY", description="server only: environment variable with the key")
     batch: int = Field(256, ge=1, description="rows per unit of work; what is in flight when a run is killed is lost")
@@ -142,7 +147,9 @@ class Generation(Section):
     growth: float = Field(1.0, gt=0, description="synthetic rows wanted per seed row")
     oversample: float = Field(2.0, ge=1, description="candidates generated per wanted row")
     prompts_per_class: int = Field(4, ge=1, description="different prompts (draws of tokens and exemplars) per class and cell")
-    prompt_style: Literal["list", "chat"] = Field("list", description="list: a list to be continued, for small or base models; chat: an instruction, for instruction models")
+    prompt_style: Literal["list", "chat"] = Field(
+        "list", description="list: a list to be continued, for small or base models; chat: an instruction, for instruction models"
+    )
 
 
 class Verification(Section):
@@ -151,8 +158,12 @@ class Verification(Section):
     min_words: int = Field(3, ge=1)
     max_words: int = Field(60, ge=1)
     complete: bool = Field(True, description="reject texts cut off at max_new_tokens")
-    copy_overlap: float = Field(0.6, gt=0, le=1, description="share of a candidate's word 4-grams found in its prompt or seed from which it counts as copied")
-    near_duplicate: float = Field(0.8, gt=0, le=1, description="Jaccard similarity from which a later candidate of the same cell is a duplicate")
+    copy_overlap: float = Field(
+        0.6, gt=0, le=1, description="share of a candidate's word 4-grams found in its prompt or seed from which it counts as copied"
+    )
+    near_duplicate: float = Field(
+        0.8, gt=0, le=1, description="Jaccard similarity from which a later candidate of the same cell is a duplicate"
+    )
     agreement: Literal["tfidf", "embedding"] = Field("embedding", description="seed-trained classifier whose label must agree")
     min_confidence: float = Field(0.0, ge=0, le=1, description="probability of the intended label needed besides agreement")
 
@@ -196,6 +207,7 @@ class Authenticity(Section):
     """Linguistic authenticity against the seed's corpus."""
 
     size: int | None = Field(None, description="seed size whose candidates are analysed; None: the largest")
+    texts: int = Field(500, ge=10, description="texts per arm and per half of the real text, at most, drawn class by class")
     tokens: int = Field(2000, ge=100, description="equal token count for type-token ratio")
     subsamples: int = Field(50, ge=5, description="subsamples without replacement at equal token counts")
     orders: int = Field(20, ge=1, description="random text orders for MATTR and MTLD")
@@ -243,7 +255,9 @@ class Params(Section):
     def _consistent(self) -> Params:
         for name, arm in self.generation.arms.items():
             if arm.guidance == "shap_bias" and (self.generation.bias_generator or self.generation.generator).backend != "transformers":
-                raise ValueError(f"generation.arms.{name}: shap_bias needs bias_generator.backend: transformers, the only backend that can bias logits")
+                raise ValueError(
+                    f"generation.arms.{name}: shap_bias needs bias_generator.backend: transformers, the only backend that can bias logits"
+                )
             for size in arm.sizes or []:
                 if size not in self.seeding.sizes:
                     raise ValueError(f"generation.arms.{name}.sizes: {size} is not one of seeding.sizes {self.seeding.sizes}")
@@ -270,7 +284,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError("There is no such parameter file.", where=str(path), remedy="Use one of the profiles under profiles/, or demo.") from None
+        raise UserError(
+            "There is no such parameter file.", where=str(path), remedy="Use one of the profiles under profiles/, or demo."
+        ) from None
     except yaml.YAMLError as error:
         raise UserError(f"The parameter file is not valid YAML: {error}", where=str(path), remedy="Mend the line named above.") from None
     if not isinstance(loaded, dict):
@@ -286,8 +302,14 @@ def explain(error: ValidationError, where: str) -> UserError:
         if item["type"] == "extra_forbidden":
             lines.append(f"{key}: no such parameter{_nearest(item['loc'])}")
         else:
-            lines.append(f"{key}: {item['msg']} (found {item['input']!r})" if not isinstance(item["input"], dict) else f"{key}: {item['msg']}")
-    return UserError("Parameters are not valid:\n    " + "\n    ".join(lines), where=where, remedy="Correct the keys named; src/emosynth/params.py declares each with its type and range.")
+            lines.append(
+                f"{key}: {item['msg']} (found {item['input']!r})" if not isinstance(item["input"], dict) else f"{key}: {item['msg']}"
+            )
+    return UserError(
+        "Parameters are not valid:\n    " + "\n    ".join(lines),
+        where=where,
+        remedy="Correct the keys named; src/emosynth/params.py declares each with its type and range.",
+    )
 
 
 def _nearest(loc: tuple[int | str, ...]) -> str:

@@ -20,7 +20,15 @@ PROFILES = ("demo", "smoke", "paper")
 
 # Modules that cannot change a result: declaration, places, progress and the runner itself. The values
 # that params.py declares are tracked as DVC parameters, key by key.
-_NEUTRAL = {"emosynth", "emosynth.errors", "emosynth.params", "emosynth.paths", "emosynth.progress", "emosynth.pipeline", "emosynth.session"}
+_NEUTRAL = {
+    "emosynth",
+    "emosynth.errors",
+    "emosynth.params",
+    "emosynth.paths",
+    "emosynth.progress",
+    "emosynth.pipeline",
+    "emosynth.session",
+}
 
 
 @dataclass(frozen=True)
@@ -178,7 +186,12 @@ def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
             "desc": item.title,
             "cmd": f"python -m emosynth run {item.name} --profile {profile}",
             **({"wdir": "../.."} if up else {}),
-            "deps": [notebook, *item.files, *module_files(root, [notebook_source(root / notebook)]), *[f"{data}/{name}" for name in item.reads]],
+            "deps": [
+                notebook,
+                *item.files,
+                *module_files(root, [notebook_source(root / notebook)]),
+                *[f"{data}/{name}" for name in item.reads],
+            ],
             "params": params,
             "outs": outs,
         }
@@ -227,5 +240,6 @@ def stale_pipelines(root: Path) -> list[Path]:
     return [
         pipeline_file(root, profile)
         for profile in PROFILES
-        if not pipeline_file(root, profile).exists() or pipeline_file(root, profile).read_text(encoding="utf-8") != pipeline_text(root, profile)
+        if not pipeline_file(root, profile).exists()
+        or pipeline_file(root, profile).read_text(encoding="utf-8") != pipeline_text(root, profile)
     ]

@@ -29,7 +29,18 @@ def text_lengths(corpus: Corpus) -> Figure:
     frame = corpus.frame.assign(words=[min(len(words(text)), 80) for text in corpus.frame["text"]])
     figure = Figure(figsize=(7, 2.4), layout="constrained")
     axes = figure.subplots()
-    sns.histplot(data=frame, x="words", hue="split", hue_order=["train", "validation", "test"], stat="density", common_norm=False, element="step", fill=False, binwidth=2, ax=axes)
+    sns.histplot(
+        data=frame,
+        x="words",
+        hue="split",
+        hue_order=["train", "validation", "test"],
+        stat="density",
+        common_norm=False,
+        element="step",
+        fill=False,
+        binwidth=2,
+        ax=axes,
+    )
     axes.set(xlabel=f"words per text of {corpus.name} (longer than 80: at 80)")
     sns.despine(figure)
     return figure

@@ -13,8 +13,8 @@ from emosynth.params import Evidence
 GUIDED = "shap"
 MEASURES = {
     "A5": ("hdd", ["ttr", "mattr", "mtld"], "HD-D"),
-    "A6": ("first_person", ["second_person", "third_person", "first_person_share"], "first-person pronouns per 100 tokens"),
-    "A7": ("temporal", ["temporal_share", "distinct_tenses", "past_share"], "temporal expressions per 100 tokens"),
+    "A6": ("first_person_rate", ["second_person_rate", "third_person_rate", "first_person_share"], "first-person pronouns per 100 tokens"),
+    "A7": ("temporal_rate", ["temporal_share", "distinct_tenses", "past_share"], "temporal expressions per 100 tokens"),
 }
 """Claim: primary measure, further measures, and the primary's name in words."""
 
@@ -45,21 +45,37 @@ def judge_authenticity(panel: pd.DataFrame, corpus: str, evidence: Evidence) -> 
             claims.append(not_tested(identity, corpus, f"The panel has no {name} for the SHAP-guided arm."))
             continue
         row, base = guided.iloc[0], real.iloc[0]
-        effect = float(row["value"] - base["value"])
-        low, high = difference_interval(row["value"], row["low"], row["high"], base["value"], base["low"], base["high"])
+        # The reference at the arm's own amount of text; its spread is that of the corpus's own value.
+        reference = float(row["reference"])
+        effect = float(row["value"]) - reference
+        shift = reference - float(base["value"])
+        low, high = difference_interval(row["value"], row["low"], row["high"], reference, base["low"] + shift, base["high"] + shift)
         p = float(row["p_holm"])
         verdict: Verdict = "inconclusive"
         if p < evidence.alpha:
             verdict = "supported" if effect < 0 else "contradicted"
-        reading = f"{name}: {row['value']:.3g} in SHAP-guided text, {base['value']:.3g} in authentic text ({row['effect_kind']} {row['effect']:+.2f})."
+        kind = str(row["effect_kind"]).replace("_", " ")
+        reading = f"{name}: {row['value']:.3g} in SHAP-guided text, {reference:.3g} in authentic text ({kind} {row['effect']:.2f})."
         other = rows[(rows["arm"] == "real-other") & (rows["measure"] == primary)]
         if len(other):
             reading += f" Authentic against authentic: {other['value'].iloc[0]:.3g}."
         claims.append(
             Claim(
-                identity, STATEMENTS[identity], f"{GUIDED} − real, {name}", effect, name, low, high, p, int(row["n_texts"]), corpus, "", verdict, reading,
+                identity,
+                STATEMENTS[identity],
+                f"{GUIDED} − real, {name}",
+                effect,
+                name,
+                low,
+                high,
+                p,
+                int(row["n_texts"]),
+                corpus,
+                "",
+                verdict,
+                reading,
                 also=_also(rows),
-            )  # fmt: skip
+            )
         )
     return claims
 

@@ -18,10 +18,14 @@ GUIDED = "shap"
 LEARNERS = ("embedding", "finetuned", "tfidf")
 
 
-def paired_scores(scores: pd.DataFrame, learner: str, size: int, first: tuple[str, bool], second: tuple[str, bool], column: str = "macro_f1") -> np.ndarray:
+def paired_scores(
+    scores: pd.DataFrame, learner: str, size: int, first: tuple[str, bool], second: tuple[str, bool], column: str = "macro_f1"
+) -> np.ndarray:
     """Return first minus second by repeat, shape (repeats,), for repeats that have both."""
     chosen = scores[(scores["learner"] == learner) & (scores["size"] == size)]
-    one, two = (chosen[(chosen["arm"] == arm) & (chosen["verified"] == verified)].set_index("repeat")[column] for arm, verified in (first, second))
+    one, two = (
+        chosen[(chosen["arm"] == arm) & (chosen["verified"] == verified)].set_index("repeat")[column] for arm, verified in (first, second)
+    )
     return (one - two).dropna().sort_index().to_numpy(dtype=float)
 
 
@@ -37,7 +41,9 @@ def paired_t(differences: np.ndarray, confidence: float) -> tuple[float, Interva
     return float(differences.mean()), t_interval(differences, confidence), float(scipy_stats.ttest_1samp(differences, 0.0).pvalue)
 
 
-def judge_training(scores: pd.DataFrame, per_class: pd.DataFrame, shares: Mapping[str, float], corpus: str, evidence: Evidence) -> list[Claim]:
+def judge_training(
+    scores: pd.DataFrame, per_class: pd.DataFrame, shares: Mapping[str, float], corpus: str, evidence: Evidence
+) -> list[Claim]:
     """Judge A1–A4.
 
     Parameters
@@ -66,7 +72,9 @@ def judge_training(scores: pd.DataFrame, per_class: pd.DataFrame, shares: Mappin
     ]
 
 
-def _also(scores: pd.DataFrame, learners: Sequence[str], sizes: Sequence[int], pairs: Sequence[tuple[str, str]], evidence: Evidence) -> list[dict[str, Any]]:
+def _also(
+    scores: pd.DataFrame, learners: Sequence[str], sizes: Sequence[int], pairs: Sequence[tuple[str, str]], evidence: Evidence
+) -> list[dict[str, Any]]:
     """Return the comparison for every learner, size, and verified or unverified text."""
     rows = []
     for learner in learners:
@@ -96,7 +104,11 @@ def _points(value: float) -> str:
 
 
 def _sentence(what: str, mean: float, interval: Interval, n: int, confidence: float) -> str:
-    span = "no interval (fewer than two repeats)" if math.isnan(interval.low) else f"{confidence:.0%} interval {_points(interval.low)} to {_points(interval.high)}"
+    span = (
+        "no interval (fewer than two repeats)"
+        if math.isnan(interval.low)
+        else f"{confidence:.0%} interval {_points(interval.low)} to {_points(interval.high)}"
+    )
     return f"{what}: {_points(mean)} points of macro-F1, {span}, {n} repeats."
 
 
@@ -137,7 +149,9 @@ def _beats_naive(scores: pd.DataFrame, learners: Sequence[str], primary: str, si
     if verdict == "contradicted":
         reading += f" A gain of {100 * evidence.equivalence_margin:.0f} points or more is excluded."
     degrade, span, _ = paired_t(paired_scores(scores, primary, size, ("naive", False), ("seed", False)), evidence.confidence)
-    reading += f" Naïve minus seed only: {_points(degrade)} ({_points(span.low)} to {_points(span.high)})." if not math.isnan(span.low) else ""
+    reading += (
+        f" Naïve minus seed only: {_points(degrade)} ({_points(span.low)} to {_points(span.high)})." if not math.isnan(span.low) else ""
+    )
     sizes = sorted(scores["size"].unique())
     also = _also(scores, learners, sizes, [(GUIDED, "naive"), ("naive", "seed")], evidence)
     return Claim(
@@ -147,7 +161,14 @@ def _beats_naive(scores: pd.DataFrame, learners: Sequence[str], primary: str, si
 
 
 def _minority_gains(
-    scores: pd.DataFrame, per_class: pd.DataFrame, shares: Mapping[str, float], learners: Sequence[str], primary: str, size: int, corpus: str, evidence: Evidence
+    scores: pd.DataFrame,
+    per_class: pd.DataFrame,
+    shares: Mapping[str, float],
+    learners: Sequence[str],
+    primary: str,
+    size: int,
+    corpus: str,
+    evidence: Evidence,
 ) -> Claim:
     rare = sorted(label for label, share in shares.items() if share < evidence.minority_share / len(shares))
     if not rare:
@@ -158,7 +179,14 @@ def _minority_gains(
         for other in ("seed", "real+1x", "naive"):
             for verified in (False, True):
                 by_label = [
-                    paired_scores(per_class[per_class["label"] == label], learner, size, (GUIDED, verified), (other, verified and other == "naive"), "f1")
+                    paired_scores(
+                        per_class[per_class["label"] == label],
+                        learner,
+                        size,
+                        (GUIDED, verified),
+                        (other, verified and other == "naive"),
+                        "f1",
+                    )
                     for label in rare
                 ]
                 if by_label and all(len(d) == len(by_label[0]) and len(d) for d in by_label):
@@ -179,7 +207,9 @@ def _minority_gains(
         verdict = "supported"
     elif interval.high < evidence.substantial_gain:
         verdict = "contradicted"
-    reading = _sentence(f"F1 of {', '.join(rare)}, SHAP-guided minus seed only at n = {size}", mean, interval, len(differences), evidence.confidence)
+    reading = _sentence(
+        f"F1 of {', '.join(rare)}, SHAP-guided minus seed only at n = {size}", mean, interval, len(differences), evidence.confidence
+    )
     reading = reading.replace("macro-F1", "F1") + f" “Substantial” means at least {100 * evidence.substantial_gain:.0f} points."
     return Claim(
         "A3", STATEMENTS["A3"], f"{GUIDED} − seed at n = {size}, F1 of {', '.join(rare)}", mean, "F1", interval.low, interval.high, p, len(differences), corpus,
@@ -187,7 +217,9 @@ def _minority_gains(
     )  # fmt: skip
 
 
-def _threshold(scores: pd.DataFrame, learners: Sequence[str], primary: str, smallest: int, largest: int, corpus: str, evidence: Evidence) -> Claim:
+def _threshold(
+    scores: pd.DataFrame, learners: Sequence[str], primary: str, smallest: int, largest: int, corpus: str, evidence: Evidence
+) -> Claim:
     if smallest == largest:
         return not_tested("A4", corpus, "The run has one seed size only.")
     small = paired_scores(scores, primary, smallest, (GUIDED, False), ("seed", False))
@@ -202,7 +234,9 @@ def _threshold(scores: pd.DataFrame, learners: Sequence[str], primary: str, smal
         verdict = "contradicted"
     elif interval.low > 0 and at_small <= 0 < at_large:
         verdict = "supported"
-    reading = _sentence(f"Gain over the seed at n = {largest} minus gain at n = {smallest}", mean, interval, len(small), evidence.confidence)
+    reading = _sentence(
+        f"Gain over the seed at n = {largest} minus gain at n = {smallest}", mean, interval, len(small), evidence.confidence
+    )
     reading += (
         f" Gain at n = {smallest}: {_points(at_small)} ({_points(small_interval.low)} to {_points(small_interval.high)});"
         f" at n = {largest}: {_points(at_large)} ({_points(large_interval.low)} to {_points(large_interval.high)})."

@@ -63,7 +63,9 @@ def build_candidates(
     """
     if corpus.task != "single":
         raise UserError(
-            f"{corpus.name} is multi-label; prompts express one class.", where="corpora.target", remedy="Choose a single-label corpus for SHAP-guided generation."
+            f"{corpus.name} is multi-label; prompts express one class.",
+            where="corpora.target",
+            remedy="Choose a single-label corpus for SHAP-guided generation.",
         )
     texts = seed_texts(corpus, order, seeding)
     plan = plan_all(

@@ -81,7 +81,19 @@ def plan_cell(
     shares = quotas(math.ceil(wanted_rows(generation, size) * generation.oversample), classes)
     for label in classes:
         prompts = [
-            _guided(name, arm, size, repeat, label, draw, generation=generation, phrase=phrases[label], noun=noun, guidance=guidance, texts=texts)
+            _guided(
+                name,
+                arm,
+                size,
+                repeat,
+                label,
+                draw,
+                generation=generation,
+                phrase=phrases[label],
+                noun=noun,
+                guidance=guidance,
+                texts=texts,
+            )
             for draw in range(1 if arm.guidance in ("none", "shap_bias") else generation.prompts_per_class)
         ]
         for index in range(shares[label]):

@@ -83,7 +83,9 @@ def check_no_leak(plan: Mapping[str, Sequence[Planned]], forbidden: Iterable[str
         if len(flat) >= 20 and f'"{flat}"' in joined:
             where = next(name for prompt, name in prompts.items() if f'"{flat}"' in prompt)
             raise UserError(
-                "A text outside the seed stands in a prompt.", where=where, remedy="Rebuild seeds and guidance from step 01 on: dvc repro -f 01_seeding."
+                "A text outside the seed stands in a prompt.",
+                where=where,
+                remedy="Rebuild seeds and guidance from step 01 on: dvc repro -f 01_seeding.",
             )
 
 

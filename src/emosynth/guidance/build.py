@@ -164,7 +164,7 @@ def _guided(
         ids = [seed.ids[row] for row in rows]
         chosen = choose_exemplars(ids, mass[rows, index], features[rows], shap.exemplars, shap.diversity)
         out[label] = {
-            "tokens": {kind: [[t, round(s, 8)] for t, s in top_tokens(ranking, label, kind, shap.tokens)] for kind in ("shap", "tfidf", "both")},
+            "tokens": {kind: [[t, round(s, 8)] for t, s in top_tokens(ranking, label, kind, shap.tokens, function_words=shap.function_words)] for kind in ("shap", "tfidf", "both")},
             "exemplars": [{"id": item, "score": round(score, 8)} for item, score in chosen],
             "random": shuffled(ids, shap.exemplars, seeding.random_seed, seed.size, seed.repeat, index),
         }

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from scipy.stats import spearmanr
 
 from emosynth.guidance.shap_values import Attributions
@@ -31,6 +32,20 @@ def presentable(token: str) -> bool:
     letters = sum(char.isalpha() for char in body)
     # emoticons such as ":d" have a letter too; a single letter stands for a word only by itself ("i")
     return letters >= 2 or (letters == 1 and len(body) == 1)
+
+
+_TELLING = frozenset({"no", "not", "never", "nothing", "nobody", "none", "cannot", "cant", "i", "me", "alone", "cry", "together", "serious"})
+"""Words of scikit-learn's list that can carry an emotion by themselves."""
+
+
+def function_word(token: str) -> bool:
+    """Whether a token is an English function word or a contraction of function words.
+
+    In a seed of some dozen rows every class has a few of them among its strongest tokens by chance; told to a
+    generator they guide nothing. scikit-learn's list, less the words that can carry an emotion.
+    """
+    head = token.partition("'")[0]
+    return token not in _TELLING and (token in ENGLISH_STOP_WORDS or (head != token and head in ENGLISH_STOP_WORDS | {"don", "doesn", "isn", "wasn"}))
 
 
 def rank_tokens(
@@ -106,9 +121,14 @@ def _ranks(score: pd.Series, token: pd.Series) -> IntArray:
     return out
 
 
-def top_tokens(ranking: pd.DataFrame, label: str, kind: str, count: int) -> list[tuple[str, float]]:
-    """Return the best tokens of a class that speak *for* it (score above 0; for "both": both scores above 0), with scores."""
+def top_tokens(ranking: pd.DataFrame, label: str, kind: str, count: int, *, function_words: bool = True) -> list[tuple[str, float]]:
+    """Return the best tokens of a class that speak *for* it (score above 0; for "both": both scores above 0), with scores.
+
+    Function words are left out on demand; they stay in the ranking.
+    """
     frame = ranking[ranking["label"] == label]
+    if not function_words:
+        frame = frame[~frame["token"].map(function_word).astype(bool)]
     positive = (frame["shap"] > 1e-12) & (frame["tfidf"] > 1e-12) if kind == "both" else frame[kind] > 1e-12
     frame = frame[positive].sort_values(f"rank_{kind}", kind="stable").head(count)
     return [(str(token), float(score)) for token, score in zip(frame["token"], frame[kind], strict=True)]

@@ -22,7 +22,7 @@ from emosynth.params import Figures, Params
 from emosynth.paths import Paths
 from emosynth.report import figures as report_figures
 from emosynth.report.checks import Texts
-from emosynth.report.figures.authenticity import CONTROL, effect_text, kind_label, panel_of
+from emosynth.report.figures.authenticity import CONTROL, effect_text, kind_label, measure_label, panel_of
 from emosynth.report.figures.base import Missing
 from emosynth.report.figures.verification import check_names, reason_label
 from emosynth.report.numbers import POINTS, count, per_cent, points, span, summary
@@ -33,6 +33,7 @@ __all__ = ["PARTS", "NotebookLink", "Part", "draw_figures", "regenerate", "rende
 
 TITLE = "The Synthetic Emotion Compendium"
 WITHHELD = "[withheld: copies the seed]"
+WITHHELD_RUN = "[withheld: shares six words in a row with a corpus text]"
 VERDICTS = ("supported", "contradicted", "inconclusive", "not tested")
 _EXAMPLES_ACCEPTED, _EXAMPLES_REJECTED, _LONGEST = 3, 4, 280
 
@@ -136,6 +137,7 @@ def render_report(paths: Paths, params: Params, provenance: Mapping[str, Any], n
         keep_trailing_newline=True,
     )
     environment.filters["words"] = readable
+    environment.filters["tie"] = tie
     page = environment.get_template("index.html.j2").render(
         title=TITLE,
         profile=paths.profile,
@@ -148,7 +150,6 @@ def render_report(paths: Paths, params: Params, provenance: Mapping[str, Any], n
         arms=_arms(tables, params),
         scores=_scores(tables),
         examples=_examples(tables, params),
-        withheld=WITHHELD,
         panel=_panel(tables),
         notebooks=links,
         provenance=_provenance(provenance),
@@ -172,6 +173,11 @@ def readable(text: object) -> str:
     """Return a text fit for a page: no control characters, cut to a length that a table bears. It is *not* escaped."""
     clean = _UNPRINTABLE.sub("\ufffd", str(text))
     return clean if len(clean) <= _LONGEST else clean[:_LONGEST].rstrip() + " …"
+
+
+def tie(text: str) -> str:
+    """Keep ``n = 240`` on one line."""
+    return text.replace("n = ", "n\u00a0=\u00a0")
 
 
 def _key_result(tables: Tables) -> dict[str, Any]:
@@ -451,10 +457,12 @@ def _examples(tables: Tables, params: Params) -> list[dict[str, Any]]:
         for frame, verdict in ((accepted, True), (rejected.head(_EXAMPLES_REJECTED), False)):
             for row in frame.to_dict("records"):
                 copied = not verdict and any(not row[name] for name in copying)
+                withheld = WITHHELD if copied else WITHHELD_RUN if corpus.shares_run(str(row["text"])) else ""
                 rows.append(
                     {
                         "label": row["label"],
-                        "text": None if copied or corpus.shares_run(str(row["text"])) else str(row["text"]),
+                        "text": None if withheld else str(row["text"]),
+                        "withheld": withheld,
                         "accepted": verdict,
                         "reason": "" if verdict else reason_label(str(row["reason"])),
                     }
@@ -489,7 +497,7 @@ def _panel(tables: Tables) -> dict[str, Any]:
         rows.append(
             {
                 "family": str(family).replace("_", " "),
-                "measure": str(measure).replace("_", " "),
+                "measure": measure_label(str(measure)),
                 "kind": kind_label(str(group["effect_kind"].iloc[0])),
                 "reference": _sized(group["reference"].iloc[0]),
                 "cells": cells,

@@ -217,7 +217,11 @@ def _write_timing(paths: Paths, name: str, seconds: float, peak_mb: float) -> No
     """
     folder = paths.cache / "timings" / paths.profile
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps({"stage": name, "seconds": round(seconds, 1), "peak_mb": round(peak_mb)}), encoding="utf-8")
-    rows = [json.loads((folder / f"{item.name}.json").read_text(encoding="utf-8")) for item in STAGES if (folder / f"{item.name}.json").exists()]
+    (folder / f"{name}.json").write_text(
+        json.dumps({"stage": name, "seconds": round(seconds, 1), "peak_mb": round(peak_mb)}), encoding="utf-8"
+    )
+    rows = [
+        json.loads((folder / f"{item.name}.json").read_text(encoding="utf-8")) for item in STAGES if (folder / f"{item.name}.json").exists()
+    ]
     paths.report.mkdir(parents=True, exist_ok=True)
     (paths.report / "timings.js").write_text(f"window.EMOSYNTH_TIMINGS = {json.dumps(rows, indent=1)};\n", encoding="utf-8")

@@ -21,7 +21,10 @@ def normalise(notebook: Any) -> Any:
     outputs and their content stay.
     """
     notebook = copy.deepcopy(notebook)
-    notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
     for position, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{position:02d}"
         tags = cell.metadata.get("tags", [])

@@ -133,7 +133,7 @@ def check_distinct(cell: Cell) -> Verdict:
     ok = np.ones(len(texts), dtype=bool)
     scores = np.zeros(len(texts))
     for match in near_duplicates(texts, cell.params.near_duplicate):
-        first, later = sorted((match.index, match.other))
+        _first, later = sorted((match.index, match.other))
         ok[later] = False
         scores[later] = max(scores[later], match.similarity)
     return ok, scores

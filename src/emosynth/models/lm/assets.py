@@ -48,7 +48,9 @@ def generator_files(generator: Generator, catalog: Catalog) -> Path:
     if looks_like_path or (os.sep in name and path.exists()):
         if not path.exists():
             raise UserError(
-                "There is no such model file or folder.", where=f"generator.model: {name}", remedy="Correct the path; it is relative to the repository."
+                "There is no such model file or folder.",
+                where=f"generator.model: {name}",
+                remedy="Correct the path; it is relative to the repository.",
             )
         return _file_or_folder(path, name)
     if "/" in name:

@@ -394,7 +394,9 @@ class TransformersModel:
         if chat:
             if not self.tokenizer.chat_template:
                 raise UserError(
-                    "The model has no chat template.", where="generation.generator.model", remedy="Use an instruction-tuned model, or prompts without chat."
+                    "The model has no chat template.",
+                    where="generation.generator.model",
+                    remedy="Use an instruction-tuned model, or prompts without chat.",
                 )
             prompt = self.tokenizer.apply_chat_template([{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True)
         # A chat template writes the special tokens itself.
@@ -415,7 +417,9 @@ class TransformersModel:
             return self._generate(requests, decoding, progress)
         except torch.OutOfMemoryError:
             raise UserError(
-                "The device's memory does not hold the batch.", where="generation.generator", remedy="Set a smaller batch, or dtype: bfloat16."
+                "The device's memory does not hold the batch.",
+                where="generation.generator",
+                remedy="Set a smaller batch, or dtype: bfloat16.",
             ) from None
 
     @torch.inference_mode()
@@ -447,7 +451,9 @@ class TransformersModel:
             distinct = sorted(set(pairs))
             decoder: _SharedDecoder | _PlainDecoder
             if share:
-                decoder = _SharedDecoder(self.model, [ids[pair] for pair in distinct], [pairs.count(pair) for pair in distinct], decoding.max_new_tokens)
+                decoder = _SharedDecoder(
+                    self.model, [ids[pair] for pair in distinct], [pairs.count(pair) for pair in distinct], decoding.max_new_tokens
+                )
             else:
                 decoder = _PlainDecoder(self.model, ids[pairs[0]], len(rows))
             self._decode(decoder, rows, requests, [ids[pair] for pair in pairs], decoding, done, progress)

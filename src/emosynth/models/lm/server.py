@@ -85,7 +85,9 @@ class ServerModel:
         self._url = url
         self._shown = str(url.copy_with(userinfo=b"", query=None, fragment=None))
         if not self._key.isascii() or not self._key.isprintable():
-            raise UserError("The API key holds characters that cannot be sent.", where=self._key_env, remedy="Set the variable to the key alone.")
+            raise UserError(
+                "The API key holds characters that cannot be sent.", where=self._key_env, remedy="Set the variable to the key alone."
+            )
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
             timeout=generator.timeout,

@@ -23,6 +23,7 @@ _KINDS = {
     "ratio": "ratio to real text",
     "2auc-1": "2 AUC − 1",
 }
+_MEASURES = {"ttr": "TTR", "hdd": "HD-D", "hd_d": "HD-D", "mtld": "MTLD", "mattr": "MATTR", "mattr50": "MATTR-50", "mattr_50": "MATTR-50"}
 _COLUMNS = [
     "family",
     "measure",
@@ -75,6 +76,11 @@ def effect_text(effect: float, kind: str) -> str:
     return f"×{points(effect, digits=2)}" if kind == "ratio" and not math.isnan(effect) else points(effect, sign=True, digits=2)
 
 
+def measure_label(measure: str) -> str:
+    """Return the name of a measure for readers."""
+    return _MEASURES.get(measure, measure.replace("_", " "))
+
+
 def kind_label(kind: str) -> str:
     """Return the name of a kind of effect for readers."""
     return _KINDS.get(kind, kind.replace("_", " "))
@@ -117,7 +123,7 @@ def paint_authenticity(frame: pd.DataFrame, tables: Tables, figures: Figures) ->
     axes.set_xticks(np.arange(len(arms)) + 0.5, [arm_label(arm).replace("-", "-\n", 1).replace(" ", "\n", 1) for arm in arms], rotation=0)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
-    axes.set_yticks(np.arange(len(measures)) + 0.5, [str(measure).replace("_", " ") for _, measure in measures], rotation=0)
+    axes.set_yticks(np.arange(len(measures)) + 0.5, [measure_label(str(measure)) for _, measure in measures], rotation=0)
     families = [family for family, _ in measures]
     for line in range(1, len(measures)):
         if families[line] != families[line - 1]:
@@ -159,7 +165,7 @@ def authenticity_words(frame: pd.DataFrame, tables: Tables) -> Words:
             row = largest.iloc[int(np.argmax(far))]
             around = "" if pd.isna(row["low"]) else f" ({span(row['low'], row['high'], digits=2)})"
             reading.append(
-                f"The largest difference is in {str(row['measure']).replace('_', ' ')}: {points(row['value'], digits=2)}{around} against "
+                f"The largest difference is in {measure_label(str(row['measure']))}: {points(row['value'], digits=2)}{around} against "
                 f"{points(row['reference'], digits=2)} in real text ({kind_label(row['effect_kind'])} {effect_text(row['effect'], row['effect_kind'])})."
             )
     reading.append(

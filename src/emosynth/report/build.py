@@ -1,0 +1,128 @@
+"""Step 06 from files: evidence, metrics, figures, page."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from emosynth.cards import read_json, read_table, write_json
+from emosynth.catalog import Catalog
+from emosynth.corpora import corpus_names, load_corpus
+from emosynth.evidence import as_json, finish, judge_authenticity, judge_training
+from emosynth.params import Params, Section
+from emosynth.paths import Paths
+from emosynth.pipeline import STAGES
+from emosynth.report.page import NotebookLink, draw_figures, render_report
+
+_PACKAGES = (
+    "numpy",
+    "scikit-learn",
+    "shap",
+    "torch",
+    "transformers",
+    "openvino",
+    "openvino-genai",
+    "nltk",
+    "lexicalrichness",
+    "datasets",
+    "papermill",
+    "dvc",
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was built."""
+
+    claims: list[dict[str, Any]]
+    figures: list[Path]
+    page: Path
+
+
+def build_report(paths: Paths, sections: Mapping[str, Section], catalog: Catalog, progress: Callable[[str], None]) -> Report:
+    """Judge the claims, write ``claims.json`` and ``metrics.json``, draw the figures, and render the page.
+
+    Parameters
+    ----------
+    sections
+        All sections of the parameters: the page prints them.
+    """
+    params = Params(**dict(sections))  # type: ignore[arg-type]
+    corpus = load_corpus(paths, params.corpora.target)
+    scores = read_table(paths.training / "scores.parquet", stage="training")
+    per_class = read_table(paths.training / "per_class.parquet", stage="training")
+    candidates = read_table(paths.candidates / "candidates.parquet", ["arm", "size", "accepted"], stage="generation")
+    panel = read_table(paths.authenticity / "panel.parquet", stage="authenticity")
+    counts = corpus.counts["train"]
+    shares = {label: counts[label] / max(1, counts["all"]) for label in corpus.classes}
+    judged = finish(judge_training(scores, per_class, shares, corpus.name, params.evidence), params.evidence)
+    # Their p is corrected in the panel already, within each family of measures.
+    judged += judge_authenticity(panel, corpus.name, params.evidence)
+    claims = as_json(paths.profile, judged)
+    write_json(paths.report / "claims.json", claims)
+    write_json(paths.report / "metrics.json", metrics(scores, candidates, panel))
+    progress("figures")
+    files = draw_figures(paths, params)
+    shown = sorted((path for path in files if path.suffix == ".svg" and not path.stem.endswith("-dark")), key=files.index)
+    progress("page")
+    page = render_report(paths, params, provenance(paths, params, catalog), [NotebookLink(stage.name, stage.title) for stage in STAGES])
+    return Report(claims["claims"], shown, page)
+
+
+def metrics(scores: pd.DataFrame, candidates: pd.DataFrame, panel: pd.DataFrame) -> dict[str, Any]:
+    """Return the run's headline numbers: macro-F1 by learner and arm at the learner's largest size, acceptance, HD-D."""
+    found: dict[str, Any] = {"macro_f1": {}, "acceptance": {}, "hdd": {}}
+    for learner, rows in scores.groupby("learner", sort=True):
+        rows = rows[rows["size"] == rows["size"].max()]
+        means = rows.groupby(["arm", "verified"], sort=True)["macro_f1"].mean()
+        found["macro_f1"][str(learner)] = {
+            f"{arm}{'_verified' if verified else ''}": round(float(mean), 4) for (arm, verified), mean in means.items()
+        }
+    largest = candidates[candidates["size"] == candidates["size"].max()]
+    found["acceptance"] = {str(arm): round(float(rate), 4) for arm, rate in largest.groupby("arm", sort=True)["accepted"].mean().items()}
+    richness = panel[(panel["measure"] == "hdd") & ~panel["verified"].astype(bool) & panel["value"].notna()]
+    found["hdd"] = {str(row.arm): round(float(row.value), 4) for row in richness.itertuples()}
+    return found
+
+
+def provenance(paths: Paths, params: Params, catalog: Catalog) -> dict[str, Any]:
+    """Return what made the results: versions, models and corpora with hashes, licences and citations."""
+    account = read_json(paths.candidates / "generators.json", "generation")
+    versions = {"python": platform.python_version(), "emosynth": version("emosynth"), **{name: version(name) for name in _PACKAGES}}
+    corpora = []
+    for name in corpus_names(params.corpora):
+        corpus = load_corpus(paths, name)
+        corpora.append(
+            {"corpus": name, "source": corpus.source, "sha256": corpus.hash, "licence": corpus.licence, "citation": corpus.citation}
+        )
+    models = []
+    settings = [generator.model for generator in (params.generation.generator, params.generation.bias_generator) if generator is not None]
+    for name in dict.fromkeys([*settings, params.training.encoder, "aptagger"]):
+        if name in catalog:
+            entry = catalog.entry(name)
+            models.append(
+                {
+                    "model": name,
+                    "source": catalog.source_of(name),
+                    "sha256": catalog.hash_of(name),
+                    "licence": entry.licence,
+                    "citation": entry.citation,
+                }
+            )
+        else:
+            models.append({"model": Path(name).name, "source": "the user's own", "sha256": "", "licence": "", "citation": ""})
+    generators = [
+        {
+            "generator": name,
+            **{key: str(value) for key, value in identity.items()},
+            "equal requests, equal texts": "yes" if account["deterministic"] else "not promised",
+        }
+        for name, identity in account["generators"].items()
+    ]
+    return {"versions": versions, "corpora": corpora, "models": models, "generators": generators}
