@@ -1,4 +1,4 @@
-"""Small invented result files in the format of ``docs/contract.md``, for tests of the report.
+"""Small invented result files in the format of ``docs/architecture.md``, for tests of the report.
 
 Nothing here is a result. Texts are invented; some are hostile on purpose.
 """

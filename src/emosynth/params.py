@@ -91,7 +91,9 @@ class Shap(Section):
     exemplars: int = Field(12, ge=1, description="exemplars per class kept in the guidance file")
     diversity: float = Field(0.5, ge=0, le=1, description="weight of diversity against SHAP mass when choosing exemplars (MMR)")
     min_document_frequency: int = Field(2, ge=1, description="documents of the seed a token must occur in to be ranked")
-    function_words: bool = Field(False, description="hand function words (the, it, you, …) to the generator too; negations and I/me always may")
+    function_words: bool = Field(
+        False, description="hand function words (the, it, you, …) to the generator too; negations and I/me always may"
+    )
     tree: bool = Field(True, description="also explain a gradient-boosted tree model")
     encoder_rows: int = Field(0, ge=0, description="rows explained with the fine-tuned encoder (slow); 0: none")
     encoder_sizes: list[int] = Field(default_factory=list, description="seed sizes for which the encoder is explained (first repeat)")

@@ -179,7 +179,7 @@ def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
         outs: list[Any] = [f"{data}/{item.makes}"] if item.makes else []
         outs.append(f"{data}/notebooks/{item.name}.ipynb")
         outs.append({f"{report}/notebooks/{item.name}.html": {"cache": False}})
-        metrics = []
+        metrics: list[Any] = []
         for name in item.report:
             (metrics if name == "metrics.json" else outs).append({f"{report}/{name}": {"cache": False}})
         entry: dict[str, Any] = {
@@ -198,7 +198,7 @@ def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
         if metrics:
             entry["metrics"] = metrics
         stages[item.name] = entry
-    curves = f"{up}{report}/figures/learning-curves.csv"
+    curves = f"{up}{report}/figures/learning_curves.csv"
     plots = [
         {
             f"learning-curves-{profile}": {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 import seaborn as sns
@@ -14,6 +15,10 @@ from emosynth.authenticity.panel import OTHER, REAL
 _COLOURS = {True: "#0b6e75", False: "#c2571a"}
 
 
+def _records(frame: pd.DataFrame) -> Iterator[Any]:
+    yield from frame.itertuples()
+
+
 def rates(panel: pd.DataFrame, measures: Sequence[str]) -> Figure:
     """Return value and interval of some measures by arm, beside real text; a tick marks real text at the same amount."""
     rows = panel[panel["measure"].isin(list(measures))]
@@ -22,7 +27,7 @@ def rates(panel: pd.DataFrame, measures: Sequence[str]) -> Figure:
     for position, (axes, measure) in enumerate(
         zip(figure.subplots(1, len(measures), sharey=True, squeeze=False)[0], measures, strict=True)
     ):
-        for row in rows[rows["measure"] == measure].itertuples():
+        for row in _records(rows[rows["measure"] == measure]):
             if math.isnan(row.value):
                 continue
             y = arms.index(row.arm) + (0.0 if row.arm in (REAL, OTHER) else (0.15 if row.verified else -0.15))

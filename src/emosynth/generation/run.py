@@ -138,7 +138,8 @@ def generate(
 
 def _by_generator(plan: Mapping[str, Sequence[Planned]], generation: Generation) -> list[tuple[Generator, list[str]]]:
     """Group arms by the generator that writes them, so that each model is loaded once."""
-    plain, biased = [], []
+    plain: list[str] = []
+    biased: list[str] = []
     for name in plan:
         needs_bias = generation.arms[name].guidance == "shap_bias" and generation.bias_generator is not None
         (biased if needs_bias else plain).append(name)

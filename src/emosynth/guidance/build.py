@@ -118,7 +118,11 @@ def build_guidance(
             if shap.tree:
                 tree = TreeClassifier().fit(seed.texts, labels, classes)
                 other = rank_tokens(
-                    tree_attributions(tree, seed.texts), tree.features.transform(seed.texts), seed.targets, classes, shap.min_document_frequency
+                    tree_attributions(tree, seed.texts),
+                    tree.features.transform(seed.texts),
+                    seed.targets,
+                    classes,
+                    shap.min_document_frequency,
                 )
                 for label in classes:
                     a, b = (frame[frame["label"] == label].set_index("token")["shap"] for frame in (ranking, other))
@@ -127,7 +131,11 @@ def build_guidance(
                 shap_rows = _occurrences(seed, linear, classes)
             if repeat == 0 and size in shap.encoder_sizes and shap.encoder_rows:
                 if encoder is None:
-                    raise UserError("The encoder to explain is missing.", where="shap.encoder_rows", remedy="Pass an encoder, or set shap.encoder_rows: 0.")
+                    raise UserError(
+                        "The encoder to explain is missing.",
+                        where="shap.encoder_rows",
+                        remedy="Pass an encoder, or set shap.encoder_rows: 0.",
+                    )
                 found = _explain_encoder(seed, labels, classes, shap, seeding, encoder, finetuning or FineTuning(), progress)
                 encoder_frames.append(found.assign(**key))
                 explainer_rows += _against_encoder(found, seed, linear, classes, shap.tokens)
@@ -164,7 +172,10 @@ def _guided(
         ids = [seed.ids[row] for row in rows]
         chosen = choose_exemplars(ids, mass[rows, index], features[rows], shap.exemplars, shap.diversity)
         out[label] = {
-            "tokens": {kind: [[t, round(s, 8)] for t, s in top_tokens(ranking, label, kind, shap.tokens, function_words=shap.function_words)] for kind in ("shap", "tfidf", "both")},
+            "tokens": {
+                kind: [[t, round(s, 8)] for t, s in top_tokens(ranking, label, kind, shap.tokens, function_words=shap.function_words)]
+                for kind in ("shap", "tfidf", "both")
+            },
             "exemplars": [{"id": item, "score": round(score, 8)} for item, score in chosen],
             "random": shuffled(ids, shap.exemplars, seeding.random_seed, seed.size, seed.repeat, index),
         }
@@ -206,7 +217,9 @@ def _explain_encoder(
     """Tune the encoder on the seed, and explain some of its rows: as many of each class as there are, in turn."""
     model = FineTunedEncoder(folder, settings, seed=seeding.random_seed).fit(seed.texts, labels, classes)
     by_class = [
-        shuffled([seed.ids[row] for row in np.flatnonzero(seed.targets == index)], seed.size, seeding.random_seed, seed.size, seed.repeat, index)
+        shuffled(
+            [seed.ids[row] for row in np.flatnonzero(seed.targets == index)], seed.size, seeding.random_seed, seed.size, seed.repeat, index
+        )
         for index in range(len(classes))
     ]
     turns = [ids[turn] for turn in range(seed.size) for ids in by_class if turn < len(ids)][: shap.encoder_rows]
@@ -233,7 +246,11 @@ def _against_encoder(found: pd.DataFrame, seed: Seed, linear: Attributions, clas
         mine = found[(found["label"] == label) & (found["row_label"] == label)]
         other = mine[mine["token"].map(presentable)].groupby("token", sort=True)["shap"].sum() / inside.sum()
         at = inside[linear.rows]
-        sums = pd.Series(linear.phi[at, index], index=[linear.terms[column] for column in linear.columns[at]]).groupby(level=0, sort=True).sum()
+        sums = (
+            pd.Series(linear.phi[at, index], index=[linear.terms[column] for column in linear.columns[at]])
+            .groupby(level=0, sort=True)
+            .sum()
+        )
         mine_linear = sums[[presentable(str(token)) for token in sums.index]] / inside.sum()
         row = {"size": seed.size, "repeat": seed.repeat, "label": label, "first": "linear", "second": "encoder"}
         out.append({**row, **compare(mine_linear, other, k)})

@@ -11,7 +11,9 @@ import scipy.sparse as sp
 FloatArray = npt.NDArray[np.float64]
 
 
-def choose_exemplars(ids: Sequence[str], mass: FloatArray, features: sp.csr_matrix, count: int, diversity: float) -> list[tuple[str, float]]:
+def choose_exemplars(
+    ids: Sequence[str], mass: FloatArray, features: sp.csr_matrix, count: int, diversity: float
+) -> list[tuple[str, float]]:
     """Choose rows rich in SHAP mass and unlike each other, by maximal marginal relevance (Carbonell and Goldstein 1998).
 
     Parameters

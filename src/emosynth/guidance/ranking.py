@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from scipy.stats import spearmanr
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from emosynth.guidance.shap_values import Attributions
 
@@ -18,7 +18,9 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 KINDS = ("shap", "tfidf", "both")
-_ADDRESS = re.compile(r"^(?:[a-z][a-z0-9+.-]*://|www\.)|^[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|co|ly|me|uk|de|edu|gov|io|tv|info)(?:/|$)|^[^@\s]+@[^@\s]+\.[a-z]+$")
+_ADDRESS = re.compile(
+    r"^(?:[a-z][a-z0-9+.-]*://|www\.)|^[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|co|ly|me|uk|de|edu|gov|io|tv|info)(?:/|$)|^[^@\s]+@[^@\s]+\.[a-z]+$"
+)
 _FUSION = 60.0
 
 
@@ -34,7 +36,9 @@ def presentable(token: str) -> bool:
     return letters >= 2 or (letters == 1 and len(body) == 1)
 
 
-_TELLING = frozenset({"no", "not", "never", "nothing", "nobody", "none", "cannot", "cant", "i", "me", "alone", "cry", "together", "serious"})
+_TELLING = frozenset(
+    {"no", "not", "never", "nothing", "nobody", "none", "cannot", "cant", "i", "me", "alone", "cry", "together", "serious"}
+)
 """Words of scikit-learn's list that can carry an emotion by themselves."""
 
 
@@ -45,7 +49,9 @@ def function_word(token: str) -> bool:
     generator they guide nothing. scikit-learn's list, less the words that can carry an emotion.
     """
     head = token.partition("'")[0]
-    return token not in _TELLING and (token in ENGLISH_STOP_WORDS or (head != token and head in ENGLISH_STOP_WORDS | {"don", "doesn", "isn", "wasn"}))
+    return token not in _TELLING and (
+        token in ENGLISH_STOP_WORDS or (head != token and head in ENGLISH_STOP_WORDS | {"don", "doesn", "isn", "wasn"})
+    )
 
 
 def rank_tokens(

@@ -64,7 +64,9 @@ class Attributions:
         return out
 
 
-def _collect(terms: list[str], features: sp.csr_matrix, k: int, base: FloatArray, explain: Callable[[sp.csr_matrix], FloatArray]) -> Attributions:
+def _collect(
+    terms: list[str], features: sp.csr_matrix, k: int, base: FloatArray, explain: Callable[[sp.csr_matrix], FloatArray]
+) -> Attributions:
     """Explain chunks of rows and keep the occurrences."""
     n, width = features.shape
     chunk = max(1, min(64, 4_000_000 // max(1, width * k)))  # about 32 MB of dense values at once

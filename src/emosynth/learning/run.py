@@ -173,12 +173,12 @@ def run_training(
     folder = catalog.fetch(training.encoder)
     cache = EmbeddingCache.open(folder, paths.cache)
     learners: list[Learner] = []
-    for name in training.learners:
-        if name == "finetuned":
+    for chosen in training.learners:
+        if chosen == "finetuned":
             learners.append(FineTunedLearner(training, folder, cache.encoder.hash))
         else:
             learners.append(
-                LinearLearner(training, cache.embed if name == "embedding" else None, cache.encoder.hash if name == "embedding" else "")
+                LinearLearner(training, cache.embed if chosen == "embedding" else None, cache.encoder.hash if chosen == "embedding" else "")
             )
     tasks = plan_tasks(grower, learners, seeding, generation, training)
     with RowStore(paths.cache / "rows" / "scores.jsonl") as store:

@@ -153,9 +153,7 @@ class LinearHead:
         self.c = c
         self.class_weight: ClassWeight = class_weight
 
-    def fit(
-        self, features: Any, targets: npt.NDArray[np.int64], k: int, weights: Sequence[float] | FloatArray | None = None
-    ) -> LinearHead:
+    def fit(self, features: Any, targets: npt.NDArray[np.int64], k: int, weights: Sequence[float] | FloatArray | None = None) -> LinearHead:
         """Fit on (n, d) dense or sparse ``features`` and (n,) class positions below ``k``."""
         mass = checked_weights(weights, len(targets))
         keep = mass > 0
@@ -233,7 +231,7 @@ class TextClassifier:
         targets = label_indices(labels, classes)
         mass = checked_weights(weights, len(texts))
         keep = np.flatnonzero(mass > 0)
-        texts = [texts[i] for i in keep]
+        texts = [texts[int(i)] for i in keep]
         self.classes = list(classes)
         self.head = LinearHead(c, self.class_weight)
         self.head.fit(self.features.fit(texts).transform(texts), targets[keep], len(classes), mass[keep])
@@ -318,7 +316,7 @@ class TreeClassifier:
         targets = label_indices(labels, classes)
         mass = checked_weights(weights, len(texts))
         keep = np.flatnonzero(mass > 0)
-        texts, targets, mass = [texts[i] for i in keep], targets[keep], mass[keep]
+        texts, targets, mass = [texts[int(i)] for i in keep], targets[keep], mass[keep]
         self.classes = list(classes)
         self.present = np.unique(targets)
         if len(self.present) < 2:

@@ -58,7 +58,9 @@ def _load(folder: Path) -> tuple[Any, Any]:
     import transformers
 
     if not (folder / "config.json").is_file():
-        raise UserError("This is not a model folder: it has no config.json.", where=str(folder), remedy="Name a catalogue entry or a model folder.")
+        raise UserError(
+            "This is not a model folder: it has no config.json.", where=str(folder), remedy="Name a catalogue entry or a model folder."
+        )
     torch.set_num_threads(_threads())
     transformers.utils.logging.disable_progress_bar()
     try:
@@ -66,7 +68,9 @@ def _load(folder: Path) -> tuple[Any, Any]:
         model = transformers.AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"The encoder cannot be loaded: {reason}", where=str(folder), remedy="Fetch it again, or name another one.") from None
+        raise UserError(
+            f"The encoder cannot be loaded: {reason}", where=str(folder), remedy="Fetch it again, or name another one."
+        ) from None
     return tokenizer, model.eval()
 
 
@@ -299,7 +303,7 @@ class FineTunedEncoder:
         self.absent = np.flatnonzero(~seen)
         settings = self.settings
         self.tokenizer, self.encoder = _load(self.folder)
-        ids = self._tokens([texts[i] for i in keep])
+        ids = self._tokens([texts[int(i)] for i in keep])
         goal = torch.tensor(soft[keep], dtype=torch.float32)
         weight = torch.tensor(mass[keep], dtype=torch.float32)
         draw = random.Random(self.seed)
@@ -313,7 +317,10 @@ class FineTunedEncoder:
             parameters = [p for p in self.encoder.parameters() if p.requires_grad]
             # The head starts from nothing and needs larger steps than the pre-trained layers.
             optimiser = torch.optim.AdamW(
-                [{"params": parameters, "lr": settings.learning_rate}, {"params": self.head.parameters(), "lr": 10 * settings.learning_rate}],
+                [
+                    {"params": parameters, "lr": settings.learning_rate},
+                    {"params": self.head.parameters(), "lr": 10 * settings.learning_rate},
+                ],
                 weight_decay=0.01,
             )
             total = settings.epochs * math.ceil(len(ids) / settings.batch)

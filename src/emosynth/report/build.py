@@ -87,7 +87,7 @@ def metrics(scores: pd.DataFrame, candidates: pd.DataFrame, panel: pd.DataFrame)
     largest = candidates[candidates["size"] == candidates["size"].max()]
     found["acceptance"] = {str(arm): round(float(rate), 4) for arm, rate in largest.groupby("arm", sort=True)["accepted"].mean().items()}
     richness = panel[(panel["measure"] == "hdd") & ~panel["verified"].astype(bool) & panel["value"].notna()]
-    found["hdd"] = {str(row.arm): round(float(row.value), 4) for row in richness.itertuples()}
+    found["hdd"] = {str(arm): round(float(value), 4) for arm, value in zip(richness["arm"], richness["value"], strict=True)}
     return found
 
 

@@ -222,7 +222,7 @@ def _corpora(tables: Tables) -> list[dict[str, Any]]:
                 "task": "several labels a text" if corpus.about.get("task") == "multi" else "one label a text",
                 "sizes": {split: count(number) for split, number in corpus.sizes().items()},
                 "classes": [{"label": label, "share": per_cent(share)} for label, share in corpus.shares().items()],
-                "duplicates": _flat(duplicates) if isinstance(duplicates, Mapping) else [],
+                "duplicates": _removed(duplicates),
                 "licence": corpus.about.get("licence", "unknown"),
                 "citation": corpus.about.get("citation", ""),
             }
@@ -230,16 +230,14 @@ def _corpora(tables: Tables) -> list[dict[str, Any]]:
     return found
 
 
-def _flat(mapping: Mapping[str, Any], prefix: str = "") -> list[dict[str, str]]:
-    """Return scalar leaves of a nested mapping as name and value; lists by their length."""
-    rows = []
-    for name, value in mapping.items():
-        label = f"{prefix}{name}".replace("_", " ")
-        if isinstance(value, Mapping):
-            rows += _flat(value, f"{label}, ")
-        else:
-            rows.append({"name": label, "value": _cell(len(value) if isinstance(value, list) else value)})
-    return rows
+def _removed(duplicates: object) -> list[dict[str, str]]:
+    """Return what was removed from each split, by kind of duplicate; the notebook of step 00 has what was found."""
+    removed = duplicates.get("removed", {}) if isinstance(duplicates, Mapping) else {}
+    return [
+        {"name": f"removed from {split}", "value": ", ".join(f"{count(number)} {kind}" for kind, number in kinds.items())}
+        for split, kinds in removed.items()
+        if isinstance(kinds, Mapping)
+    ]
 
 
 def _cell(value: object) -> str:

@@ -51,7 +51,7 @@ class Corpus:
 class Tables:
     """Results of one profile; ``None`` where a file is missing.
 
-    Columns are those of the contract of the steps (``docs/contract.md``).
+    Columns are those of the contract of the steps (``docs/architecture.md``).
     """
 
     evidence: Evidence

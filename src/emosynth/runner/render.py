@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,27 @@ def normalise(notebook: Any) -> Any:
         cell.metadata = {"tags": tags} if tags else {}
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if not (output.output_type == "stream" and output.name == "stderr")]
+            _name_tables(cell, position)
             for output in cell.outputs:
                 output.pop("metadata", None) if output.output_type == "stream" else output.update({"metadata": {}})
     return notebook
+
+
+def _name_tables(cell: Any, position: int) -> None:
+    """Give the styled tables of a cell fixed names; pandas draws them at random."""
+    names: dict[str, str] = {}
+    for output in cell.outputs:
+        html = output.get("data", {}).get("text/html")
+        if html:
+            joined = "".join(html)
+            for found in dict.fromkeys(re.findall(r"\bT_[0-9a-f]{5}(?=_|\b)", joined)):
+                names.setdefault(found, f"T_{position:02d}_{len(names)}")
+            for found, name in names.items():
+                joined = joined.replace(found, name)
+            output["data"]["text/html"] = joined
+            # The plain-text form of a styled table is its address in memory.
+            if "pandas.io.formats.style.Styler" in str(output["data"].get("text/plain", "")):
+                output["data"]["text/plain"] = "table"
 
 
 def without_corpus_text(notebook: Any) -> Any:

@@ -20,7 +20,7 @@ Verdict = tuple[np.ndarray, np.ndarray]
 class Classifier(Protocol):
     """A classifier fitted on the seed alone."""
 
-    classes: Sequence[str]
+    classes: list[str]
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """Return probabilities, shape (texts, classes)."""

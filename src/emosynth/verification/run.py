@@ -32,7 +32,7 @@ def verify(
     progress = Progress(len(groups), "verification", "cells")
     verified = []
     for (_, size, repeat), frame in groups:
-        seed = (int(size), int(repeat))
+        seed = (int(str(size)), int(str(repeat)))
         if seed not in classifiers:
             classifiers[seed] = fit(*seed)
         verified.append(verify_cell(Cell(frame, seed_texts[seed], noun, classifiers[seed], params)))

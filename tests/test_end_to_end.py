@@ -1,0 +1,170 @@
+"""The smoke profile from a copy of the repository: cold, killed and resumed, unchanged, changed; and that equal runs are equal."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from emosynth.cards import read_json, read_table
+from emosynth.paths import Paths
+from emosynth.report.checks import find_corpus_text
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.model, pytest.mark.timeout(1500)]
+
+ROOT = Path(__file__).parent.parent
+PIPELINE = "profiles/smoke/dvc.yaml"
+
+
+def environment(cache: Path) -> dict[str, str]:
+    path = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ["PATH"]])
+    # The copy's own code runs, not the checkout that the environment was installed from.
+    return {**os.environ, "PATH": path, "EMOSYNTH_CACHE": str(cache), "DVC_NO_ANALYTICS": "1"}
+
+
+def copy_repository(to: Path) -> Path:
+    """Copy what git would have, and make it a repository of its own."""
+    files = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split("\n")
+    for name in filter(None, files):
+        source = ROOT / name
+        if source.is_file() and not name.startswith(("reports/", "profiles/smoke/dvc.lock")):
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, to / name)
+    subprocess.run(["git", "init", "-q"], cwd=to, check=True)
+    return to
+
+
+def share_assets(cache: Path) -> Path:
+    """A cache that has the downloads and converted models of this checkout, and nothing made from them."""
+    cache.mkdir(parents=True)
+    ours = Paths(ROOT, "smoke").cache
+    for name in ("assets", "models", "downloads"):
+        (ours / name).mkdir(parents=True, exist_ok=True)
+        (cache / name).symlink_to(ours / name)
+    return cache
+
+
+def repro(root: Path, cache: Path, *more: str) -> str:
+    env = {**environment(cache), "PYTHONPATH": str(root / "src")}
+    done = subprocess.run(["dvc", "repro", *(more or [PIPELINE])], cwd=root, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def products(root: Path) -> dict[str, str]:
+    """Hashes of everything that a run makes and must make again."""
+    kept = [*(root / "data" / "smoke").rglob("*"), *(root / "reports" / "smoke").rglob("*")]
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(kept)
+        if path.is_file() and path.name != "timings.js"
+    }
+
+
+@pytest.fixture(scope="module")
+def killed_and_resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    root = copy_repository(tmp_path_factory.mktemp("a") / "repo")
+    cache = share_assets(tmp_path_factory.mktemp("a") / "cache")
+    rows = cache / "rows" / "generation.jsonl"
+    env = {**environment(cache), "PYTHONPATH": str(root / "src")}
+    first = subprocess.Popen(["dvc", "repro", PIPELINE], cwd=root, env=env, start_new_session=True, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 900
+    while not (rows.exists() and rows.stat().st_size > 20_000):
+        assert first.poll() is None and time.monotonic() < deadline, "generation was never reached"
+        time.sleep(0.2)
+    mine = [first.pid, *[child.pid for child in psutil.Process(first.pid).children(recursive=True)]]
+    for pid in mine:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    first.wait()
+    assert not (root / "data" / "smoke" / "candidates").exists()
+    kept = rows.stat().st_size
+    assert kept > 20_000
+    repro(root, cache)
+    return root, cache
+
+
+def test_killed_run_equals_an_uninterrupted_one(killed_and_resumed, tmp_path):
+    """Two cold runs, one of them killed in the middle of generation: equal bytes of tables, notebooks, figures and pages."""
+    resumed, _ = killed_and_resumed
+    whole = copy_repository(tmp_path / "repo")
+    repro(whole, share_assets(tmp_path / "cache"))
+    one, other = products(resumed), products(whole)
+    assert set(one) == set(other)
+    assert [name for name in one if one[name] != other[name]] == []
+
+
+def test_unchanged_run_does_nothing(killed_and_resumed):
+    root, cache = killed_and_resumed
+    assert "Running stage" not in repro(root, cache)
+
+
+def test_changed_figure_style_reruns_figures_only(killed_and_resumed):
+    root, cache = killed_and_resumed
+    params = root / "params.yaml"
+    before = params.read_text()
+    params.write_text(before.replace("font_size: 10.0", "font_size: 9.0"))
+    out = repro(root, cache)
+    params.write_text(before)
+    assert out.count("Running stage") == 1 and "06_figures" in out.split("Running stage")[1]
+
+
+def test_results_are_complete_and_public(killed_and_resumed):
+    root, _ = killed_and_resumed
+    paths = Paths(root, "smoke")
+    claims = read_json(paths.report / "claims.json")["claims"]
+    assert [claim["id"] for claim in claims] == ["A1", "A2", "A3", "A4", "A5", "A6", "A7"]
+    assert all(claim["verdict"] in {"supported", "contradicted", "inconclusive", "not tested"} for claim in claims)
+    candidates = read_table(paths.candidates / "candidates.parquet")
+    assert {"naive", "random-exemplars", "shap-tokens", "shap-exemplars", "shap", "shap-bias"} == set(candidates["arm"])
+    assert candidates["accepted"].any() and not candidates["accepted"].all()
+    corpus = read_table(paths.corpora / "vader-tweets.parquet")
+    assert find_corpus_text(paths.report, corpus["text"]) == [], "real text must not enter the report"
+    for table in paths.data.rglob("*.parquet"):
+        assert table.with_suffix(".md").exists(), f"{table.name} has no card"
+
+
+def test_tables_open_with_datasets(killed_and_resumed):
+    import datasets
+
+    root, _ = killed_and_resumed
+    path = root / "data" / "smoke" / "corpora" / "vader-tweets.parquet"
+    opened = datasets.load_dataset("parquet", data_files=str(path), cache_dir=str(root / ".hf"))["train"]
+    assert {"id", "text", "labels", "split", "corpus"} <= set(opened.column_names) and len(opened) > 4000
+
+
+def test_dvc_commands_work(killed_and_resumed):
+    root, cache = killed_and_resumed
+    env = {**environment(cache), "PYTHONPATH": str(root / "src")}
+    lock = yaml.safe_load((root / "profiles" / "smoke" / "dvc.lock").read_text())
+    assert set(lock["stages"]) == set(yaml.safe_load((root / PIPELINE).read_text())["stages"])
+    for command in (["metrics", "show", PIPELINE], ["plots", "show", "-o", "plots", f"learning-curves-smoke"], ["params", "diff"]):
+        done = subprocess.run(["dvc", *command], cwd=root, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, (command, done.stderr)
+
+
+def test_failing_stage_says_what_and_where(killed_and_resumed):
+    root, cache = killed_and_resumed
+    params = root / "params.yaml"
+    before = params.read_text()
+    params.write_text(before.replace("near_duplicate: 0.8\n\nseeding", "near_duplicates: 0.8\n\nseeding"))
+    env = {**environment(cache), "PYTHONPATH": str(root / "src")}
+    done = subprocess.run(
+        ["python", "-m", "emosynth", "run", "00_corpora", "--profile", "smoke"], cwd=root, env=env, capture_output=True, text=True
+    )
+    params.write_text(before)
+    assert done.returncode == 1 and "near_duplicates" in done.stderr and "did you mean near_duplicate" in done.stderr
+    assert "Traceback" not in done.stderr
