@@ -41,7 +41,9 @@ def copy_repository(to: Path) -> Path:
         if source.is_file() and not name.startswith(("reports/", "profiles/smoke/dvc.lock")):
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, to / name)
-    subprocess.run(["git", "init", "-q"], cwd=to, check=True)
+    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "copy"]):
+        subprocess.run(["git", *command], cwd=to, check=True)
     return to
 
 
@@ -151,7 +153,7 @@ def test_dvc_commands_work(killed_and_resumed):
     env = {**environment(cache), "PYTHONPATH": str(root / "src")}
     lock = yaml.safe_load((root / "profiles" / "smoke" / "dvc.lock").read_text())
     assert set(lock["stages"]) == set(yaml.safe_load((root / PIPELINE).read_text())["stages"])
-    for command in (["metrics", "show", PIPELINE], ["plots", "show", "-o", "plots", f"learning-curves-smoke"], ["params", "diff"]):
+    for command in (["metrics", "show", PIPELINE], ["plots", "show", "-o", "plots", "learning-curves-smoke"], ["params", "diff"]):
         done = subprocess.run(["dvc", *command], cwd=root, env=env, capture_output=True, text=True)
         assert done.returncode == 0, (command, done.stderr)
 
