@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from emosynth.params import section_models
-from emosynth.pipeline import PROFILES, STAGES, module_files, notebook_source, pipeline_file, pipeline_text
+from emosynth.pipeline import STAGES, module_files, notebook_source, pipeline_file, pipeline_text, profiles
 
 ROOT = Path(__file__).parent.parent
 STEPS = ["corpora", "seeding", "guidance", "generation", "verification", "learning", "authenticity", "evidence", "report"]
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", profiles(ROOT))
 def test_dvc_files_are_up_to_date(profile):
     assert pipeline_file(ROOT, profile).read_text() == pipeline_text(ROOT, profile), "run: python -m emosynth pipeline"
 

@@ -16,7 +16,6 @@ import yaml
 
 from emosynth.errors import UserError
 
-PROFILES = ("demo", "smoke", "paper")
 
 # Modules that cannot change a result: declaration, places, progress and the runner itself. The values
 # that params.py declares are tracked as DVC parameters, key by key.
@@ -25,6 +24,7 @@ _NEUTRAL = {
     "emosynth.errors",
     "emosynth.params",
     "emosynth.paths",
+    "emosynth.display",
     "emosynth.progress",
     "emosynth.pipeline",
     "emosynth.session",
@@ -88,6 +88,11 @@ STAGES: tuple[Stage, ...] = (
         report=("index.html", "figures", "claims.json", "metrics.json"), files=("data/catalog.yaml",),
     ),
 )  # fmt: skip
+
+
+def profiles(root: Path) -> list[str]:
+    """Return the profiles there are: the demo, and one for each ``profiles/<name>.yaml``."""
+    return ["demo", *sorted(path.stem for path in (root / "profiles").glob("*.yaml"))]
 
 
 def stage(name: str) -> Stage:
@@ -225,7 +230,7 @@ def pipeline_text(root: Path, profile: str) -> str:
 def write_pipelines(root: Path) -> list[Path]:
     """Write every profile's ``dvc.yaml``; returns those that changed."""
     changed = []
-    for profile in PROFILES:
+    for profile in profiles(root):
         path = pipeline_file(root, profile)
         text = pipeline_text(root, profile)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -239,7 +244,7 @@ def stale_pipelines(root: Path) -> list[Path]:
     """Return the ``dvc.yaml`` files that do not say what this module says."""
     return [
         pipeline_file(root, profile)
-        for profile in PROFILES
+        for profile in profiles(root)
         if not pipeline_file(root, profile).exists()
         or pipeline_file(root, profile).read_text(encoding="utf-8") != pipeline_text(root, profile)
     ]

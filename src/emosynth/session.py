@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from emosynth.catalog import Catalog
+from emosynth.display import show_figures
 from emosynth.errors import UserError
 from emosynth.params import Section, explain, load_params, section_models, select
 from emosynth.paths import Paths, repository_root
@@ -74,4 +75,5 @@ def open_session(name: str, profile: str, root: str | Path | None = None, **give
                 sections[section] = models[section].model_validate(values)
             except ValidationError as error:
                 raise explain(error, f"notebooks/{name}.ipynb, {section}") from None
+    show_figures()
     return Session(paths, Catalog.load(paths), sections)

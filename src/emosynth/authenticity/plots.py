@@ -23,10 +23,13 @@ def rates(panel: pd.DataFrame, measures: Sequence[str]) -> Figure:
     """Return value and interval of some measures by arm, beside real text; a tick marks real text at the same amount."""
     rows = panel[panel["measure"].isin(list(measures))]
     arms = list(dict.fromkeys(rows["arm"]))
-    figure = Figure(figsize=(3.1 * len(measures) + 0.8, 0.9 + 0.34 * len(arms)), layout="constrained")
-    for position, (axes, measure) in enumerate(
-        zip(figure.subplots(1, len(measures), sharey=True, squeeze=False)[0], measures, strict=True)
-    ):
+    columns = min(2, len(measures))
+    lines = math.ceil(len(measures) / columns)
+    figure = Figure(figsize=(3.4 * columns + 0.8, 0.6 + lines * (0.5 + 0.3 * len(arms))), layout="constrained")
+    panels = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
+    for axes in panels[len(measures) :]:
+        axes.set_visible(False)
+    for position, (axes, measure) in enumerate(zip(panels, measures, strict=False)):
         for row in _records(rows[rows["measure"] == measure]):
             if math.isnan(row.value):
                 continue

@@ -1,0 +1,120 @@
+"""The notebook runner: reproducible copies, public pages, checked parameter cells, short failures."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from emosynth.errors import UserError
+from emosynth.params import load_params
+from emosynth.paths import Paths
+from emosynth.pipeline import Stage, stage
+from emosynth.progress import Progress
+from emosynth.runner import execute
+from emosynth.runner.execute import NotebookFailed, check_parameter_cell, parameters_of
+from emosynth.runner.render import WITHHELD, normalise, page, without_corpus_text
+from emosynth.session import open_session
+
+ROOT = Path(__file__).parent.parent
+v4 = nbformat.v4
+
+
+def executed(seed: str) -> nbformat.NotebookNode:
+    """An executed notebook as it differs from run to run."""
+    table = f"<style>#T_{seed}_row0 {{color: red}}</style><table id='T_{seed}'></table>"
+    code = v4.new_code_cell(
+        "display(x)",
+        outputs=[
+            v4.new_output("stream", name="stderr", text=f"took {seed} s"),
+            v4.new_output("display_data", data={"text/html": table, "text/plain": f"<pandas.io.formats.style.Styler at 0x{seed}>"}),
+        ],
+        metadata={"execution": {"iopub.execute_input": seed}, "papermill": {"duration": seed}},
+    )
+    secret = v4.new_code_cell(
+        "display(examples)",
+        outputs=[v4.new_output("stream", name="stdout", text="a real person wrote this")],
+        metadata={"tags": ["corpus-text"]},
+    )
+    notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# Title"), code, secret], metadata={"papermill": {"start_time": seed}})
+    return notebook
+
+
+def test_runs_differ_in_nothing_after_normalising():
+    assert normalise(executed("1a2b3")) == normalise(executed("99fff"))
+    kept = normalise(executed("1a2b3"))
+    assert "stderr" not in str(kept) and "<table" in str(kept)
+
+
+def test_corpus_text_is_withheld_from_the_public_page_only():
+    notebook = normalise(executed("1a2b3"))
+    before = copy.deepcopy(notebook)
+    public = page(without_corpus_text(notebook), stage("00_corpora"))
+    assert "a real person" not in public and WITHHELD in public
+    assert "a real person" in page(notebook, stage("00_corpora"))
+    assert notebook == before
+
+
+def test_page_needs_no_other_host_and_folds_code():
+    html = page(normalise(executed("1a2b3")), stage("03_generation"))
+    assert "<details" in html and "<script" not in html
+    assert 'src="http' not in html and 'href="http' not in html
+    assert "02_shap.html" in html and "04_training.html" in html
+
+
+def test_misspelt_parameter_cell_is_found():
+    cell = v4.new_code_cell('profile = "demo"\nseedings = None', metadata={"tags": ["parameters"]})
+    with pytest.raises(UserError, match="seedings"):
+        check_parameter_cell(v4.new_notebook(cells=[cell]), {"profile", "seeding"}, "x.ipynb")
+
+
+def test_stage_sees_only_what_it_declares():
+    params = load_params(ROOT, "demo")
+    assert set(parameters_of(stage("01_seeding"), params, "demo")) == {"profile", "corpora", "seeding"}
+    session = open_session("01_seeding", "demo", ROOT, corpora=None, seeding=None)
+    assert session.seeding == params.seeding
+    with pytest.raises(AttributeError, match="not declared"):
+        _ = session.training
+    with pytest.raises(UserError, match="declares"):
+        open_session("01_seeding", "demo", ROOT, corpora=None)
+    with pytest.raises(UserError, match="repeats"):
+        open_session("01_seeding", "demo", ROOT, corpora=None, seeding={"sizes": [10], "repeats": 0})
+
+
+def run_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> nbformat.NotebookNode:
+    root = tmp_path / "repo"
+    (root / "notebooks").mkdir(parents=True)
+    cells = [v4.new_code_cell('profile = "demo"\nseeding = None', metadata={"tags": ["parameters"]}), v4.new_code_cell(source)]
+    nbformat.write(v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}}), root / "notebooks" / "09_try.ipynb")
+    monkeypatch.setenv("EMOSYNTH_CACHE", str(root / ".cache"))
+    return execute._execute(Paths(root, "demo"), Stage("09_try", "a trial", ("seeding",), (), ""), load_params(ROOT, "demo"))
+
+
+def test_values_are_injected_and_the_kernel_is_this_interpreter(tmp_path, monkeypatch):
+    done = run_cell(tmp_path, monkeypatch, "import sys\nprint(seeding['repeats'], sys.executable)")
+    import sys
+
+    assert f"{load_params(ROOT, 'demo').seeding.repeats} {sys.executable}" in str(done.cells[-1].outputs)
+
+
+def test_failure_says_cell_error_and_places_in_three_lines(tmp_path, monkeypatch):
+    source = "from emosynth.errors import UserError\nraise UserError('no such thing', where='here', remedy='do that')"
+    with pytest.raises(NotebookFailed) as failure:
+        run_cell(tmp_path, monkeypatch, source)
+    said = str(failure.value)
+    assert "Cell 3 of notebooks/09_try.ipynb failed: UserError: no such thing" in said and "remedy: do that" in said
+    assert "Traceback" not in said and ".partial.ipynb" in said
+    log = tmp_path / "repo" / ".cache" / "logs" / "demo"
+    assert (log / "09_try.partial.ipynb").exists() and "UserError" in (log / "09_try.log").read_text()
+
+
+def test_progress_goes_to_the_runner_not_into_the_output(tmp_path, monkeypatch, capsys):
+    log = tmp_path / "log"
+    monkeypatch.setenv("EMOSYNTH_PROGRESS", str(log))
+    progress = Progress(4, "work", every=0)
+    progress.skip(2)
+    progress.advance(2)
+    assert "4/4 rows, 2 already there" in log.read_text()
+    assert capsys.readouterr() == ("", "")
