@@ -480,3 +480,40 @@ def test_lengths_apart_are_not_tested() -> None:
     assert row_of(frame, "long", "words_per_text").p < 0.001
     rate = row_of(frame, "long", "first_person_rate")
     assert math.isnan(rate.p) and "not testable apart from length" in rate.note
+
+
+def test_real_halves_are_balanced_disjoint_and_outside_the_seeds() -> None:
+    from emosynth.authenticity import real_halves
+    from emosynth.corpora import Corpus
+
+    rows = [{"id": f"r{i}", "text": f"text {i}", "labels": ["a" if i % 4 else "b"], "split": "train", "corpus": "c"} for i in range(80)]
+    corpus = Corpus("c", pd.DataFrame(rows), ["a", "b"], "single", "note", {"a": "a", "b": "b"})
+    seeds = {f"r{i}" for i in range(8)}
+    one, other = real_halves(corpus, seeds, 500, 3)
+    of_b = {f"text {i}" for i in range(80) if i % 4 == 0}
+    assert not set(one) & set(other)
+    assert not (set(one) | set(other)) & {f"text {i}" for i in range(8)}
+    for half in (one, other):
+        assert len(half) == 18 and len(of_b & set(half)) == 9, "the rarest class bounds a balanced half"
+    assert real_halves(corpus, seeds, 500, 3) == (one, other)
+
+
+def test_arm_texts_take_turns_and_leave_out_empty_ones() -> None:
+    from emosynth.authenticity import arm_texts
+
+    rows = [
+        {
+            "arm": "x",
+            "label": label,
+            "index": index,
+            "repeat": repeat,
+            "text": "" if index == 0 else f"{label}{index}{repeat}",
+            "accepted": index > 1,
+        }
+        for label in "ab"
+        for index in range(4)
+        for repeat in range(2)
+    ]
+    found = arm_texts(pd.DataFrame(rows), ["a", "b"], 4)
+    assert found["x", False] == ["a10", "b10", "a11", "b11"]
+    assert found["x", True] == ["a20", "b20", "a21", "b21"]

@@ -23,8 +23,9 @@ def show_figures() -> None:
         from IPython.core.getipython import get_ipython
     except ImportError:
         return
-    shell = get_ipython()
+    shell: Any = get_ipython()
     if shell is None:
         return
     # By name, so that stages without figures do not import matplotlib.
-    shell.display_formatter.formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", _png)
+    formatters: Any = shell.display_formatter.formatters
+    formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", _png)

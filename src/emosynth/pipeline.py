@@ -16,7 +16,6 @@ import yaml
 
 from emosynth.errors import UserError
 
-
 # Modules that cannot change a result: declaration, places, progress and the runner itself. The values
 # that params.py declares are tracked as DVC parameters, key by key.
 _NEUTRAL = {

@@ -6,17 +6,21 @@ import hashlib
 import json
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from emosynth import text
 from emosynth.cards import Card, Source, write_table
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus
+from emosynth.learning import fit, scores
 from emosynth.learning.arms import Grower, TrainingSet, arm_variants, wanted_by
 from emosynth.learning.fit import FineTunedLearner, HeldOut, Learner, LinearLearner
 from emosynth.learning.scores import as_dict
+from emosynth.models import classifiers, encoders
 from emosynth.models.classifiers import label_indices
 from emosynth.models.encoders import EmbeddingCache
 from emosynth.params import Corpora, Generation, Seeding, Training
@@ -26,7 +30,9 @@ from emosynth.seeding import primary_labels
 from emosynth.store import RowStore
 
 _KEYS = ["corpus", "learner", "arm", "verified", "size", "repeat"]
-_VERSIONS = ("numpy", "scikit-learn", "torch", "transformers")
+_VERSIONS = ("numpy", "scikit-learn", "scipy", "nltk", "torch", "transformers")
+_CODE = (text, classifiers, encoders, fit, scores)
+"""Modules whose code makes a score: when one changes, kept scores are not its scores any more."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ def run_tasks(tasks: list[Task], held_out: HeldOut, store: RowStore) -> list[dic
         held_out.test_targets.tolist(),
     )
     versions = {name: version(name) for name in _VERSIONS}
+    versions["code"] = _digest([Path(str(module.__file__)).read_text(encoding="utf-8") for module in _CODE])
     results = []
     for task in tasks:
         key = _key(task, fingerprint, versions)
@@ -109,11 +116,11 @@ def run_tasks(tasks: list[Task], held_out: HeldOut, store: RowStore) -> list[dic
 
 def tables_of(tasks: list[Task], results: list[dict[str, Any]], corpus: Corpus) -> dict[str, pd.DataFrame]:
     """Return the tables of the step: scores, per_class, reliability."""
-    scores, per_class, reliability = [], [], []
+    rows_scored, per_class, reliability = [], [], []
     for task, result in zip(tasks, results, strict=True):
         rows, found = task.rows, result["scores"]
         key = dict(zip(_KEYS, (corpus.name, task.learner.name, rows.arm, rows.verified, rows.size, rows.repeat), strict=True))
-        scores.append(
+        rows_scored.append(
             {
                 **key,
                 "n_real": rows.n_real,
@@ -138,7 +145,7 @@ def tables_of(tasks: list[Task], results: list[dict[str, Any]], corpus: Corpus) 
             confidence=("confidence", "mean"), accuracy=("accuracy", "mean"), count=("count", "sum")
         )
         bins = bins.reset_index()
-    return {"scores": pd.DataFrame(scores), "per_class": pd.DataFrame(per_class), "reliability": bins}
+    return {"scores": pd.DataFrame(rows_scored), "per_class": pd.DataFrame(per_class), "reliability": bins}
 
 
 _WHAT = {
