@@ -13,8 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from emosynth.corpora.splits import fingerprint
-from emosynth.text import near_duplicates
+from emosynth.text import fingerprint, near_duplicates
 
 _ORDER = {"test": 0, "validation": 1, "train": 2}
 

@@ -21,10 +21,9 @@ import pyarrow.parquet as pq
 from emosynth.catalog import CorpusSpec
 from emosynth.corpora import labels as labelling
 from emosynth.corpora.schema import some
-from emosynth.corpora.splits import fingerprint
 from emosynth.errors import UserError
 from emosynth.params import UserCorpus
-from emosynth.text import normalise
+from emosynth.text import fingerprint, normalise
 
 _SPLIT_NAMES = {
     "train": "train",

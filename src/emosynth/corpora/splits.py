@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
-from emosynth.text import normalise
+from emosynth.text import fingerprint
 
 SPLITS = ("train", "validation", "test")
-
-
-def fingerprint(text: str) -> str:
-    """Return the sha256 of a text, blind to case and to differences of encoding, so that copies share a split."""
-    return hashlib.sha256(normalise(text).lower().encode("utf-8", errors="replace")).hexdigest()
 
 
 def position(text: str) -> float:
