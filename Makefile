@@ -24,6 +24,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $(STAMP)
 
 reproduce: setup ## run the pipeline (PROFILE=demo|smoke|paper) and say where the report is
+	@python -m emosynth pipeline
 	@dvc repro $(PIPELINE)
 	@echo
 	@echo "Report: reports/$(PROFILE)/index.html"
@@ -45,4 +46,4 @@ lock: setup ## write requirements.lock from what is installed
 	@python tools/lock.py
 
 clean: ## remove what the pipeline made for PROFILE (caches stay)
-	rm -rf data/$(PROFILE)
+	rm -rf "data/$(or $(PROFILE),demo)"

@@ -106,3 +106,26 @@ def test_mover_interval_is_wider_than_either():
 def test_paired_t_needs_two():
     mean, interval, p = paired_t(np.array([0.1]), 0.95)
     assert mean == 0.1 and math.isnan(interval.low) and math.isnan(p)
+
+
+def test_sign_is_that_of_the_length_matched_difference():
+    """A raw rate above the reference can be below what texts of these lengths give by chance."""
+    frame = panel(1.2, 0.001).assign(adjusted=float("nan"))
+    frame.loc[(frame["arm"] == "shap") & (frame["measure"] == "temporal_rate"), "adjusted"] = -0.3
+    claims = {c.id: c for c in judge_authenticity(frame, "c", EVIDENCE)}
+    assert claims["A7"].verdict == "supported" and "equal text lengths" in claims["A7"].reading
+    assert claims["A6"].verdict == "contradicted"
+
+
+def test_learner_without_the_cells_does_not_stand_in_the_way():
+    scores, per_class = tables(BASE)
+    other = scores.assign(learner="tfidf")
+    embedding = scores[scores["arm"].isin(["seed", "shap"])]
+    judged = {c.id: c for c in judge_training(pd.concat([embedding, other]), per_class.assign(learner="tfidf"), SHARES, "c", EVIDENCE)}
+    assert judged["A2"].learner == "tfidf" and judged["A2"].verdict != "not tested"
+    assert judged["A4"].learner == "embedding"
+
+
+def test_help_at_the_smallest_seed_must_survive_correction():
+    claims = judge({**BASE, ("shap", 50): 0.5})
+    assert claims["A4"].verdict == "contradicted" and claims["A4"].p_adjusted < EVIDENCE.alpha

@@ -37,6 +37,10 @@ def copy(tmp_path: Path, change) -> Path:
         (lambda v: v["generation"]["arms"].update(x={"guidance": "none", "sizes": [7]}), ["7", "seeding.sizes"]),
         (lambda v: v["generation"].pop("bias_generator"), ["shap_bias", "transformers"]),
         (lambda v: v["corpora"].update(fractions=[0.5, 0.5, 0.5]), ["sum to 1"]),
+        (lambda v: v["training"]["learners"]["finetuned"].update(arms=["sead"]), ["sead", "there is no arm"]),
+        (lambda v: v["training"]["learners"]["finetuned"].update(sizes=[999]), ["999", "training.learners.finetuned.sizes"]),
+        (lambda v: v["authenticity"].update(size=77), ["authenticity.size"]),
+        (lambda v: v["generation"]["arms"].update(realistic={"guidance": "none"}), ["realistic", "belong to real text"]),
         (lambda v: v.update(sedding={}), ["sedding", "did you mean seeding"]),
     ],
 )
@@ -71,11 +75,20 @@ def test_params_file_spells_out_every_parameter_that_is_set():
     full = load_params(ROOT, "demo").model_dump()
     for generator in ("generator", "bias_generator"):  # settings of backends that are not used
         full["generation"].pop(generator)
-    for arm in full["generation"]["arms"].values():  # settings of guidance kinds that are not used
-        for name in ("tokens", "exemplars", "bias"):
+    used = {"none": (), "random_exemplars": ("exemplars",), "shap_tokens": ("tokens",), "shap_exemplars": ("exemplars",),
+            "shap_both": ("tokens", "exemplars"), "shap_bias": ("bias",)}  # fmt: skip
+    for arm in full["generation"]["arms"].values():
+        for name in {"tokens", "exemplars", "bias"} - set(used[arm["guidance"]]):
             arm.pop(name)
     spelled(given, full)
 
 
 def test_deep_merge_replaces_lists_and_merges_mappings():
     assert deep_merge({"a": {"b": 1, "c": [1]}}, {"a": {"c": [2]}}) == {"a": {"b": 1, "c": [2]}}
+
+
+def test_null_takes_an_arm_away_and_nothing_else():
+    assert deep_merge({"arms": {"x": {"g": 1}, "y": {}}, "size": 3}, {"arms": {"x": None}, "size": None}) == {
+        "arms": {"y": {}},
+        "size": None,
+    }

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from emosynth.params import section_models
-from emosynth.pipeline import STAGES, module_files, notebook_source, pipeline_file, pipeline_text, profiles
+from emosynth.pipeline import STAGES, module_files, notebook_source, own_files, pipeline_file, pipeline_text, profiles
 
 ROOT = Path(__file__).parent.parent
 STEPS = ["corpora", "seeding", "guidance", "generation", "verification", "learning", "authenticity", "evidence", "report"]
@@ -70,6 +70,13 @@ def test_dependencies_follow_imports():
     files = module_files(ROOT, [notebook_source(ROOT / "notebooks" / "01_seeding.ipynb")])
     assert "src/emosynth/seeding/seeds.py" in files and "src/emosynth/corpora/build.py" in files
     assert not [f for f in files if "/report/" in f or "/learning/" in f]
+
+
+def test_own_files_are_dependencies(tmp_path):
+    (tmp_path / "mine.csv").write_text("text,label\n")
+    values = {"corpora": {"custom": {"path": "mine.csv"}}, "generation": {"generator": {"model": "smollm2-135m-instruct"}}}
+    assert own_files(tmp_path, values, STAGES[0]) == ["mine.csv"]
+    assert own_files(tmp_path, values, STAGES[3]) == []
 
 
 def test_only_the_report_depends_on_the_figure_style():

@@ -26,7 +26,16 @@ class Keyword:
 
 def cell(texts, labels=None, complete=True, params=None, prompt='Real notes:\n- "'):
     frame = pd.DataFrame(
-        {"arm": "a", "size": 2, "repeat": 0, "label": labels or ["sad"] * len(texts), "text": texts, "complete": complete, "prompt": prompt}
+        {
+            "arm": "a",
+            "size": 2,
+            "repeat": 0,
+            "index": range(len(texts)),
+            "label": labels or ["sad"] * len(texts),
+            "text": texts,
+            "complete": complete,
+            "prompt": prompt,
+        }
     )
     return Cell(frame, SEED, "note", Keyword(), params or Verification())
 

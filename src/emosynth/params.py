@@ -110,6 +110,7 @@ class Generator(Section):
         "smollm2-135m-instruct", description="catalogue entry, path of a GGUF file or model folder, hub id, or the server's model name"
     )
     url: str | None = Field(None, description="server only: base URL up to /v1")
+    revision: str = Field("", description="server only: your name for what is served; change it when the model behind the URL changes")
     api_key_env: str = Field("EMOSYNTH_API_KEY", description="server only: environment variable with the key")
     batch: int = Field(256, ge=1, description="rows per unit of work; what is in flight when a run is killed is lost")
     concurrency: int = Field(8, ge=1, description="server only: requests under way at once")
@@ -255,15 +256,35 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Params:
+        variants = {
+            "seed",
+            *(f"real+{k:g}x" for k in self.training.real_expansions),
+            *(f"real-balanced+{k:g}x" for k in self.training.balanced_real),
+        }
+        variants |= {*self.generation.arms, *(f"{name}:unverified" for name in self.generation.arms)}
+        self._known_sizes("shap.encoder_sizes", self.shap.encoder_sizes)
+        self._known_sizes("authenticity.size", [self.authenticity.size] if self.authenticity.size is not None else [])
+        for learner, part in self.training.learners.items():
+            self._known_sizes(f"training.learners.{learner}.sizes", part.sizes or [])
+            for arm_name in part.arms or []:
+                if arm_name not in variants:
+                    raise ValueError(
+                        f"training.learners.{learner}.arms: there is no arm {arm_name}; there are {', '.join(sorted(variants))}"
+                    )
         for name, arm in self.generation.arms.items():
+            if name.startswith(("real", "seed")) or ":" in name:
+                raise ValueError(f"generation.arms.{name}: names that begin with real or seed belong to real text, and a colon to versions")
             if arm.guidance == "shap_bias" and (self.generation.bias_generator or self.generation.generator).backend != "transformers":
                 raise ValueError(
                     f"generation.arms.{name}: shap_bias needs bias_generator.backend: transformers, the only backend that can bias logits"
                 )
-            for size in arm.sizes or []:
-                if size not in self.seeding.sizes:
-                    raise ValueError(f"generation.arms.{name}.sizes: {size} is not one of seeding.sizes {self.seeding.sizes}")
+            self._known_sizes(f"generation.arms.{name}.sizes", arm.sizes or [])
         return self
+
+    def _known_sizes(self, key: str, sizes: Iterable[int]) -> None:
+        for size in sizes:
+            if size not in self.seeding.sizes:
+                raise ValueError(f"{key}: {size} is not one of seeding.sizes {self.seeding.sizes}")
 
 
 def section_models() -> dict[str, type[Section]]:
@@ -272,10 +293,12 @@ def section_models() -> dict[str, type[Section]]:
 
 
 def deep_merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``overlay`` laid over it; mappings merge, everything else is replaced."""
+    """Return ``base`` with ``overlay`` laid over it; mappings merge, null takes a mapping (an arm, a learner) away, everything else is replaced."""
     merged = dict(base)
     for key, value in overlay.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+        if value is None and isinstance(merged.get(key), Mapping):
+            del merged[key]
+        elif isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
             merged[key] = deep_merge(merged[key], value)
         else:
             merged[key] = value

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import yaml
 
 from emosynth.errors import UserError
+from emosynth.params import deep_merge
 
 # Modules that cannot change a result: declaration, places, progress and the runner itself. The values
 # that params.py declares are tracked as DVC parameters, key by key.
@@ -28,6 +30,10 @@ _NEUTRAL = {
     "emosynth.pipeline",
     "emosynth.session",
 }
+
+
+RENDERER = "src/emosynth/runner"
+"""What executes and publishes notebooks: every stage's pages depend on it."""
 
 
 @dataclass(frozen=True)
@@ -166,11 +172,26 @@ def pipeline_file(root: Path, profile: str) -> Path:
     return root / "dvc.yaml" if profile == "demo" else root / "profiles" / profile / "dvc.yaml"
 
 
+def own_files(root: Path, values: Mapping[str, Any], item: Stage) -> list[str]:
+    """Return the user's own files that the parameters name and the stage reads: a corpus, models given as paths."""
+    generation, training = values.get("generation") or {}, values.get("training") or {}
+    named = {
+        "corpora": [((values.get("corpora") or {}).get("custom") or {}).get("path")],
+        "generation": [(generation.get(key) or {}).get("model") for key in ("generator", "bias_generator")],
+        "training": [training.get("encoder")],
+    }
+    reads = ["corpora"] if item.makes == "corpora" else ["generation", "training"]
+    paths = [str(path) for section in reads if section in item.sections for path in named[section] if path]
+    return sorted({path for path in paths if (root / path).exists()})
+
+
 def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
     """Return the content of a profile's ``dvc.yaml``."""
     overlay: dict[str, Any] = {}
     if profile != "demo":
         overlay = yaml.safe_load((root / "profiles" / f"{profile}.yaml").read_text(encoding="utf-8")) or {}
+    values = deep_merge(yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8")) or {}, overlay)
+    renderer = sorted(str(path.relative_to(root)) for path in (root / RENDERER).rglob("*") if path.suffix in {".py", ".j2", ".json"})
     up = "" if profile == "demo" else "../../"
     data, report = f"data/{profile}", f"reports/{profile}"
     stages: dict[str, Any] = {}
@@ -193,6 +214,8 @@ def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
             "deps": [
                 notebook,
                 *item.files,
+                *own_files(root, values, item),
+                *renderer,
                 *module_files(root, [notebook_source(root / notebook)]),
                 *[f"{data}/{name}" for name in item.reads],
             ],

@@ -55,7 +55,11 @@ def arm_texts(candidates: pd.DataFrame, classes: list[str], count: int) -> dict[
         of_arm = usable[usable["arm"] == arm]
         for verified in (False, True):
             rows = of_arm[of_arm["accepted"]] if verified else of_arm
-            found[arm, verified] = balanced_draw({label: rows.loc[rows["label"] == label, "text"].tolist() for label in classes}, count)
+            by_class = {label: rows.loc[rows["label"] == label, "text"].tolist() for label in classes}
+            # A class of which little was accepted bounds the draw: unequal shares would be measured as style.
+            fewest = min((len(texts) for texts in by_class.values() if texts), default=0)
+            reach = fewest * sum(bool(texts) for texts in by_class.values())
+            found[arm, verified] = balanced_draw(by_class, min(count, reach))
     return found
 
 

@@ -43,6 +43,7 @@ PANEL_COLUMNS = (
     "reference",
     "effect",
     "effect_kind",
+    "adjusted",
     "p",
     "p_holm",
     "n_texts",
@@ -113,6 +114,7 @@ class _Row:
     effect_kind: str = ""
     p: float = _NAN
     note: str = ""
+    adjusted: float = _NAN
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,8 @@ def authenticity_panel(
         - ``reference``: the measure of ``real`` at the same number of tokens (bytes); 0.5, chance, for detectability.
         - ``effect``: Cliff's δ for length, ratio to the reference, Cohen's h for shares, Hedges' g for distinct tenses,
           2·AUC - 1 for detectability; ``effect_kind`` names it. 0 (for ratios 1) means alike.
+        - ``adjusted``: for rates and shares, how far the difference from the reference lies from what texts of these lengths
+          give by chance, in the measure's unit; its sign is the one that ``p`` speaks of. NaN for other measures.
         - ``p``: Mann–Whitney for length; one-sided, over folds, for detectability; otherwise labels permuted over texts within strata of length, richness and form at
           equal tokens (bytes) and one random order of texts. ``p_holm``: Holm's correction over all measures and arms of the
           family, separately for verified arms, unverified arms and the control.
@@ -213,6 +217,7 @@ def _frame(arm: _Arm, rows: list[_Row]) -> pd.DataFrame:
             "reference": [float(row.reference) for row in ordered],
             "effect": [float(row.effect) for row in ordered],
             "effect_kind": [row.effect_kind for row in ordered],
+            "adjusted": [float(row.adjusted) for row in ordered],
             "p": [float(row.p) for row in ordered],
             "n_texts": len(arm.texts),
             "n_tokens": int(arm.features.column("words").sum()),
@@ -342,6 +347,7 @@ def _ratio_rows(arm: _Arm, reference: _Arm, params: Authenticity, available: Map
             empty = f"no {_PLAIN[ratio.denominator]} in this arm"
             yield _Row(ratio.measure, reference=baseline * ratio.scale, effect_kind=ratio.effect_kind, note=_notes(empty, few))
             continue
+        p, adjusted = p_of_rows(differences[:, index]) if differences is not None and ratio.tested else (_NAN, _NAN)
         yield _Row(
             ratio.measure,
             value * ratio.scale,
@@ -349,8 +355,9 @@ def _ratio_rows(arm: _Arm, reference: _Arm, params: Authenticity, available: Map
             baseline * ratio.scale,
             _effect(ratio, value, baseline, own, real) if arm.compared else _NAN,
             ratio.effect_kind,
-            p_of_rows(differences[:, index]) if differences is not None and ratio.tested else _NAN,
+            p,
             _notes(few, "" if ratio.tested else "described, not tested", "occurs in no reference text" if baseline == 0 else ""),
+            adjusted * ratio.scale,
         )
 
 
@@ -474,7 +481,7 @@ def _permuted_richness(arm: _Arm, reference: _Arm, params: Authenticity, rows: B
             matrix[np.arange(size) >= amounts[:, None]] = -1
             scores.append(richness.all_measures(matrix, amounts))
         differences[start : start + block] = scores[0] - scores[1]
-    return [p_of_rows(differences[:, index]) for index in range(len(richness.MEASURES))]
+    return [p_of_rows(differences[:, index])[0] for index in range(len(richness.MEASURES))]
 
 
 def _sides(members: Booleans, shuffled: Integers) -> tuple[list[Integers], list[Integers]]:
@@ -550,7 +557,7 @@ def _permuted_form(measure: str, arm: _Arm, reference: _Arm, size: int, params: 
     for index, (inside, outside) in enumerate(zip(*_sides(rows, shuffled), strict=True)):
         equal = min(int(amounts[inside].sum()), int(amounts[outside].sum()), size)
         differences[index] = _form_of(measure, features, amounts, inside, equal) - _form_of(measure, features, amounts, outside, equal)
-    return p_of_rows(differences)
+    return p_of_rows(differences)[0]
 
 
 # --- detectability --------------------------------------------------------------------------------

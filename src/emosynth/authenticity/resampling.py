@@ -75,8 +75,8 @@ def permuted_ratios(rows: Booleans, numerators: Floats, denominators: Floats) ->
     return difference
 
 
-def p_of_rows(statistics: Floats) -> float:
-    """Return the two-sided p of row 0 among all rows.
+def p_of_rows(statistics: Floats) -> tuple[float, float]:
+    """Return the two-sided p of row 0 among all rows, and its distance from their mean.
 
     Distances are taken from the mean of all rows: within length strata the permuted difference is not centred at 0 if
     the corpora differ in length.
@@ -84,9 +84,9 @@ def p_of_rows(statistics: Floats) -> float:
     observed, null = float(statistics[0]), statistics[1:]
     known = null[~np.isnan(null)]
     if math.isnan(observed) or not known.size:
-        return math.nan
+        return math.nan, math.nan
     centre = float(np.append(known, observed).mean())
-    return permutation_p(observed - centre, known - centre)
+    return permutation_p(observed - centre, known - centre), observed - centre
 
 
 def bootstrap_ratios(

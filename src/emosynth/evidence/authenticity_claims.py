@@ -51,11 +51,16 @@ def judge_authenticity(panel: pd.DataFrame, corpus: str, evidence: Evidence) -> 
         shift = reference - float(base["value"])
         low, high = difference_interval(row["value"], row["low"], row["high"], reference, base["low"] + shift, base["high"] + shift)
         p = float(row["p_holm"])
+        # The test holds lengths equal; where that turns the sign, the test's sign decides and the reading says so.
+        adjusted = float(row.get("adjusted", math.nan))
+        direction = effect if math.isnan(adjusted) else adjusted
         verdict: Verdict = "inconclusive"
         if p < evidence.alpha:
-            verdict = "supported" if effect < 0 else "contradicted"
+            verdict = "supported" if direction < 0 else "contradicted"
         kind = str(row["effect_kind"]).replace("_", " ")
         reading = f"{name}: {row['value']:.3g} in SHAP-guided text, {reference:.3g} in authentic text ({kind} {row['effect']:.2f})."
+        if direction * effect < 0:
+            reading += f" At equal text lengths the difference is {adjusted:+.3g}: the verdict is about that one."
         other = rows[(rows["arm"] == "real-other") & (rows["measure"] == primary)]
         if len(other):
             reading += f" Authentic against authentic: {other['value'].iloc[0]:.3g}."

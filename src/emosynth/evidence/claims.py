@@ -24,6 +24,10 @@ STATEMENTS = {
 """Claims of arXiv 2511.16132, restated."""
 
 
+_BY_SIGNIFICANCE = {"A4"}
+"""Claims whose contradiction is a significant difference too."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """One claim and what was found.
@@ -66,16 +70,16 @@ def not_tested(identity: str, corpus: str, why: str) -> Claim:
 def finish(claims: Sequence[Claim], evidence: Evidence) -> list[Claim]:
     """Correct p within the family (Holm) and withdraw verdicts that do not survive it.
 
-    A verdict that rests on a significant difference becomes inconclusive if the corrected p is not below
-    alpha. Verdicts that rest on an interval excluding the claimed effect stay.
+    "Supported", and A4's "contradicted", rest on a significant difference: they become inconclusive if the corrected p
+    is not below alpha. The other contradictions rest on an interval that excludes the claimed effect, and stay.
     """
     adjusted = holm([claim.p for claim in claims])
     finished = []
     for claim, p in zip(claims, adjusted, strict=True):
         verdict, reading = claim.verdict, claim.reading
-        if verdict == "supported" and not p < evidence.alpha:
+        if (verdict == "supported" or (verdict == "contradicted" and claim.id in _BY_SIGNIFICANCE)) and not p < evidence.alpha:
+            reading += f" Corrected for {sum(not math.isnan(c.p) for c in claims)} claims, p = {p:.3f}: not enough to call it {verdict}."
             verdict = "inconclusive"
-            reading += f" Corrected for {sum(not math.isnan(c.p) for c in claims)} claims, p = {p:.3f}: not enough to call it supported."
         finished.append(replace(claim, p_adjusted=float(p), verdict=verdict, reading=reading))
     return finished
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,17 +59,25 @@ def judge_training(
         Judged on unverified text, as published, with the first learner of ``LEARNERS`` that has the cells; what
         verified text and the other learners say is in ``also``.
     """
-    sizes = sorted(scores.loc[scores["arm"] == GUIDED, "size"].unique())
     learners = [name for name in LEARNERS if name in set(scores["learner"])]
-    if not sizes or not learners:
-        return [not_tested(identity, corpus, "The run has no SHAP-guided arm.") for identity in ("A1", "A2", "A3", "A4")]
-    primary, largest, smallest = learners[0], int(sizes[-1]), int(sizes[0])
-    return [
-        _matches_real(scores, learners, primary, largest, corpus, evidence),
-        _beats_naive(scores, learners, primary, largest, corpus, evidence),
-        _minority_gains(scores, per_class, shares, learners, primary, largest, corpus, evidence),
-        _threshold(scores, learners, primary, smallest, largest, corpus, evidence),
-    ]
+    claims = []
+    judges: dict[str, Callable[[str, list[int]], Claim]] = {
+        "A1": lambda learner, sizes: _matches_real(scores, learners, learner, sizes[-1], corpus, evidence),
+        "A2": lambda learner, sizes: _beats_naive(scores, learners, learner, sizes[-1], corpus, evidence),
+        "A3": lambda learner, sizes: _minority_gains(scores, per_class, shares, learners, learner, sizes[-1], corpus, evidence),
+        "A4": lambda learner, sizes: _threshold(scores, learners, learner, sizes[0], sizes[-1], corpus, evidence),
+    }
+    for identity, judge in judges.items():
+        claim = not_tested(identity, corpus, "The run has no SHAP-guided arm.")
+        for learner in learners:
+            guided = scores[(scores["arm"] == GUIDED) & (scores["learner"] == learner) & ~scores["verified"]]
+            sizes = sorted(int(size) for size in guided["size"].unique())
+            if sizes:
+                claim = judge(learner, sizes)
+            if claim.verdict != "not tested":
+                break
+        claims.append(claim)
+    return claims
 
 
 def _also(
@@ -124,7 +132,7 @@ def _matches_real(scores: pd.DataFrame, learners: Sequence[str], primary: str, s
     verdict: Verdict = "inconclusive"
     if test.equivalent:
         verdict = "supported"
-    elif interval.high < 0 and mean < -evidence.equivalence_margin:
+    elif interval.high < -evidence.equivalence_margin:
         verdict = "contradicted"
     reading = _sentence(f"SHAP-guided minus real expansion (+1×) at n = {size}", mean, interval, len(both), evidence.confidence)
     reading += f" “Matches” means within ±{100 * evidence.equivalence_margin:.0f} points (two one-sided tests, p = {test.p:.3f})."
@@ -227,12 +235,13 @@ def _threshold(
     if not len(small) or len(small) != len(large):
         return not_tested("A4", corpus, "The smallest or the largest seed lacks scores.")
     mean, interval, p = paired_t(large - small, evidence.confidence)
-    at_small, small_interval, _ = paired_t(small, evidence.confidence)
+    at_small, small_interval, p_small = paired_t(small, evidence.confidence)
     at_large, large_interval, _ = paired_t(large, evidence.confidence)
     verdict: Verdict = "inconclusive"
     if small_interval.low > 0:
-        verdict = "contradicted"
-    elif interval.low > 0 and at_small <= 0 < at_large:
+        # What decides is the gain at the smallest seed; its p is the one to be corrected.
+        verdict, p = "contradicted", p_small
+    elif interval.low > 0 and small_interval.high < evidence.equivalence_margin:
         verdict = "supported"
     reading = _sentence(
         f"Gain over the seed at n = {largest} minus gain at n = {smallest}", mean, interval, len(small), evidence.confidence

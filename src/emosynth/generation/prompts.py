@@ -18,7 +18,7 @@ MAX_EXEMPLAR_WORDS = 40
 """Longer exemplars are cut here: a whole prompt has to fit the context of a small model."""
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Return a text fit to stand between quotes on one line of a prompt."""
     flat = re.sub(r"\s+", " ", text.replace('"', "'")).strip()
     return " ".join(flat.split(" ")[:MAX_EXEMPLAR_WORDS])
@@ -49,7 +49,7 @@ def build_prompt(style: Style, noun: str, phrase: str, tokens: Sequence[str] = (
     exemplars
         Real texts of the class, from the seed; may be empty.
     """
-    shown = [_one_line(text) for text in exemplars]
+    shown = [one_line(text) for text in exemplars]
     words = f", with words such as {', '.join(tokens)}" if tokens else ""
     if style == "list":
         head = f"Real {plural(noun)} by different people, all expressing {phrase}{words}:\n"

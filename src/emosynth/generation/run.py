@@ -16,7 +16,7 @@ import pandas as pd
 
 from emosynth.errors import UserError
 from emosynth.generation.plan import Planned, plan_cell
-from emosynth.generation.prompts import clean_completion
+from emosynth.generation.prompts import clean_completion, one_line
 from emosynth.models.lm import LanguageModel, request_key
 from emosynth.params import Decoding, Generation, Generator
 from emosynth.progress import Progress, say
@@ -79,9 +79,10 @@ def check_no_leak(plan: Mapping[str, Sequence[Planned]], forbidden: Iterable[str
     prompts = {planned.request.prompt: planned.candidate_id for rows in plan.values() for planned in rows}
     joined = "\n\x00\n".join(prompts)
     for text in forbidden:
-        flat = " ".join(text.replace('"', "'").split())
-        if len(flat) >= 20 and f'"{flat}"' in joined:
-            where = next(name for prompt, name in prompts.items() if f'"{flat}"' in prompt)
+        flat = one_line(text)
+        shown = [form for form in (f'- "{flat}"\n', f"- {flat}\n") if len(flat) >= 20 and form in joined]
+        if shown:
+            where = next(name for prompt, name in prompts.items() if shown[0] in prompt)
             raise UserError(
                 "A text outside the seed stands in a prompt.",
                 where=where,

@@ -12,6 +12,7 @@ from emosynth.corpora import Corpus
 from emosynth.errors import UserError
 from emosynth.generation import quotas, wanted_rows
 from emosynth.params import Generation, Seeding, Training
+from emosynth.progress import say
 from emosynth.seeding import balanced_pool_rows, pool_rows, seed_rows
 from emosynth.text import fingerprint, near_duplicates
 
@@ -137,6 +138,8 @@ class Grower:
             count = round(float(factor.rstrip("x")) * size)
             draw = pool_rows if kind == "real" else balanced_pool_rows
             more = draw(self.order, repeat, size, count)
+            if len(more) < count:
+                say(f"training: {arm} at n = {size}, repeat {repeat}: the pool has {len(more)} of {count} rows")
             return self._with(
                 arm, False, size, repeat, texts, labels, [self._texts[row] for row in more["id"]], more["label"].tolist(), False, count
             )

@@ -12,8 +12,9 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import urlsplit
 
 import jinja2
 import pandas as pd
@@ -153,6 +154,7 @@ def render_report(paths: Paths, params: Params, provenance: Mapping[str, Any], n
         panel=_panel(tables),
         notebooks=links,
         provenance=_provenance(provenance),
+        deterministic=all(item.get("equal requests, equal texts", "yes") == "yes" for item in provenance.get("generators", [])),
         parameters=_parameters(params),
         confidence=per_cent(params.evidence.confidence),
     )
@@ -206,6 +208,9 @@ def _key_result(tables: Tables) -> dict[str, Any]:
         "rows": rows,
         "verdicts": [{"name": name, "count": verdicts.count(name)} for name in VERDICTS if verdicts.count(name)],
         "claims": len(verdicts),
+        "version": "verified ones"
+        if any(tables.verified(arm) for arm in tables.headline_arms())
+        else "taken as generated, before verification",
     }
 
 
@@ -258,7 +263,7 @@ def _seeding(tables: Tables, params: Params) -> dict[str, Any]:
         "sizes": [str(size) for size in params.seeding.sizes],
         "repeats": params.seeding.repeats,
         "growth": f"{params.generation.growth:g}",
-        "generator": params.generation.generator.model,
+        "generator": public("model", params.generation.generator.model),
         "learners": [learner_label(name) for name in params.training.learners],
     }
 
@@ -408,7 +413,7 @@ def _scores(tables: Tables) -> dict[str, Any]:
     sizes = {learner: tables.largest_size(learner) for learner in learners}
     rows = []
     for arm in tables.arms:
-        for verified in (True, False):
+        for verified in (False, True):
             cells: list[dict[str, str]] = []
             for learner in learners:
                 at = tables.scores[
@@ -421,10 +426,22 @@ def _scores(tables: Tables) -> dict[str, Any]:
                 edges = span(found.low, found.high) if found.known else "one repeat" if found.n else ""
                 cells.append({"mean": points(found.mean), "span": edges})
             if any(cell["mean"] != "–" for cell in cells):
-                rows.append(
-                    {"label": arm_label(arm), "rows": "real" if is_real(arm) else "verified" if verified else "unverified", "cells": cells}
-                )
+                kind = "real" if is_real(arm) else "verified" if verified else "as generated"
+                rows.append({"label": arm_label(arm), "rows": kind + _added(tables, arm, verified), "cells": cells})
     return {"learners": [{"label": learner_label(name, True), "size": sizes[name]} for name in learners], "rows": rows}
+
+
+def _added(tables: Tables, arm: str, verified: bool) -> str:
+    """Return how many rows an arm added at the headline learner's largest size, of how many it wanted."""
+    learner = tables.learner
+    if tables.scores is None or arm == "seed":
+        return ""
+    at = tables.scores[(tables.scores["learner"] == learner) & (tables.scores["size"] == tables.largest_size(learner))]
+    at = at[(at["arm"] == arm) & (at["verified"] == verified)]
+    if at.empty or "n_wanted" not in at:
+        return ""
+    had = float((at["n_real"] - at["size"] + at["n_synthetic"]).mean())
+    return f", {count(round(had))} of {count(round(float(at['n_wanted'].mean())))}"
 
 
 def _examples(tables: Tables, params: Params) -> list[dict[str, Any]]:
@@ -524,10 +541,24 @@ def _provenance(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
     return topics
 
 
+_PLACES = ("model", "path", "encoder")
+
+
+def public(key: str, value: str) -> str:
+    """Return a parameter's value fit for a page that is kept in git: paths by their last part, addresses without who and what."""
+    last = key.rpartition(".")[2]
+    if last == "url" and "://" in value:
+        found = urlsplit(value)
+        return f"{found.scheme}://{found.hostname or ''}{f':{found.port}' if found.port else ''}{found.path}"
+    if last in _PLACES and (value.startswith(("/", "~", ".")) or "\\" in value):
+        return PurePath(value).name
+    return value
+
+
 def _parameters(params: Params) -> list[dict[str, Any]]:
     sections = []
     for name, section in params.model_dump(mode="json").items():
-        sections.append({"name": name, "rows": [{"name": key, "value": value} for key, value in _dotted(section)]})
+        sections.append({"name": name, "rows": [{"name": key, "value": public(key, value)} for key, value in _dotted(section)]})
     return sections
 
 

@@ -151,10 +151,13 @@ class Tables:
         return int(sizes.max()) if len(sizes) else None
 
     def verified(self, arm: str) -> bool:
-        """Return which version of an arm headline comparisons use: the verified one where there is one."""
+        """Return which version of an arm headline comparisons use: text as generated, like the claims, in the full number of rows.
+
+        The verified version, of which there can be fewer rows, only where a run has no other.
+        """
         if self.scores is None or is_real(arm):
             return False
-        return bool(self.scores.loc[self.scores["arm"] == arm, "verified"].any())
+        return bool(self.scores.loc[self.scores["arm"] == arm, "verified"].all())
 
 
 def _parquet(path: Path) -> pd.DataFrame | None:

@@ -129,14 +129,17 @@ def check_original(cell: Cell) -> Verdict:
 
 def check_distinct(cell: Cell) -> Verdict:
     """The text is not a (near-)duplicate of an earlier candidate of the cell; the score is the similarity."""
-    texts = cell.texts
+    # In order of index, not of class: otherwise the class that comes first would win every tie.
+    order = np.argsort(cell.candidates["index"].to_numpy(), kind="stable")
+    texts = [cell.texts[position] for position in order]
     ok = np.ones(len(texts), dtype=bool)
     scores = np.zeros(len(texts))
     for match in near_duplicates(texts, cell.params.near_duplicate):
         _first, later = sorted((match.index, match.other))
         ok[later] = False
         scores[later] = max(scores[later], match.similarity)
-    return ok, scores
+    back = np.argsort(order)
+    return ok[back], scores[back]
 
 
 def check_agreement(cell: Cell) -> Verdict:

@@ -25,8 +25,8 @@ def acceptance_by_arm(verified: pd.DataFrame) -> Figure:
 def examples(verified: pd.DataFrame, per_reason: int = 2) -> pd.DataFrame:
     """Return some candidates of each arm, accepted and rejected by each check; copies of real text are withheld."""
     shown = verified[verified["size"] == verified["size"].max()]
-    rows = shown.groupby(["arm", "reason"], sort=False).head(per_reason)[["arm", "label", "reason", "text"]].copy()
-    rows.loc[rows["reason"] == "original", "text"] = "[withheld: copies the seed]"
+    rows = shown.groupby(["arm", "reason"], sort=False).head(per_reason)[["arm", "label", "reason", "text", "ok_original"]].copy()
+    rows.loc[~rows.pop("ok_original"), "text"] = "[withheld: copies the seed]"
     place = {"": 0, **{name: position for position, name in enumerate(CHECKS, 1)}}
     arms = {arm: position for position, arm in enumerate(dict.fromkeys(verified["arm"]))}
     rows = rows.sort_values(["arm", "reason"], key=lambda column: column.map(arms if column.name == "arm" else place), kind="stable")

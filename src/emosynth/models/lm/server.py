@@ -71,7 +71,11 @@ class ServerModel:
         self._model, self._concurrency, self._retries = generator.model, generator.concurrency, generator.retries
         self._key_env = generator.api_key_env
         self._key = os.environ.get(generator.api_key_env, "").strip()
-        self.identity: dict[str, Any] = {"backend": "server", "model": generator.model}
+        self.identity: dict[str, Any] = {
+            "backend": "server",
+            "model": generator.model,
+            **({"revision": generator.revision} if generator.revision else {}),
+        }
         try:
             url = httpx.URL((generator.url or "").rstrip("/"))
         except httpx.InvalidURL:

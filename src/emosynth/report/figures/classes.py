@@ -139,7 +139,7 @@ def class_gain_words(frame: pd.DataFrame, tables: Tables) -> Words:
         real = frame[(frame["learner"] == learner) & (frame["arm"] == "real+1x") & (frame["label"] == row["label"])]
         if len(real):
             other = Mean(float(real["mean"].iloc[0]), float(real["low"].iloc[0]), float(real["high"].iloc[0]), int(real["repeats"].iloc[0]))
-            reading.append(f"As many real rows change it by {points(other.mean, sign=True)} ({interval(other, level, sign=True)}).")
+            reading.append(f"Real +1× changes it by {points(other.mean, sign=True)} ({interval(other, level, sign=True)}).")
     if rare.empty:
         reading.append(
             f"No class holds less than {per_cent(tables.evidence.minority_share)} of an even share, so that none counts as under-represented here."

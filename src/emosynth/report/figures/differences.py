@@ -29,7 +29,7 @@ REFERENCES = ("naive", "real+1x")
 
 
 def paired_difference_numbers(tables: Tables) -> pd.DataFrame:
-    """Return mean differences (points) by learner, reference, arm and size: verified rows, paired by repeat."""
+    """Return mean differences (points) by learner, reference, arm and size: the headline version of each arm, paired by repeat."""
     if tables.scores is None or tables.scores.empty:
         raise Missing("No scores yet (training/scores.parquet).")
     rows = []
@@ -114,7 +114,7 @@ def _dot(place: int, of: int) -> float:
 def paired_difference_words(frame: pd.DataFrame, tables: Tables) -> Words:
     """Say which arm does best against each reference at the largest size, and how many intervals exclude zero."""
     level = tables.evidence.confidence
-    learner = tables.learner
+    learner = tables.learner if tables.learner in set(frame["learner"]) else frame["learner"].iloc[0]
     rows = frame[frame["learner"] == learner]
     size = int(rows["size"].max())
     at_size = rows[rows["size"] == size]
