@@ -166,6 +166,9 @@ class Catalog:
             return cls(TypeAdapter(dict[str, Entry]).validate_python(raw), paths)
         except FileNotFoundError:
             raise UserError("There is no catalogue.", where=where, remedy="Restore data/catalog.yaml from the repository.") from None
+        except UnicodeDecodeError as error:
+            what = f"The catalogue is not UTF-8: byte 0x{error.object[error.start]:02x} at offset {error.start}."
+            raise UserError(what, where=where, remedy="Save it as UTF-8.") from None
         except yaml.YAMLError as error:
             raise UserError(f"The catalogue is not valid YAML: {error}", where=where, remedy="Mend the line named above.") from None
         except ValidationError as error:

@@ -24,7 +24,7 @@ GuidanceKind = Literal["none", "random_exemplars", "shap_tokens", "shap_exemplar
 class Section(BaseModel):
     """Base of all sections: unknown names are errors, values are frozen, types are strict."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 # --- corpora ------------------------------------------------------------------------------------
@@ -305,12 +305,19 @@ def deep_merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str,
     return merged
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_file(path: Path) -> dict[str, Any]:
+    """Read a file of parameters without checking its values."""
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(
             "There is no such parameter file.", where=str(path), remedy="Use one of the profiles under profiles/, or demo."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"The parameter file is not UTF-8: byte 0x{error.object[error.start]:02x} at offset {error.start}.",
+            where=str(path),
+            remedy="Save it as UTF-8.",
         ) from None
     except yaml.YAMLError as error:
         raise UserError(f"The parameter file is not valid YAML: {error}", where=str(path), remedy="Mend the line named above.") from None
@@ -359,11 +366,11 @@ def load_params(root: str | os.PathLike[str], profile: str) -> Params:
         If the profile does not exist, or a value is misspelt, missing or of the wrong type.
     """
     root = Path(root)
-    base = _read(root / "params.yaml")
+    base = read_file(root / "params.yaml")
     where = "params.yaml"
     if profile != "demo":
         overlay = root / "profiles" / f"{profile}.yaml"
-        base = deep_merge(base, _read(overlay))
+        base = deep_merge(base, read_file(overlay))
         where = f"params.yaml + profiles/{profile}.yaml"
     try:
         return Params.model_validate(base)

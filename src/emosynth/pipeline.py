@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from emosynth.errors import UserError
-from emosynth.params import deep_merge
+from emosynth.params import deep_merge, read_file
 
 # Modules that cannot change a result: declaration, places, progress and the runner itself. The values
 # that params.py declares are tracked as DVC parameters, key by key.
@@ -189,8 +189,8 @@ def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
     """Return the content of a profile's ``dvc.yaml``."""
     overlay: dict[str, Any] = {}
     if profile != "demo":
-        overlay = yaml.safe_load((root / "profiles" / f"{profile}.yaml").read_text(encoding="utf-8")) or {}
-    values = deep_merge(yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8")) or {}, overlay)
+        overlay = read_file(root / "profiles" / f"{profile}.yaml")
+    values = deep_merge(read_file(root / "params.yaml"), overlay)
     renderer = sorted(str(path.relative_to(root)) for path in (root / RENDERER).rglob("*") if path.suffix in {".py", ".j2", ".json"})
     up = "" if profile == "demo" else "../../"
     data, report = f"data/{profile}", f"reports/{profile}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -15,12 +17,15 @@ from typing import Any
 
 import psutil
 
+from emosynth.cards import disk_errors, write_text
 from emosynth.errors import UserError
 from emosynth.params import Params, load_params
 from emosynth.paths import Paths
 from emosynth.pipeline import STAGES, Stage, stale_pipelines
 from emosynth.pipeline import stage as find_stage
 from emosynth.runner.render import normalise, publish
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class NotebookFailed(UserError):
@@ -93,12 +98,19 @@ def _execute(paths: Paths, item: Stage, params: Params) -> Any:
     parameters = parameters_of(item, params, paths.profile)
     check_parameter_cell(nbformat.read(source, as_version=4), set(parameters), str(source.relative_to(paths.root)))
     logs = paths.cache / "logs" / paths.profile
-    logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{item.name}.log"
-    log.write_text("", encoding="utf-8")
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+        log.write_text("", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"The cache cannot be written: {error.strerror}.",
+            where=str(log),
+            remedy="Make room or the folder writable, or move the cache with EMOSYNTH_CACHE.",
+        ) from None
     partial = logs / f"{item.name}.partial.ipynb"
-    with tempfile.TemporaryDirectory() as folder, _environment(Path(folder), log), _follow(log):
-        try:
+    try:
+        with disk_errors(partial), tempfile.TemporaryDirectory() as folder, _environment(Path(folder), log), _follow(log):
             executed = papermill.execute_notebook(
                 str(source),
                 str(partial),
@@ -109,16 +121,17 @@ def _execute(paths: Paths, item: Stage, params: Params) -> Any:
                 log_output=False,
                 start_timeout=120,
             )
-        except PapermillExecutionError as error:
-            with log.open("a", encoding="utf-8") as file:
-                file.write("\n".join(error.traceback))
-            raise NotebookFailed(
-                f"Cell {error.exec_count} of notebooks/{item.name}.ipynb failed: {error.ename.rpartition('.')[2]}: {error.evalue}",
-                where=f"partial notebook {_short(partial, paths.root)}, log {_short(log, paths.root)}",
-                remedy="Mend the cause and run the same command again; finished work is kept."
-                if error.ename.endswith("UserError")
-                else "The log has the traceback.",
-            ) from None
+    except PapermillExecutionError as error:
+        # only now: what is in the log while the notebook runs is shown on the terminal
+        with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
+            file.write(_COLOUR.sub("", "\n".join(error.traceback)) + "\n")
+        raise NotebookFailed(
+            f"Cell {error.exec_count} of notebooks/{item.name}.ipynb failed: {error.ename.rpartition('.')[2]}: {error.evalue}",
+            where=f"partial notebook {_short(partial, paths.root)}, log {_short(log, paths.root)}",
+            remedy="Mend the cause and run the same command again; finished work is kept."
+            if error.ename.endswith("UserError")
+            else "The log has the traceback.",
+        ) from None
     partial.unlink(missing_ok=True)
     return normalise(executed)
 
@@ -217,11 +230,9 @@ def _write_timing(paths: Paths, name: str, seconds: float, peak_mb: float) -> No
     """
     folder = paths.cache / "timings" / paths.profile
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(
-        json.dumps({"stage": name, "seconds": round(seconds, 1), "peak_mb": round(peak_mb)}), encoding="utf-8"
-    )
+    write_text(folder / f"{name}.json", json.dumps({"stage": name, "seconds": round(seconds, 1), "peak_mb": round(peak_mb)}))
     rows = [
         json.loads((folder / f"{item.name}.json").read_text(encoding="utf-8")) for item in STAGES if (folder / f"{item.name}.json").exists()
     ]
     paths.report.mkdir(parents=True, exist_ok=True)
-    (paths.report / "timings.js").write_text(f"window.EMOSYNTH_TIMINGS = {json.dumps(rows, indent=1)};\n", encoding="utf-8")
+    write_text(paths.report / "timings.js", f"window.EMOSYNTH_TIMINGS = {json.dumps(rows, indent=1)};\n")

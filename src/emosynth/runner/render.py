@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from emosynth.cards import write_text
 from emosynth.paths import Paths
 from emosynth.pipeline import STAGES, Stage
 
@@ -91,7 +92,7 @@ def publish(notebook: Any, paths: Paths, item: Stage) -> None:
     paths.notebooks.mkdir(parents=True, exist_ok=True)
     (paths.report / "notebooks").mkdir(parents=True, exist_ok=True)
     executed = paths.notebooks / f"{item.name}.ipynb"
-    executed.write_text(json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+    write_text(executed, json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     full = page(notebook, item)
-    (paths.notebooks / f"{item.name}.html").write_text(full, encoding="utf-8")
-    (paths.report / "notebooks" / f"{item.name}.html").write_text(page(without_corpus_text(notebook), item), encoding="utf-8")
+    write_text(paths.notebooks / f"{item.name}.html", full)
+    write_text(paths.report / "notebooks" / f"{item.name}.html", page(without_corpus_text(notebook), item))
