@@ -154,6 +154,10 @@ def arm_look(arm: str, verified: bool = True) -> dict[str, Any]:
 CLIPPED = "Arrowheads: an interval goes on beyond the axis (few repeats)."
 
 
+_ROOM = 8.0
+"""Points left on either side of the means where no interval can be trusted."""
+
+
 def bounds(frame: pd.DataFrame) -> tuple[float, float]:
     """Return axis limits that hold every mean, zero where it is a difference, and every interval of three or more repeats.
 
@@ -161,7 +165,8 @@ def bounds(frame: pd.DataFrame) -> tuple[float, float]:
     :func:`dot_interval` marks what goes beyond the limits.
     """
     trusted = frame[frame["repeats"] >= 3]
-    shown = pd.concat([frame["mean"], *([trusted["low"], trusted["high"]] if len(trusted) else [frame["low"], frame["high"]])]).dropna()
+    edges = [trusted["low"], trusted["high"]] if len(trusted) else [frame["mean"] - _ROOM, frame["mean"] + _ROOM]
+    shown = pd.concat([frame["mean"], *edges]).dropna()
     low, high = float(shown.min()), float(shown.max())
     room = 0.06 * max(high - low, 1.0)
     return low - room, high + room
