@@ -145,7 +145,7 @@ def _environment(folder: Path, log: Path) -> Iterator[None]:
     """Give the kernel this interpreter, a quiet and deterministic surrounding, and the progress file."""
     kernel = folder / "kernels" / "emosynth"
     kernel.mkdir(parents=True)
-    argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
+    argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=CRITICAL"]
     (kernel / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "emosynth", "language": "python"}), encoding="utf-8")
     values = {
         "JUPYTER_PATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("JUPYTER_PATH")])),
