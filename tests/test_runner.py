@@ -12,7 +12,7 @@ from emosynth.errors import UserError
 from emosynth.params import load_params
 from emosynth.paths import Paths
 from emosynth.pipeline import Stage, stage
-from emosynth.progress import Progress
+from emosynth.progress import Progress, say
 from emosynth.runner import execute
 from emosynth.runner.execute import NotebookFailed, check_parameter_cell, parameters_of
 from emosynth.runner.render import WITHHELD, normalise, page, without_corpus_text
@@ -75,6 +75,7 @@ def test_stage_sees_only_what_it_declares():
     assert set(parameters_of(stage("01_seeding"), params, "demo")) == {"profile", "corpora", "seeding"}
     session = open_session("01_seeding", "demo", ROOT, corpora=None, seeding=None)
     assert session.seeding == params.seeding
+    assert session.catalog.progress is say, "downloads must not be printed into a notebook"
     with pytest.raises(AttributeError, match="not declared"):
         _ = session.training
     with pytest.raises(UserError, match="declares"):

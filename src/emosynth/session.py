@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from emosynth.errors import UserError
 from emosynth.params import Section, explain, load_params, section_models, select
 from emosynth.paths import Paths, repository_root
 from emosynth.pipeline import stage
+from emosynth.progress import say
 
 
 @dataclass(frozen=True)
@@ -76,4 +77,5 @@ def open_session(name: str, profile: str, root: str | Path | None = None, **give
             except ValidationError as error:
                 raise explain(error, f"notebooks/{name}.ipynb, {section}") from None
     show_figures()
-    return Session(paths, Catalog.load(paths), sections)
+    # What is downloaded once must not stand in one run's notebook and be missing in the next one's.
+    return Session(paths, replace(Catalog.load(paths), progress=say), sections)
