@@ -5,8 +5,8 @@ point. Q4_1 has a real-valued minimum, so the zero point is rounded and every we
 is shifted: 9 % mean relative error on SmolLM2-135M, enough to change the greedy continuation of
 simple prompts. The graph is right; only the numbers are not. Here each such constant is
 replaced by the weight of the reference model, stored as eight-bit integers per output channel
-(asymmetric), which runs as fast. ``tests/test_lm.py`` holds the distributions of the two backends
-together; ``benchmarks/bench_generation.py`` prints their divergence.
+(asymmetric), which runs as fast. ``tests/test_weights.py`` holds the distributions of the two
+backends together.
 """
 
 from __future__ import annotations
