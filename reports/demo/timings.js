@@ -1,37 +1,37 @@
 window.EMOSYNTH_TIMINGS = [
  {
   "stage": "00_corpora",
-  "seconds": 12.0,
-  "peak_mb": 601
+  "seconds": 19.4,
+  "peak_mb": 625
  },
  {
   "stage": "01_seeding",
-  "seconds": 5.4,
-  "peak_mb": 519
+  "seconds": 5.5,
+  "peak_mb": 492
  },
  {
   "stage": "02_shap",
-  "seconds": 116.8,
-  "peak_mb": 1454
+  "seconds": 35.0,
+  "peak_mb": 1489
  },
  {
   "stage": "03_generation",
-  "seconds": 16.9,
-  "peak_mb": 1465
+  "seconds": 589.5,
+  "peak_mb": 2678
  },
  {
   "stage": "04_training",
-  "seconds": 9.6,
-  "peak_mb": 616
+  "seconds": 197.1,
+  "peak_mb": 1585
  },
  {
   "stage": "05_authenticity",
-  "seconds": 45.7,
-  "peak_mb": 762
+  "seconds": 46.3,
+  "peak_mb": 715
  },
  {
   "stage": "06_figures",
-  "seconds": 17.2,
-  "peak_mb": 684
+  "seconds": 18.2,
+  "peak_mb": 602
  }
 ];
