@@ -17,7 +17,7 @@ setup: $(STAMP) ## virtual environment with the locked versions
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed; found $$($(PYTHON) --version). Set PYTHON=/path/to/python3.11." >&2; exit 1; }
-	@echo "Installing the locked environment into $(VENV) (about 3 GB, 2 to 4 minutes) ..."
+	@echo "Installing the locked environment into $(VENV) (2.7 GB, 2 to 4 minutes) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
