@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,33 @@ from emosynth.params import Decoding, Generator
 log = logging.getLogger(__name__)
 
 _PRECISION = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+
+
+STANDSTILL = 180.0
+"""Seconds without a step after which OpenVINO is taken to hang."""
+
+
+@contextmanager
+def _ends_when_it_hangs() -> Iterator[Callable[[], None]]:
+    """End the process if OpenVINO stands still; yields a function to call after every step.
+
+    Its sampler can wait for ever for one of its own threads (seen once in 200,000 texts); nothing in the process can wake or stop
+    it. What was finished is kept, and the runner starts the notebook again. The timer of ``faulthandler`` needs no Python thread.
+    """
+    last = 0.0
+
+    def beat() -> None:
+        nonlocal last
+        if time.monotonic() - last > 1:
+            last = time.monotonic()
+            faulthandler.dump_traceback_later(STANDSTILL, exit=True, file=log_file)
+
+    with Path(os.devnull).open("w", encoding="utf-8") as log_file:
+        beat()
+        try:
+            yield beat
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 class OpenVinoModel:
@@ -89,7 +120,8 @@ class OpenVinoModel:
         if not requests:
             return []
         try:
-            return self._generate(requests, decoding, progress)
+            with _ends_when_it_hangs() as beat:
+                return self._generate(requests, decoding, progress, beat)
         except (RuntimeError, TypeError, ValueError) as error:
             # OpenVINO's errors can repeat the whole input; what is shown is short and has no second traceback.
             log.debug("openvino failed: %s", shortened(error, 1000))
@@ -99,7 +131,9 @@ class OpenVinoModel:
                 remedy="Try a smaller batch or another model; backend: transformers runs any model that OpenVINO does not.",
             ) from None
 
-    def _generate(self, requests: Sequence[Request], decoding: Decoding, progress: Progress | None) -> list[Completion]:
+    def _generate(
+        self, requests: Sequence[Request], decoding: Decoding, progress: Progress | None, beat: Callable[[], None]
+    ) -> list[Completion]:
         import openvino_genai
         from openvino_genai.py_openvino_genai import GenerationFinishReason
 
@@ -130,6 +164,7 @@ class OpenVinoModel:
         while waiting:
             if pipeline.has_non_finished_requests():
                 pipeline.step()
+                beat()
                 if progress is None:
                     continue
             still = []

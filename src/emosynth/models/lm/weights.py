@@ -12,6 +12,7 @@ backends together.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -96,8 +97,8 @@ def restore_weights(model: ov.Model, reference: dict[str, np.ndarray]) -> dict[s
         if not best or distances[best] > _LARGEST_DISTANCE or best in matched.values():
             raise UserError(
                 f"Weight {node.get_friendly_name()} of shape {shape} has no counterpart in the reference model.",
-                where="conversion of a GGUF file to OpenVINO",
-                remedy="Use generation.generator.backend: transformers for this model.",
+                where="weights of an OpenVINO model",
+                remedy="Use generator.backend: transformers for this model; if it was tuned, its learning rate may be far too high.",
             )
         replacement = _compressed(reference[best])
         for target in list(node.output(0).get_target_inputs()):
@@ -110,13 +111,19 @@ def restore_weights(model: ov.Model, reference: dict[str, np.ndarray]) -> dict[s
 def restore_folder(folder: Path, reference_folder: Path) -> int:
     """Rewrite ``folder/openvino_model.xml`` with the weights of a Hugging Face model folder.
 
-    Returns the number of matrices replaced. The same call puts the weights of a *tuned* model
-    of equal architecture into the graph.
+    Returns the number of matrices replaced.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
-    reference_model = AutoModelForCausalLM.from_pretrained(reference_folder, dtype=torch.float32)
+    return write_weights(folder, AutoModelForCausalLM.from_pretrained(reference_folder, dtype=torch.float32))
+
+
+def write_weights(folder: Path, reference_model: Any) -> int:
+    """Rewrite ``folder/openvino_model.xml`` with the matrices of a transformers model of equal architecture, e.g. a tuned one.
+
+    Returns the number of matrices replaced.
+    """
     reference = {name: value.detach().numpy() for name, value in reference_model.state_dict().items() if value.ndim == 2}
     # A tied output matrix is the embedding matrix again: one name is enough.
     if reference_model.config.tie_word_embeddings:

@@ -1,0 +1,246 @@
+"""A tuned generator: the parameters that tuning changed, kept by content, and a backend that writes with them.
+
+Only what was changed is kept (a few per cent of a model whose top blocks were tuned). What a backend loads is made from it
+and the untuned model when texts are to be written, and taken away afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emosynth.cards import atomic, write_text
+from emosynth.errors import UserError
+from emosynth.models.lm.assets import dequantised_folder, generator_files, model_hash, openvino_folder
+from emosynth.models.lm.base import Completion, LanguageModel, Progress, Request
+from emosynth.params import Decoding, Generator, Tuning, TuningKind
+
+if TYPE_CHECKING:
+    from emosynth.catalog import Catalog
+    from emosynth.models.lm.tune import Epoch, Example
+
+_VERSIONS = ("torch", "transformers", "peft")
+
+
+@dataclass(frozen=True)
+class TunedWeights:
+    """A tuned model on disk.
+
+    Attributes
+    ----------
+    folder
+        Holds ``delta.safetensors``, ``tuned.json`` and a card.
+    sha256
+        Of the parameters: the tuned model's identity.
+    """
+
+    folder: Path
+    kind: TuningKind
+    sha256: str
+    history: list[Epoch]
+    best: int
+    trainable: int
+    total: int
+
+
+def tuning_key(base: str, kind: TuningKind, settings: Tuning, train: Sequence[Example], held_out: Sequence[Example], seed: int) -> str:
+    """Return the key of a tuned model: a hash of what can change it, its code among it."""
+    from emosynth.models.lm import tune as code
+
+    content = {
+        "base": base,
+        "kind": kind.model_dump(exclude={"sizes", "repeats"}),
+        "settings": settings.model_dump(include={"epochs", "patience", "batch", "max_tokens"}),
+        "train": [[row.prefix, row.text] for row in train],
+        "held_out": [[row.prefix, row.text] for row in held_out],
+        "seed": seed,
+        "versions": {name: version(name).split("+")[0] for name in _VERSIONS},
+        "code": hashlib.sha256(Path(code.__file__).read_bytes()).hexdigest(),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("utf-8")).hexdigest()
+
+
+def base_folder(model: str, catalog: Catalog) -> tuple[Path, str]:
+    """Return the Hugging Face folder of the model to be tuned, and its hash; a GGUF file is converted once."""
+    found = generator_files(Generator(model=model), catalog)
+    return (dequantised_folder(found, catalog.paths.cache) if found.is_file() else found), model_hash(found)
+
+
+def find_or_tune(
+    settings: Tuning,
+    kind: TuningKind,
+    train: Sequence[Example],
+    held_out: Sequence[Example],
+    catalog: Catalog,
+    *,
+    seed: int,
+    card: str = "",
+    progress: Callable[[str], None] | None = None,
+) -> TunedWeights:
+    """Return the tuned model of these rows and settings from the cache, or tune it now.
+
+    Parameters
+    ----------
+    card
+        Text of the card; the numbers are added.
+    """
+    base, base_hash = base_folder(settings.model, catalog)
+    folder = tuned_folder(catalog, tuning_key(base_hash, kind, settings, train, held_out, seed))
+    if not (folder / "tuned.json").is_file():
+        from safetensors.torch import save_file
+
+        from emosynth.models.lm.tune import tune
+
+        checkpoint = folder / "checkpoint.pt"
+        made = tune(
+            base,
+            kind,
+            train,
+            held_out,
+            epochs=settings.epochs,
+            patience=settings.patience,
+            batch=settings.batch,
+            max_tokens=settings.max_tokens,
+            seed=seed,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+        with atomic(folder / "delta.safetensors") as temporary:
+            save_file({name: value.contiguous() for name, value in made.delta.items()}, temporary)
+        digest = hashlib.sha256((folder / "delta.safetensors").read_bytes()).hexdigest()
+        account = {
+            "base": base_hash,
+            "sha256": digest,
+            "best": made.best,
+            "trainable": made.trainable,
+            "total": made.total,
+            "history": [vars(epoch) | {"train_loss": None if epoch.epoch == 0 else epoch.train_loss} for epoch in made.history],
+        }
+        write_text(folder / "README.md", card + _numbers(account))
+        write_text(folder / "tuned.json", json.dumps(account, indent=1) + "\n")
+        checkpoint.unlink(missing_ok=True)
+    return load_tuned(folder, kind)
+
+
+def _numbers(account: dict[str, Any]) -> str:
+    lines = ["", "| epoch | training loss | held-out perplexity |", "|---|---|---|"]
+    for row in account["history"]:
+        loss = "" if row["train_loss"] is None else f"{row['train_loss']:.3f}"
+        lines.append(f"| {row['epoch']} | {loss} | {row['perplexity']:.2f} |")
+    lines += ["", f"Kept: epoch {account['best']}. Trained {account['trainable']:,} of {account['total']:,} parameters."]
+    lines += [f"SHA-256 of the parameters: {account['sha256']}; of the untuned model: {account['base']}."]
+    return "\n".join(lines) + "\n"
+
+
+def tuned_folder(catalog: Catalog, key: str) -> Path:
+    """Return where the tuned model of a key lies, or will lie."""
+    return catalog.paths.cache / "tuned" / key[:20]
+
+
+def load_tuned(folder: Path, kind: TuningKind) -> TunedWeights:
+    """Read what :func:`find_or_tune` wrote.
+
+    Raises
+    ------
+    UserError
+        If it is not there any more.
+    """
+    from emosynth.models.lm.tune import Epoch
+
+    try:
+        account = json.loads((folder / "tuned.json").read_text(encoding="utf-8"))
+        history = [
+            Epoch(row["epoch"], float("nan") if row["train_loss"] is None else row["train_loss"], row["perplexity"])
+            for row in account["history"]
+        ]
+        return TunedWeights(folder, kind, account["sha256"], history, account["best"], account["trainable"], account["total"])
+    except (FileNotFoundError, KeyError, ValueError):
+        raise UserError(
+            "The tuned generator is not in the cache.",
+            where=str(folder.name),
+            remedy="Run: dvc repro -f 06_tuning. It is tuned again in minutes.",
+        ) from None
+
+
+class TunedModel:
+    """A generator that writes with tuned weights; they are loaded when the first text is asked for.
+
+    Parameters
+    ----------
+    generator
+        Backend and batch; the model is the one that was tuned.
+    """
+
+    def __init__(self, generator: Generator, weights: TunedWeights, catalog: Catalog) -> None:
+        self._generator, self._weights, self._catalog = generator, weights, catalog
+        self._model: LanguageModel | None = None
+        self._export = weights.folder / "openvino"
+        found = generator_files(generator, catalog)
+        self.deterministic = generator.backend == "openvino" or generator.device == "cpu"
+        self.identity: dict[str, Any] = {
+            "backend": generator.backend,
+            "model": model_hash(found),
+            "tuned": weights.sha256,
+            "dtype": generator.dtype,
+            **(
+                {name: version(name) for name in ("openvino", "openvino-genai")}
+                if generator.backend == "openvino"
+                else {name: version(name).split("+")[0] for name in ("torch", "transformers")} | {"device": generator.device}
+            ),
+        }
+
+    def _open(self) -> LanguageModel:
+        from safetensors.torch import load_file
+
+        from emosynth.models.lm.tune import apply_delta, load_for_tuning
+
+        base, _ = base_folder(self._generator.model, self._catalog)
+        tokenizer, model = load_for_tuning(base)
+        model = apply_delta(model, self._weights.kind, load_file(self._weights.folder / "delta.safetensors")).eval()
+        if self._generator.backend == "transformers":
+            from emosynth.models.lm.local import TransformersModel
+
+            merged = self._weights.folder / "transformers"
+            model.save_pretrained(merged)
+            tokenizer.save_pretrained(merged)
+            return TransformersModel(merged, self._weights.sha256, self._generator.device, self._generator.dtype)
+        from emosynth.models.lm.openvino import OpenVinoModel
+        from emosynth.models.lm.weights import write_weights
+
+        found = generator_files(self._generator, self._catalog)
+        untuned = openvino_folder(found, self._catalog.paths.cache) if found.is_file() else found
+        if not (untuned / "openvino_model.xml").is_file():
+            raise UserError(
+                "This model folder holds no OpenVINO model (openvino_model.xml) to put tuned weights into.",
+                where=f"synthesis.generation.generator.model: {self._generator.model}",
+                remedy="Set synthesis.generation.generator.backend: transformers.",
+            )
+        shutil.rmtree(self._export, ignore_errors=True)
+        shutil.copytree(untuned, self._export)
+        if write_weights(self._export, model) == 0:
+            raise UserError(
+                "Tuned weights can only be put into an OpenVINO model with compressed weights; this one has none.",
+                where=f"synthesis.generation.generator.model: {self._generator.model}",
+                remedy="Name a GGUF file, or set synthesis.generation.generator.backend: transformers.",
+            )
+        return OpenVinoModel(self._export, self._weights.sha256, self._generator.dtype)
+
+    def generate(self, requests: Sequence[Request], decoding: Decoding, *, progress: Progress | None = None) -> list[Completion]:
+        """Write one text for each request; see `LanguageModel.generate`."""
+        if self._model is None:
+            self._model = self._open()
+        return self._model.generate(requests, decoding, progress=progress)
+
+    def close(self) -> None:
+        """Free the model and take the export away; the parameters stay."""
+        if self._model is not None:
+            self._model.close()
+        self._model = None
+        for name in ("openvino", "transformers"):
+            shutil.rmtree(self._weights.folder / name, ignore_errors=True)
