@@ -36,6 +36,34 @@ MEASURES = (
     ("self_repetition", "form", 0.14, "cohens_h"),
     ("detectability", "detectability", 0.5, "2auc-1"),
 )
+DISTILLED = {
+    ("seed", False, "hard"): 0.0,
+    ("real+1x", False, "hard"): 0.030,
+    ("real+2x", False, "hard"): 0.046,
+    ("naive", False, "hard"): -0.012,
+    ("naive", True, "soft"): 0.006,
+    ("tuned", False, "hard"): -0.006,
+    ("tuned", True, "hard"): 0.016,
+    ("tuned", True, "soft"): 0.028,
+}
+STUDENT_LEVEL = {"tiny": 0.70, "embedding": 0.74, "tfidf": 0.66}
+SWEEPS: dict[str, tuple[float, ...]] = {
+    "tau": (0.0, 0.5, 0.7, 0.9),
+    "beta": (0.1, 0.3, 0.5, 1.0),
+    "alpha": (0.0, 0.5, 0.8, 1.0),
+    "temperature": (1.0, 2.0, 4.0),
+    "growth": (0.0, 0.5, 1.0, 2.0),
+}
+DEFECTS = {
+    "honest": (0.0, 0.0),
+    "oracle teacher": (0.03, 0.03),
+    "synthetic in evaluation": (0.09, 0.0),
+    "softmax over probabilities": (-0.005, -0.005),
+    "weights after batch mean": (-0.002, -0.002),
+    "all defects": (0.12, 0.02),
+}
+KINDS = {"top-blocks": (0.11, 21.0), "lora": (0.04, 23.5), "all": (1.0, 20.2)}
+SYNTHETIC_CHECKS = ("nonempty", "length", "complete", "meta", "original", "distinct", "charset", "repetition", "novelty", "agreement", "confidence", "perplexity")  # fmt: skip
 _WORDS = [
     "grey",
     "kettle",
@@ -75,8 +103,9 @@ def write_fake_results(
     repeats: int = 5,
     sizes: Sequence[int] = (60, 240),
     learners: Sequence[str] = ("tfidf", "embedding", "finetuned"),
+    distillation: bool = True,
 ) -> Paths:
-    """Write every file that the report reads under ``root`` and return its places."""
+    """Write every file that the report reads under ``root`` and return its places; without ``distillation`` those of the first system."""
     paths = Paths(root, profile)
     generator = np.random.default_rng(3)
     _corpora(paths, generator)
@@ -85,6 +114,10 @@ def write_fake_results(
     _guidance(paths, generator, sizes, repeats)
     _panel(paths, generator)
     _claims(paths, max(sizes), repeats)
+    if distillation:
+        _tuning(paths, repeats)
+        _synthesis(paths, repeats)
+        _students(paths, repeats)
     return paths
 
 
@@ -295,8 +328,184 @@ def _claims(paths: Paths, size: int, repeats: int) -> None:
                 else [],
             }
         )
+    for place, verdict in enumerate(("inconclusive", "contradicted", "supported", "inconclusive", "not tested")):
+        tested = verdict != "not tested"
+        claims.append(
+            {
+                "id": f"C{place + 1}",
+                "statement": f"An invented claim on distillation, number {place + 1}",
+                "comparison": "tuned (verified, soft labels) − seed at n = 400",
+                "effect": 0.021 if tested else None,
+                "effect_unit": "macro-F1" if tested else "",
+                "interval": [0.004, 0.038] if tested and repeats > 1 else [None, None],
+                "p": 0.03 if tested else None,
+                "p_adjusted": 0.12 if tested else None,
+                "repeats": repeats,
+                "corpus": "vader-films",
+                "learner": "embedding" if tested else "",
+                "verdict": verdict,
+                "reading": "An invented reading.",
+                "also": [
+                    {"student": "tiny", "size": 400, "comparison": "tuned verified soft − seed", "effect": 0.01, "low": None, "repeats": 2}
+                ],
+            }
+        )
     paths.report.mkdir(parents=True, exist_ok=True)
     (paths.report / "claims.json").write_text(json.dumps({"profile": paths.profile, "claims": claims}), encoding="utf-8")
+
+
+# --- tuning, synthesis, distillation --------------------------------------------------------------
+
+
+def _tuning(paths: Paths, repeats: int) -> None:
+    generator = np.random.default_rng(21)
+    history, tuned = [], []
+    for kind, (share, perplexity) in KINDS.items():
+        for size in (100, 400) if kind == "top-blocks" else (400,):
+            for repeat in range(repeats if kind == "top-blocks" else 1):
+                start = 61.0 + generator.normal(0, 2)
+                found = [start, *(perplexity * (1 + 0.15 * (3 - epoch)) + generator.normal(0, 0.5) for epoch in (1, 2, 3))]
+                best = int(np.argmin(found))
+                key = {"kind": kind, "size": size, "repeat": repeat}
+                for epoch, value in enumerate(found):
+                    loss = float("nan") if epoch == 0 else np.log(value)
+                    history.append({**key, "epoch": epoch, "train_loss": loss, "perplexity": value, "best": epoch == best})
+                tuned.append(
+                    {**key, "sha256": "12" * 32, "trainable": int(134_000_000 * share), "total": 134_000_000, "n_train": round(0.9 * size),
+                     "n_held_out": round(0.1 * size), "epochs": 3, "best_epoch": best, "perplexity_before": start, "perplexity": found[best]}
+                )  # fmt: skip
+    _save(pd.DataFrame(history), paths.tuning / "history.parquet")
+    _save(pd.DataFrame(tuned), paths.tuning / "tuned.parquet")
+
+
+def _synthesis(paths: Paths, repeats: int) -> None:
+    generator = np.random.default_rng(22)
+    rows = []
+    for arm in ("naive", "tuned", "tuned-lora", "tuned-all"):
+        for repeat in range(min(repeats, 2)):
+            for label in ("negative", "positive"):
+                for index in range(60):
+                    failed = str(generator.choice(["", "", "", "", "", "", "", "", *SYNTHETIC_CHECKS]))
+                    # Some accepted texts repeat a text of the tuning corpus, as a tuned generator does.
+                    text = SCRIPT if index == 0 else COPIED if failed == "original" or index == 1 else _text(generator, label)
+                    rows.append(
+                        {"candidate_id": f"{arm}-{repeat}-{label}-{index}", "arm": arm, "size": 400, "repeat": repeat, "label": label, "index": index,
+                         "text": text, **{f"ok_{check}": check != failed for check in SYNTHETIC_CHECKS},
+                         **{f"score_{check}": float("nan") for check in SYNTHETIC_CHECKS}, "accepted": failed == "", "reason": failed}
+                    )  # fmt: skip
+    _save(pd.DataFrame(rows), paths.synthesis / "candidates.parquet")
+    calibration, bins, quality = [], [], []
+    for teacher in ("seed", "oracle"):
+        for size in (100, 400):
+            for repeat in range(repeats):
+                for kind in ("out-of-fold seed", "test"):
+                    key = {"teacher": teacher, "size": size, "repeat": repeat, "rows": kind}
+                    calibration.append(
+                        {**key, "n": size if kind != "test" else 900, "temperature": 0.6 + generator.normal(0, 0.02),
+                         "macro_f1": 0.72 + 0.08 * (teacher == "oracle") + generator.normal(0, 0.01), "accuracy": 0.73, "ece_before": 0.09 + generator.normal(0, 0.005),
+                         "ece_after": 0.04 + generator.normal(0, 0.005), "nll_before": 0.61, "nll_after": 0.55 + generator.normal(0, 0.01)}
+                    )  # fmt: skip
+                    for scaled in (False, True):
+                        for place in range(5, 10):
+                            confidence = (place + 0.5) / 10
+                            slope = 1.0 if scaled else 0.85
+                            bins.append(
+                                {
+                                    **key,
+                                    "scaled": scaled,
+                                    "bin": place,
+                                    "confidence": confidence,
+                                    "accuracy": min(1.0, slope * confidence),
+                                    "n": 30 * place,
+                                }
+                            )
+    _save(pd.DataFrame(calibration), paths.synthesis / "calibration.parquet")
+    _save(pd.DataFrame(bins), paths.synthesis / "reliability.parquet")
+    for arm in ("naive", "tuned"):
+        for repeat in range(repeats):
+            for tau in SWEEPS["tau"]:
+                quality.append(
+                    {"arm": arm, "size": 400, "repeat": repeat, "tau": tau, "candidates": 1200, "accepted": int(900 * (1 - 0.5 * tau)), "acceptance": 0.75 * (1 - 0.5 * tau),
+                     "n_texts": 400, "distinct_1": 0.21 - 0.02 * tau + generator.normal(0, 0.002), "distinct_2": 0.62 - 0.05 * tau + generator.normal(0, 0.002),
+                     "soft_label_entropy": 0.55 - 0.4 * tau, "perplexity": 34.0}
+                )  # fmt: skip
+    _save(pd.DataFrame(quality), paths.synthesis / "quality.parquet")
+
+
+def _student_row(
+    student: str, sweep: str, version: tuple[str, bool, str], size: int, repeat: int, f1: float, **more: Any
+) -> dict[str, Any]:
+    arm, verified, labels = version
+    synthetic = 0 if arm.startswith(("seed", "real")) else 2 * size
+    return {
+        "corpus": "vader-films", "student": student, "sweep": sweep, "value": float("nan"), "arm": arm, "verified": verified, "labels": labels, "variant": "",
+        "size": size, "repeat": repeat, "n_real": size * (1 + (2 if arm == "real+2x" else arm == "real+1x")), "n_synthetic": synthetic,
+        "n_wanted": synthetic or size * (2 if arm == "real+2x" else arm == "real+1x"), "n_generated": 2 * synthetic, "tau": 0.7, "beta": 0.3, "alpha": 0.8,
+        "temperature": 2.0, "growth": 2.0, "c": 3.0, "validation_macro_f1": f1, "macro_f1": f1, "accuracy": f1 + 0.01, "ece": 0.08, "nll": 0.6,
+        "reported_macro_f1": f1, **more,
+    }  # fmt: skip
+
+
+def _students(paths: Paths, repeats: int) -> None:
+    generator = np.random.default_rng(23)
+    soft = ("tuned", True, "soft")
+    rows: list[dict[str, Any]] = []
+    classes, gaps = [], []
+    for student, level in STUDENT_LEVEL.items():
+        for repeat in range(min(2, repeats) if student == "tiny" else repeats):
+            luck = np.random.default_rng([31, repeat]).normal(0, 0.012)  # shared by arms: they share the seed rows
+
+            def f1(extra: float = 0.0, base: float = level + luck) -> float:
+                return float(base + extra + generator.normal(0, 0.006))
+
+            for version, extra in DISTILLED.items():
+                rows.append(_student_row(student, "main", version, 400, repeat, f1(extra)))
+                classes.append({"student": student, "sweep": "main", "arm": version[0], "verified": version[1], "labels": version[2], "size": 400,
+                                "repeat": repeat, "label": "positive", "precision": 0.7, "recall": 0.7, "f1": 0.7, "support": 400})  # fmt: skip
+                for grouping, groups in (("class", ("negative", "positive")), ("coverage", ("all words in the seed", "less than half")),
+                                         ("phenomenon", ("negation", "contrast", "short", "none of these"))):  # fmt: skip
+                    for place, group in enumerate(groups):
+                        value = f1(extra * (1 + place / 2))
+                        gaps.append({"student": student, "arm": version[0], "verified": version[1], "labels": version[2], "size": 400, "repeat": repeat,
+                                     "grouping": grouping, "group": group, "n": 200 - 40 * place, "accuracy": value, "f1": value, "share": 0.2})  # fmt: skip
+            if student == "tiny":
+                continue
+            for sweep in ("matched_accepted", "matched_generated"):
+                for version in (("seed", False, "hard"), ("naive", True, "soft"), soft):
+                    rows.append(_student_row(student, sweep, version, 400, repeat, f1(DISTILLED[version])))
+            for sweep, values in SWEEPS.items():
+                rows.append(
+                    _student_row(
+                        student, sweep, ("seed", False, "hard"), 400, repeat, f1(), value=0.0 if sweep == "growth" else float("nan")
+                    )
+                )
+                for value in values:
+                    if sweep == "growth" and not value:
+                        continue
+                    had = (
+                        {"n_synthetic": round(400 * value)}
+                        if sweep == "growth"
+                        else {"n_synthetic": 800 - 4 * repeat}
+                        if sweep == "tau"
+                        else {}
+                    )
+                    rows.append(_student_row(student, sweep, soft, 400, repeat, f1(0.02 + 0.01 * np.sin(3 * value)), value=value, **had))
+            for size in (100, 400):
+                for version in (("seed", False, "hard"), ("tuned", False, "hard"), soft):
+                    rows.append(
+                        _student_row(
+                            student, "size", version, size, repeat, f1(DISTILLED[version] * (400 / size) ** 0.3), value=float(size)
+                        )
+                    )
+            for arm in ("tuned", "tuned-lora", "tuned-all"):
+                if arm == "tuned" or repeat == 0:
+                    rows.append(_student_row(student, "kind", (arm, True, "soft"), 400, repeat, f1(0.02)))
+            for variant, (reported, true) in DEFECTS.items():
+                row = _student_row(student, "ablation", soft, 400, repeat, f1(0.028 + true), variant=variant)
+                rows.append({**row, "reported_macro_f1": row["macro_f1"] + reported - true})
+    _save(pd.DataFrame(rows), paths.distillation / "scores.parquet")
+    _save(pd.DataFrame(classes), paths.distillation / "per_class.parquet")
+    _save(pd.DataFrame(gaps), paths.distillation / "gaps.parquet")
 
 
 PROVENANCE: dict[str, Any] = {

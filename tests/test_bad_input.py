@@ -80,6 +80,8 @@ class Copy:
             "shap": {"encoder_rows": 0, "encoder_sizes": []},
             "training": {"learners": {"finetuned": {"sizes": SIZES[:1]}}},
             "generation": {"generator": {"backend": "server", "model": "m", "url": f"{NOWHERE}/v1", "retries": 0}},
+            "tuning": {"corpus": "own", "seeding": {"sizes": SIZES, "repeats": 1}, "held_out": 0.25, "kinds": {"lora": None, "all": None}},
+            "synthesis": {"generation": {"arms": {"naive": {"sizes": None}, "tuned-lora": None, "tuned-all": None}}},
         }
         for section, values in changes.items():
             profile[section].update(values)
@@ -102,11 +104,11 @@ class Copy:
     def seeds(self) -> None:
         """What the notebook of step 01 does."""
         session = open_session("01_seeding", "own", self.root, corpora=None, seeding=None)
-        write_seeds(load_corpus(session.paths, "own", splits=["train"]), session.seeding, session.paths)
+        write_seeds(load_corpus(session.paths, "own", splits=["train"]), session.seeding, session.paths.seeds)
 
     def guidance(self) -> None:
         """A guidance file as step 02 would write it."""
-        order = load_order(self.paths)
+        order = load_order(self.paths.seeds)
         lines = []
         for size in SIZES:
             ids = list(order.loc[order["rank"] < size, "id"])
@@ -128,7 +130,13 @@ class Copy:
         )
         seeding = Seeding(sizes=SIZES, repeats=1)
         return build_candidates(
-            load_corpus(self.paths, "own"), load_order(self.paths), seeding, generation, Catalog.load(self.paths), self.paths
+            load_corpus(self.paths, "own"),
+            load_order(self.paths.seeds),
+            seeding,
+            generation,
+            Catalog.load(self.paths),
+            self.paths,
+            guidance=self.paths.guidance,
         )
 
     def made(self) -> dict[str, str]:

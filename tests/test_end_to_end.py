@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -16,10 +18,11 @@ import pytest
 import yaml
 
 from emosynth.cards import read_json, read_table
+from emosynth.distillation.design import SWEEPS, VARIANTS
 from emosynth.paths import Paths
 from emosynth.report.checks import find_corpus_text
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.model, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.pipeline, pytest.mark.model, pytest.mark.timeout(3000)]
 
 ROOT = Path(__file__).parent.parent
 PIPELINE = "profiles/smoke/dvc.yaml"
@@ -74,33 +77,37 @@ def products(root: Path) -> dict[str, str]:
     }
 
 
+def kill_when(root: Path, cache: Path, reached: Callable[[], bool]) -> None:
+    """Start the pipeline and kill it and all its children without warning as soon as ``reached``."""
+    env = {**environment(cache), "PYTHONPATH": str(root / "src")}
+    run = subprocess.Popen(["dvc", "repro", PIPELINE], cwd=root, env=env, start_new_session=True, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 900
+    while not reached():
+        assert run.poll() is None and time.monotonic() < deadline, "the point to be killed at was never reached"
+        time.sleep(0.1)
+    for pid in [run.pid, *[child.pid for child in psutil.Process(run.pid).children(recursive=True)]]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    run.wait()
+
+
 @pytest.fixture(scope="module")
 def killed_and_resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A run that was killed in tuning, killed again in generation, and then let finish."""
     root = copy_repository(tmp_path_factory.mktemp("a") / "repo")
     cache = share_assets(tmp_path_factory.mktemp("a") / "cache")
     rows = cache / "rows" / "generation.jsonl"
-    env = {**environment(cache), "PYTHONPATH": str(root / "src")}
-    first = subprocess.Popen(["dvc", "repro", PIPELINE], cwd=root, env=env, start_new_session=True, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 900
-    while not (rows.exists() and rows.stat().st_size > 20_000):
-        assert first.poll() is None and time.monotonic() < deadline, "generation was never reached"
-        time.sleep(0.2)
-    mine = [first.pid, *[child.pid for child in psutil.Process(first.pid).children(recursive=True)]]
-    for pid in mine:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    first.wait()
-    assert not (root / "data" / "smoke" / "candidates").exists()
-    kept = rows.stat().st_size
-    assert kept > 20_000
+    kill_when(root, cache, lambda: any(cache.glob("tuned/*/checkpoint.pt")))
+    assert not (root / "data" / "smoke" / "tuning" / "tuned.parquet").exists()
+    before = rows.stat().st_size if rows.exists() else 0
+    kill_when(root, cache, lambda: rows.exists() and rows.stat().st_size > before + 20_000)
+    assert not (root / "reports" / "smoke" / "index.html").exists()
     repro(root, cache)
     return root, cache
 
 
 def test_killed_run_equals_an_uninterrupted_one(killed_and_resumed, tmp_path):
-    """Two cold runs, one of them killed in the middle of generation: equal bytes of tables, notebooks, figures and pages."""
+    """Two cold runs, one of them killed in tuning and in generation: equal bytes of tables, notebooks, figures and pages."""
     resumed, _ = killed_and_resumed
     whole = copy_repository(tmp_path / "repo")
     repro(whole, share_assets(tmp_path / "cache"))
@@ -121,20 +128,28 @@ def test_changed_figure_style_reruns_figures_only(killed_and_resumed):
     params.write_text(before.replace("font_size: 10.0", "font_size: 9.0"))
     out = repro(root, cache)
     params.write_text(before)
-    assert out.count("Running stage") == 1 and "06_figures" in out.split("Running stage")[1]
+    assert out.count("Running stage") == 1 and "09_figures" in out.split("Running stage")[1]
 
 
 def test_results_are_complete_and_public(killed_and_resumed):
     root, _ = killed_and_resumed
     paths = Paths(root, "smoke")
     claims = read_json(paths.report / "claims.json")["claims"]
-    assert [claim["id"] for claim in claims] == ["A1", "A2", "A3", "A4", "A5", "A6", "A7"]
+    assert [claim["id"] for claim in claims] == ["A1", "A2", "A3", "A4", "A5", "A6", "A7", "C1", "C2", "C3", "C4", "C5"]
     assert all(claim["verdict"] in {"supported", "contradicted", "inconclusive", "not tested"} for claim in claims)
     candidates = read_table(paths.candidates / "candidates.parquet")
     assert {"naive", "random-exemplars", "shap-tokens", "shap-exemplars", "shap", "shap-bias"} == set(candidates["arm"])
     assert candidates["accepted"].any() and not candidates["accepted"].all()
-    corpus = read_table(paths.corpora / "vader-tweets.parquet")
-    assert find_corpus_text(paths.report, corpus["text"]) == [], "real text must not enter the report"
+    synthetic = read_table(paths.synthesis / "candidates.parquet")
+    assert {"naive", "shap", "tuned", "tuned-lora"} == set(synthetic["arm"])
+    assert synthetic["accepted"].any() and not synthetic["accepted"].all()
+    assert set(read_table(paths.tuning / "tuned.parquet")["kind"]) == {"top-blocks", "lora"}
+    students = read_table(paths.distillation / "scores.parquet")
+    assert set(students["student"]) == {"tfidf", "embedding", "tiny"}
+    assert set(students["sweep"]) == set(SWEEPS) and set(students["variant"]) == {"", *VARIANTS}
+    # The seeds of the two systems come from different corpora: neither may be seen in the report.
+    texts = [text for name in ("vader-tweets", "vader-films") for text in read_table(paths.corpora / f"{name}.parquet")["text"]]
+    assert find_corpus_text(paths.report, texts) == [], "real text must not enter the report"
     for table in paths.data.rglob("*.parquet"):
         assert table.with_suffix(".md").exists(), f"{table.name} has no card"
 

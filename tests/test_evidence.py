@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emosynth.evidence import as_json, finish, judge_authenticity, judge_training
+from emosynth.evidence import as_json, finish, judge_authenticity, judge_distillation, judge_training
 from emosynth.evidence.authenticity_claims import difference_interval
 from emosynth.evidence.training_claims import paired_t
 from emosynth.params import Evidence
@@ -129,3 +129,116 @@ def test_learner_without_the_cells_does_not_stand_in_the_way():
 def test_help_at_the_smallest_seed_must_survive_correction():
     claims = judge({**BASE, ("shap", 50): 0.5})
     assert claims["A4"].verdict == "contradicted" and claims["A4"].p_adjusted < EVIDENCE.alpha
+
+
+# --- C1–C5 ------------------------------------------------------------------------------------------
+
+MAIN = {("seed", False, "hard"): 0.5, ("tuned", False, "hard"): 0.47, ("tuned", True, "hard"): 0.54, ("tuned", True, "soft"): 0.57}
+TAU = {0.5: 0.52, 0.7: 0.57, 0.9: 0.53}
+BETA = {0.3: 0.57, 0.5: 0.54, 1.0: 0.53}
+GROWTH = {0.0: 0.50, 5.0: 0.55, 10.0: 0.57, 20.0: 0.571}
+
+
+def students(main=MAIN, tau=TAU, beta=BETA, growth=GROWTH, noise=0.002, repeats=REPEATS, student="tiny", size=100, attained=1.0):
+    """Students' scores with planted means, a common effect of the repeat and small noise."""
+    rng = np.random.default_rng(5)
+    rows = []
+    for repeat in range(repeats):
+        shift = rng.normal(0, 0.1)
+        cells = [("main", math.nan, *version, level) for version, level in main.items()]
+        cells += [("tau", value, "tuned", True, "soft", level) for value, level in tau.items()]
+        cells += [("beta", value, "tuned", True, "soft", level) for value, level in beta.items()]
+        cells += [
+            ("growth", value, "tuned" if value else "seed", bool(value), "soft" if value else "hard", level)
+            for value, level in growth.items()
+        ]
+        cells += [(sweep, math.nan, "seed", False, "hard", 0.5) for sweep in ("tau", "beta")]
+        for sweep, value, arm, verified, labels, level in cells:
+            rows.append(
+                {"corpus": "c", "student": student, "sweep": sweep, "value": value, "arm": arm, "verified": verified, "labels": labels, "variant": "",
+                 "size": size, "repeat": repeat, "n_synthetic": attained * size * (value if sweep == "growth" else 2.0 * (arm != "seed")),
+                 "macro_f1": level + shift + (rng.normal(0, noise) if noise else 0.0)}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def distilled(**more):
+    return {claim.id: claim for claim in finish(judge_distillation(students(**more), "c", EVIDENCE), EVIDENCE)}
+
+
+def verdicts(claims):
+    return {identity: claim.verdict for identity, claim in claims.items()}
+
+
+def test_distillation_planted_support():
+    claims = distilled()
+    assert verdicts(claims) == dict.fromkeys(["C1", "C2", "C3", "C4", "C5"], "supported")
+    assert claims["C1"].effect == pytest.approx(0.07, abs=0.005) and claims["C1"].repeats == REPEATS
+    assert claims["C4"].effect == pytest.approx(0.03, abs=0.005), "the smaller of the two differences"
+    assert all(claim.p_adjusted >= claim.p for claim in claims.values())
+    assert any("unverified" in row["comparison"] and row["effect"] > 0.05 for row in claims["C2"].also)
+    assert "highest mean of the sweep is at τ = 0.7" in claims["C3"].reading
+
+
+def test_distillation_planted_contradiction():
+    claims = distilled(
+        main={**MAIN, ("tuned", True, "soft"): 0.51, ("tuned", False, "hard"): 0.53},
+        tau={0.5: 0.50, 0.7: 0.52, 0.9: 0.56},
+        beta={0.3: 0.55, 0.5: 0.50, 1.0: 0.58},
+        growth={0.0: 0.4, 10.0: 0.5, 20.0: 0.6},
+    )
+    assert verdicts(claims) == dict.fromkeys(["C1", "C2", "C3", "C4", "C5"], "contradicted")
+    assert "It helps" in claims["C2"].reading
+    assert claims["C4"].comparison.startswith("β = 0.3 − β = 1") and claims["C4"].effect < 0
+
+
+def test_distillation_is_inconclusive_in_noise():
+    claims = distilled(noise=0.08)
+    assert verdicts(claims) == dict.fromkeys(["C1", "C2", "C3", "C4", "C5"], "inconclusive")
+
+
+def test_equal_thresholds_and_weights_contradict():
+    claims = distilled(tau={0.7: 0.55, 0.9: 0.55}, beta={0.3: 0.56, 0.5: 0.56, 1.0: 0.5})
+    assert claims["C3"].verdict == "contradicted" and "equally good" in claims["C3"].reading
+    assert claims["C4"].verdict == "contradicted" and "equally good" in claims["C4"].reading
+
+
+def test_a_third_threshold_that_is_better_contradicts():
+    claims = distilled(tau={**TAU, 0.6: 0.62})
+    assert claims["C3"].verdict == "contradicted" and "τ = 0.6 is significantly better" in claims["C3"].reading
+
+
+def test_significant_contradictions_must_survive_correction():
+    strict = EVIDENCE.model_copy(update={"alpha": 1e-12})
+    raw = judge_distillation(students(main={**MAIN, ("tuned", False, "hard"): 0.53}), "c", EVIDENCE)
+    assert next(c for c in raw if c.id == "C2").verdict == "contradicted"
+    assert next(c for c in finish(raw, strict) if c.id == "C2").verdict == "inconclusive"
+
+
+def test_growth_below_the_claims_is_not_tested_but_read():
+    claim = distilled(growth={0.0: 0.5, 1.0: 0.56, 2.0: 0.56})["C5"]
+    assert claim.verdict == "not tested" and math.isnan(claim.effect) and math.isnan(claim.p)
+    assert "2×, below the 20×" in claim.reading and "From 1× on" in claim.reading and claim.also
+
+
+def test_growth_that_the_accepted_rows_do_not_reach_does_not_count():
+    claim = distilled(attained=0.5)["C5"]
+    assert claim.verdict == "not tested"
+
+
+def test_students_stand_in_in_a_fixed_order():
+    both = pd.concat([students(repeats=2, student="tiny"), students(student="tfidf"), students(student="embedding")])
+    claims = judge_distillation(both, "c", EVIDENCE)
+    assert {claim.learner for claim in claims} == {"embedding"}, "two repeats of the first student are not enough"
+    assert {row["student"] for row in claims[0].also} == {"tiny", "embedding", "tfidf"}
+    enough = pd.concat([students(repeats=3, student="tiny"), students(student="embedding")])
+    assert {claim.learner for claim in judge_distillation(enough, "c", EVIDENCE)} == {"tiny"}
+    alone = {claim.id: claim.verdict for claim in judge_distillation(students(repeats=1), "c", EVIDENCE)}
+    assert set(alone.values()) == {"inconclusive"}
+
+
+@pytest.mark.parametrize("scores", [None, students().iloc[:0], students()[lambda frame: frame["arm"] == "seed"]])
+def test_without_distillation_nothing_is_tested(scores):
+    claims = finish(judge_distillation(scores, "c", EVIDENCE), EVIDENCE)
+    assert [claim.id for claim in claims] == ["C1", "C2", "C3", "C4", "C5"]
+    assert {claim.verdict for claim in claims} == {"not tested"} and all(claim.reading for claim in claims)

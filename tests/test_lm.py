@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -511,3 +512,35 @@ def test_conversions_are_made_once() -> None:
         before = sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())
         assert convert(gguf, cache) == folder and not any(path.is_symlink() for path in folder.iterdir())
         assert sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir()) == before
+
+
+def test_process_ends_when_openvino_hangs() -> None:
+    """The sampler of OpenVINO can wait for ever, with Python's own lock held; nothing else could end that."""
+    source = (
+        "import time, ctypes\n"
+        "from emosynth.models.lm import openvino\n"
+        "openvino.STANDSTILL = 2.0\n"
+        "with openvino._ends_when_it_hangs() as beat:\n"
+        "    beat()\n"
+        "    ctypes.PyDLL(None).sleep(60)\n"  # PyDLL keeps the lock: no Python thread runs meanwhile
+        "print('went on')\n"
+    )
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert done.returncode != 0 and "went on" not in done.stdout and time.monotonic() - start < 40
+
+
+def test_process_lives_while_openvino_steps() -> None:
+    source = (
+        "import time\n"
+        "from emosynth.models.lm import openvino\n"
+        "openvino.STANDSTILL = 2.0\n"
+        "with openvino._ends_when_it_hangs() as beat:\n"
+        "    for _ in range(4):\n"
+        "        time.sleep(1.2)\n"
+        "        beat()\n"
+        "time.sleep(3)\n"
+        "print('went on')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert done.returncode == 0 and "went on" in done.stdout

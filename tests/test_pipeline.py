@@ -13,7 +13,9 @@ from emosynth.params import section_models
 from emosynth.pipeline import STAGES, module_files, notebook_source, own_files, pipeline_file, pipeline_text, profiles
 
 ROOT = Path(__file__).parent.parent
-STEPS = ["corpora", "seeding", "guidance", "generation", "verification", "learning", "authenticity", "evidence", "report"]
+STEPS = [
+    "corpora", "seeding", "guidance", "tuning", "generation", "verification", "learning", "distillation", "authenticity", "evidence", "report",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("profile", profiles(ROOT))
@@ -81,4 +83,4 @@ def test_own_files_are_dependencies(tmp_path):
 
 def test_only_the_report_depends_on_the_figure_style():
     dvc = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    assert [name for name, stage in dvc.items() if "figures" in stage["params"]] == ["06_figures"]
+    assert [name for name, stage in dvc.items() if "figures" in stage["params"]] == ["09_figures"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import re
@@ -14,11 +15,13 @@ import pandas as pd
 import pytest
 
 from emosynth.errors import UserError
-from emosynth.params import Evidence, Figures, Params, load_params
+from emosynth.params import Figures, Params, load_params
 from emosynth.paths import Paths
+from emosynth.report.build import distillation_metrics
 from emosynth.report.checks import find_corpus_text
 from emosynth.report.figures import figure_names, get_figure, write_figure
 from emosynth.report.page import WITHHELD, draw_figures, readable, regenerate, render_report
+from emosynth.report.sentisynth import NOT_RUN
 from emosynth.report.tables import Tables
 from emosynth.style import arm_colour, arm_label, figure_style, new_figure, order_arms, save_figure
 from fake_results import COPIED, NOTEBOOKS, PROVENANCE, SCRIPT, write_fake_results
@@ -135,7 +138,7 @@ def test_files_hold_no_time_stamp(report: Paths) -> None:
 
 
 def test_csv_holds_the_numbers_drawn(report: Paths, params: Params) -> None:
-    tables = Tables.load(report, params.evidence, params.corpora.target)
+    tables = Tables.load(report, params)
     for name in figure_names():
         with figure_style(params.figures):
             _, frame = get_figure(name).draw(tables, params.figures)
@@ -145,7 +148,7 @@ def test_csv_holds_the_numbers_drawn(report: Paths, params: Params) -> None:
 
 
 def test_drawn_marks_are_the_numbers(report: Paths, params: Params) -> None:
-    tables = Tables.load(report, params.evidence, params.corpora.target)
+    tables = Tables.load(report, params)
     with figure_style(params.figures):
         fig, frame = get_figure("learning_curves").draw(tables, params.figures)
     drawn = {round(float(y), 9) for axes in fig.axes for line in axes.lines for y in line.get_ydata()}
@@ -157,7 +160,7 @@ def test_drawn_marks_are_the_numbers(report: Paths, params: Params) -> None:
 
 
 def test_titles_carry_numbers_and_their_interval(report: Paths, params: Params) -> None:
-    tables = Tables.load(report, params.evidence, params.corpora.target)
+    tables = Tables.load(report, params)
     words = get_figure("learning_curves").describe(tables)
     frame = tables.scores
     assert frame is not None
@@ -167,7 +170,7 @@ def test_titles_carry_numbers_and_their_interval(report: Paths, params: Params) 
 
 
 def test_missing_results_are_said(tmp_path: Path, params: Params) -> None:
-    tables = Tables.load(Paths(tmp_path, "demo"), Evidence(), "vader-tweets")
+    tables = Tables.load(Paths(tmp_path, "demo"), params)
     for name in figure_names():
         with figure_style(Figures(dpi=50)):
             _, frame = get_figure(name).draw(tables, Figures(dpi=50))
@@ -181,7 +184,7 @@ def test_missing_results_are_said(tmp_path: Path, params: Params) -> None:
 
 def test_one_repeat_has_no_interval_and_says_so(tmp_path: Path, params: Params) -> None:
     paths = write_fake_results(tmp_path, repeats=1, sizes=(40,), learners=("tfidf",))
-    tables = Tables.load(paths, params.evidence, params.corpora.target)
+    tables = Tables.load(paths, params)
     for name in figure_names():
         write_figure(name, tables, Figures(dpi=50, formats=["png"]), paths.report / "figures")
     words = get_figure("learning_curves").describe(tables)
@@ -200,7 +203,105 @@ def test_an_unreadable_table_is_named(tmp_path: Path) -> None:
     paths = write_fake_results(tmp_path, repeats=1, sizes=(40,), learners=("tfidf",))
     (paths.training / "scores.parquet").write_bytes(b"not a table")
     with pytest.raises(UserError, match=r"scores\.parquet"):
-        Tables.load(paths, Evidence(), "vader-tweets")
+        Tables.load(paths, load_params(ROOT, "demo"))
+
+
+# --- SentiSynth -------------------------------------------------------------------------------------
+
+SENTISYNTH = {
+    "distillation_gain", "matched_budget", "sweep_tau", "sweep_beta", "sweep_alpha_temperature", "sweep_growth", "seed_size", "tuning_kinds",
+    "teacher_calibration", "defects", "gaps", "verification_reasons",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def without(tmp_path_factory: pytest.TempPathFactory) -> Paths:
+    """Results of a run without the second system."""
+    return write_fake_results(tmp_path_factory.mktemp("first"), repeats=2, sizes=(40,), learners=("tfidf",), distillation=False)
+
+
+def test_the_parts_figures_are_registered_in_order() -> None:
+    assert {name for name in figure_names() if get_figure(name).part == "sentisynth"} == SENTISYNTH
+    parts = [get_figure(name).part for name in figure_names()]
+    assert parts == sorted(parts, key=["shap-guided", "sentisynth"].index)
+
+
+def test_gain_is_paired_by_repeat_and_in_the_title(report: Paths, params: Params) -> None:
+    tables = Tables.load(report, params)
+    assert tables.students is not None
+    main = tables.students.query("student == 'embedding' and sweep == 'main'")
+    soft = main.query("arm == 'tuned' and verified and labels == 'soft'").set_index("repeat")["macro_f1"]
+    seed = main.query("arm == 'seed'").set_index("repeat")["macro_f1"]
+    words = get_figure("distillation_gain").describe(tables)
+    assert f"+{100 * (soft - seed).mean():.1f} points" in words.title and "95\u00a0% interval" in words.title and "n = 400" in words.title
+    frame = get_figure("distillation_gain").numbers(tables)
+    assert set(frame["student"]) == {"tiny", "embedding", "tfidf"} and (frame["repeats"] <= 5).all()
+
+
+def test_defects_are_reported_minus_honest(report: Paths, params: Params) -> None:
+    tables = Tables.load(report, params)
+    frame = get_figure("defects").numbers(tables)
+    rows = tables.students[tables.students["sweep"] == "ablation"]  # type: ignore[index]
+    rows = rows[rows["student"] == "tfidf"].set_index(["variant", "repeat"])
+    expected = 100 * (rows.loc["all defects", "reported_macro_f1"] - rows.loc["honest", "macro_f1"]).mean()
+    shown = frame.query("student == 'tfidf' and variant == 'all defects' and difference == 'reported − honest'")["mean"].iloc[0]
+    assert shown == pytest.approx(expected) and shown > 8
+    assert not (frame["variant"] == "honest").any()
+
+
+def test_a_sweep_without_its_own_seed_takes_that_of_the_main_contrast(report: Paths, params: Params) -> None:
+    tables = Tables.load(report, params)
+    rows = tables.students
+    assert rows is not None
+    bare = dataclasses.replace(tables, students=rows[(rows["sweep"] != "beta") | (rows["arm"] != "seed")])
+    frame = get_figure("sweep_beta").numbers(bare)
+    base = frame[(frame["panel"] == "seed alone") & (frame["student"] == "tfidf")]["mean"].iloc[0]
+    assert base == pytest.approx(100 * rows.query("sweep == 'main' and arm == 'seed' and student == 'tfidf'")["macro_f1"].mean())
+
+
+def test_real_arms_are_one_version_whatever_their_flags_say(report: Paths, params: Params) -> None:
+    tables = Tables.load(report, params)
+    assert tables.students is not None
+    flagged = tables.students.assign(verified=tables.students["verified"] | (tables.students["arm"] == "seed"))
+    changed = get_figure("distillation_gain").numbers(dataclasses.replace(tables, students=flagged))
+    pd.testing.assert_frame_equal(changed, get_figure("distillation_gain").numbers(tables))
+
+
+def test_page_holds_the_second_system(page: str) -> None:
+    assert 'id="sentisynth"' in page and "Table of tuned generators" in page and "Table of the main contrast" in page
+    assert "change macro-F1 by +" in page.split('id="data"')[0], "the key result names both systems"
+    assert "was chosen on the validation split" in page and "Tuned, LoRA" in page
+    for name in SENTISYNTH:
+        assert f'id="{name}"' in page
+    assert NOT_RUN not in page
+
+
+def test_samples_need_the_corpus_they_are_guarded_by(report: Paths, params: Params, tmp_path: Path) -> None:
+    paths = write_fake_results(tmp_path, repeats=2, sizes=(40,), learners=("tfidf",))
+    for file in paths.corpora.glob("vader-films.*"):
+        file.unlink()
+    html = render_report(paths, params, PROVENANCE, NOTEBOOKS).read_text(encoding="utf-8")
+    assert "the corpus that the generators were tuned on is not at hand" in html and "(tuned: LoRA)" not in html
+
+
+def test_a_run_without_the_second_system_says_so_once(without: Paths, params: Params) -> None:
+    html = render_report(without, params, PROVENANCE, NOTEBOOKS).read_text(encoding="utf-8")
+    assert not Elements(html).open
+    assert html.count(NOT_RUN) == 2, "in the key result and in its part"
+    assert not any(f'id="{name}"' in html for name in SENTISYNTH)
+    tables = Tables.load(without, params)
+    assert not tables.distilled and tables.students is None
+    with figure_style(params.figures):
+        for name in SENTISYNTH:
+            _, frame = get_figure(name).draw(tables, params.figures)
+            assert list(frame.columns) == ["note"]
+
+
+def test_metrics_hold_the_main_contrast(report: Paths) -> None:
+    found = distillation_metrics(pd.read_parquet(report.distillation / "scores.parquet"))
+    assert set(found) == {"tiny", "embedding", "tfidf"}
+    assert {"seed", "real+2x", "naive", "tuned", "tuned_verified", "tuned_verified_soft"} <= set(found["tfidf"])
+    assert distillation_metrics(None) == {}
 
 
 # --- page -----------------------------------------------------------------------------------------
@@ -269,6 +370,8 @@ def test_equal_results_give_an_equal_page(report: Paths, params: Params, page: s
 def test_every_claim_and_parameter_is_shown(page: str, params: Params) -> None:
     for number in range(1, 8):
         assert f"A{number}. " in page
+    for number in range(1, 6):
+        assert f"C{number}. " in page
     for verdict in ("supported", "contradicted", "inconclusive", "not-tested"):
         assert f'class="badge {verdict}"' in page
     for section, content in params.model_dump().items():

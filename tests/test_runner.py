@@ -111,6 +111,22 @@ def test_failure_says_cell_error_and_places_in_three_lines(tmp_path, monkeypatch
     assert (log / "09_try.partial.ipynb").exists() and "UserError" in (log / "09_try.log").read_text()
 
 
+def test_notebook_whose_process_dies_is_started_again(tmp_path, monkeypatch):
+    mark = tmp_path / "died"
+    source = (
+        f"import os, pathlib\nmark = pathlib.Path({str(mark)!r})\nif not mark.exists():\n    mark.touch()\n    os._exit(1)\nprint('lives')"
+    )
+    done = run_cell(tmp_path, monkeypatch, source)
+    assert "lives" in str(done.cells[-1].outputs) and mark.exists()
+    assert "started again" in (tmp_path / "repo" / ".cache" / "logs" / "demo" / "09_try.log").read_text()
+
+
+def test_notebook_whose_process_always_dies_ends_in_plain_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(execute, "LIVES", 2)
+    with pytest.raises(NotebookFailed, match="died 2 times"):
+        run_cell(tmp_path, monkeypatch, "import os\nos._exit(1)")
+
+
 def test_progress_goes_to_the_runner_not_into_the_output(tmp_path, monkeypatch, capsys):
     log = tmp_path / "log"
     monkeypatch.setenv("EMOSYNTH_PROGRESS", str(log))

@@ -153,16 +153,16 @@ def test_asking_beyond_the_order() -> None:
 def test_files_and_tables(tmp_path: Path) -> None:
     paths = Paths(tmp_path, "demo")
     with pytest.raises(UserError, match="Run the seeding stage"):
-        load_order(paths)
+        load_order(paths.seeds)
     own = corpus(COUNTS)
-    path = write_seeds(own, seeding(), paths)
+    path = write_seeds(own, seeding(), paths.seeds)
     before = path.read_bytes()
-    pd.testing.assert_frame_equal(load_order(paths), stratified_order(own, seeding()))
-    write_seeds(own, seeding(), paths)
+    pd.testing.assert_frame_equal(load_order(paths.seeds), stratified_order(own, seeding()))
+    write_seeds(own, seeding(), paths.seeds)
     assert path.read_bytes() == before
     card = path.with_suffix(".md").read_text()
     assert "seed of 8" in card and "invented" not in card.split("## Made from")[1]
-    tables = describe_seeds(load_order(paths), own, seeding())
+    tables = describe_seeds(load_order(paths.seeds), own, seeding())
     assert tables["counts"]["n = 20"].sum() == 20
     assert tables["counts"]["pool of the largest"].sum() == 77
     assert list(tables["overlap"]["n"]) == [8, 20]

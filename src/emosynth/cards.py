@@ -258,6 +258,9 @@ _STAGES = {
     "candidates": "generation",
     "training": "training",
     "authenticity": "authenticity",
+    "tuning": "tuning",
+    "synthesis": "synthesis",
+    "distillation": "distillation",
 }
 
 

@@ -133,11 +133,17 @@ class Decoding(Section):
 class GenerationArm(Section):
     """A generating arm: how the generator is guided."""
 
-    guidance: GuidanceKind
+    guidance: GuidanceKind = "none"
+    tuned: str | None = Field(
+        None, description="kind of tuned generator (tuning.kinds) that writes, from a label prefix instead of a prompt"
+    )
     tokens: int = Field(4, ge=1, description="SHAP tokens drawn into one prompt")
     exemplars: int = Field(3, ge=1, description="exemplars drawn into one prompt")
     bias: float = Field(2.0, ge=0, description="shap_bias only: logit bonus of the strongest token")
     sizes: list[int] | None = Field(None, description="seed sizes this arm runs on; None: all")
+    repeats: int | None = Field(None, ge=1, description="repeats this arm runs on; None: all")
+    growth: float | None = Field(None, gt=0, description="synthetic rows wanted per seed row; None: as the section says")
+    oversample: float | None = Field(None, ge=1, description="candidates generated per wanted row; None: as the section says")
 
 
 class Generation(Section):
@@ -155,6 +161,24 @@ class Generation(Section):
     )
 
 
+class Perplexity(Section):
+    """Bounds on per-token perplexity under a reference language model."""
+
+    model: str = Field("smollm2-135m-instruct", description="catalogue entry, path of a GGUF file or model folder, or hub id")
+    bound: Literal["quantile", "absolute"] = Field(
+        "quantile", description="quantile: bounds are quantiles of the seed texts of like length; absolute: bounds are perplexities"
+    )
+    low: float = Field(0.005, ge=0, description="below: too predictable (boilerplate, loops)")
+    high: float = Field(0.99, gt=0, description="above: too unlikely (garbage)")
+    batch: int = Field(16, ge=1, description="texts per forward pass")
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Perplexity:
+        if self.low >= self.high or (self.bound == "quantile" and self.high > 1):
+            raise ValueError("low must be below high, and both quantiles within 0 to 1")
+        return self
+
+
 class Verification(Section):
     """Checks on candidates. Each adds columns; none drops a row."""
 
@@ -168,7 +192,17 @@ class Verification(Section):
         0.8, gt=0, le=1, description="Jaccard similarity from which a later candidate of the same cell is a duplicate"
     )
     agreement: Literal["tfidf", "embedding"] = Field("embedding", description="seed-trained classifier whose label must agree")
-    min_confidence: float = Field(0.0, ge=0, le=1, description="probability of the intended label needed besides agreement")
+    min_confidence: float = Field(
+        0.0, ge=0, le=1, description="τ: probability of the intended label needed besides agreement; 0: not checked"
+    )
+    min_ascii: float | None = Field(None, gt=0, le=1, description="share of characters that must be ASCII; None: not checked")
+    max_repetition: float | None = Field(
+        None, ge=0, lt=1, description="share of a text's own word 2-grams that may be repeats of earlier ones in it; None: not checked"
+    )
+    min_novelty: float | None = Field(
+        None, gt=0, le=1, description="share of a text's word 2-grams that earlier candidates of its cell must not hold; None: not checked"
+    )
+    perplexity: Perplexity | None = Field(None, description="None: not checked")
 
 
 # --- training -----------------------------------------------------------------------------------
@@ -201,6 +235,115 @@ class Training(Section):
     synthetic_weight: list[float] = Field([1.0, 0.3], description="weights of synthetic rows tried; chosen on validation")
     c_grid: list[float] = Field([0.3, 1.0, 3.0, 10.0], description="inverse regularisation strengths tried; chosen on validation")
     finetuning: FineTuning = FineTuning()
+
+
+# --- tuning, synthesis, distillation (SentiSynth) -------------------------------------------------------
+
+
+class TuningKind(Section):
+    """Which parameters of the generator are trained, and how."""
+
+    trainable: Literal["top_blocks", "lora", "all"]
+    blocks: int = Field(4, ge=1, description="top_blocks only: blocks trained, counted from the output; what lies below is frozen")
+    rank: int = Field(16, ge=1, description="lora only: rank of the adapters on all linear maps of all blocks")
+    learning_rate: float = Field(3e-4, gt=0)
+    sizes: list[int] | None = Field(None, description="seed sizes this kind is tuned on; None: all")
+    repeats: int | None = Field(None, ge=1, description="repeats this kind is tuned on; None: all")
+
+
+class Tuning(Section):
+    """Tuning the generator on the seed alone, with a label prefix; stopped early on held-out seed rows."""
+
+    corpus: str = Field(description="the corpus whose seeds tune, are grown and are scored; single-label")
+    seeding: Seeding
+    model: str = Field("smollm2-135m-instruct", description="catalogue entry, path of a GGUF file or model folder, or hub id")
+    kinds: dict[str, TuningKind] = Field(min_length=1)
+    prefix: str = Field("{label} {noun}:", description="what stands before every text; {label} and {noun} are filled in")
+    held_out: float = Field(0.1, gt=0, lt=0.5, description="share of the seed, last in its order, kept for early stopping")
+    epochs: int = Field(4, ge=1, description="passes over the seed, at most")
+    patience: int = Field(1, ge=1, description="epochs without a lower held-out perplexity after which tuning stops")
+    batch: int = Field(16, ge=1)
+    max_tokens: int = Field(64, ge=8, description="longer texts are cut")
+
+    @model_validator(mode="after")
+    def _prefix(self) -> Tuning:
+        if "{label}" not in self.prefix:
+            raise ValueError("prefix must hold {label}")
+        try:
+            self.prefix.format(label="", noun="")
+        except (KeyError, IndexError, ValueError):
+            raise ValueError("prefix may hold {label} and {noun} and no other braces") from None
+        return self
+
+
+class Teacher(Section):
+    """The classifier that verifies candidates and gives them soft labels."""
+
+    kind: Literal["tfidf", "embedding", "finetuned"] = "embedding"
+    folds: int = Field(5, ge=2, description="folds of the seed whose out-of-fold logits the temperature is fitted on")
+    oracle: bool = Field(True, description="also train a teacher on the whole training split, to show what that is worth")
+
+
+class Synthesis(Section):
+    """Candidates for distillation: arms, checks, teacher."""
+
+    generation: Generation
+    verification: Verification
+    teacher: Teacher = Teacher()
+
+
+class TinyEncoder(Section):
+    """The fine-tuned student: the first layers of the encoder."""
+
+    layers: int = Field(2, ge=1)
+    steps: int = Field(400, ge=1, description="gradient steps, equal for every arm")
+    batch: int = Field(32, ge=1)
+    learning_rate: float = Field(2e-4, gt=0)
+    max_tokens: int = Field(48, ge=8)
+
+
+SweepName = Literal[
+    "main", "matched_accepted", "matched_generated", "tau", "beta", "alpha", "temperature", "growth", "size", "kind", "ablation"
+]
+
+
+class Student(Section):
+    """One student and the part of the design it is run on (None: all of it)."""
+
+    sweeps: list[SweepName] | None = Field(None, description="sweeps it runs, e.g. main, tau; None: all")
+    arms: list[str] | None = Field(None, description="arms of the main contrast it runs; None: all")
+    repeats: int | None = Field(None, ge=1)
+
+
+class Sweeps(Section):
+    """Values tried one at a time around the headline setting; an empty list leaves a sweep out."""
+
+    tau: list[float] = []
+    beta: list[float] = []
+    alpha: list[float] = []
+    temperature: list[float] = []
+    growth: list[float] = Field([], description="accepted rows per seed row; 0 is the seed alone")
+    repeats: int | None = Field(None, ge=1, description="repeats of the sweeps; None: all")
+
+
+StudentName = Literal["tfidf", "embedding", "tiny"]
+
+
+class Distillation(Section):
+    """Students distilled from the teacher's soft labels: L = α·T²·KL + (1−α)·CE, each row's loss times its weight."""
+
+    students: dict[StudentName, Student] = Field(min_length=1)
+    arm: str = Field(description="generating arm that the sweeps and the ablation grow seeds with")
+    growth: float = Field(5.0, gt=0, description="accepted rows used per seed row in the headline setting")
+    matched_growth: float = Field(2.0, gt=0, description="rows per seed row that all arms are cut to when arms are compared")
+    alpha: float = Field(0.8, ge=0, le=1)
+    temperature: float = Field(2.0, gt=0)
+    beta: float = Field(0.3, gt=0, le=1, description="weight of a synthetic row; real rows weigh 1")
+    real_expansions: list[float] = Field([1.0], description="real rows from the pool per seed row")
+    c_grid: list[float] = Field([0.3, 3.0, 30.0], min_length=1, description="inverse regularisation strengths tried; chosen on validation")
+    tiny: TinyEncoder = TinyEncoder()
+    sweeps: Sweeps = Sweeps()
+    ablation: bool = Field(True, description="switch the published defects on, one by one")
 
 
 # --- authenticity, evidence, figures ----------------------------------------------------------------
@@ -251,6 +394,9 @@ class Params(Section):
     verification: Verification
     training: Training
     authenticity: Authenticity
+    tuning: Tuning
+    synthesis: Synthesis
+    distillation: Distillation
     evidence: Evidence
     figures: Figures
 
@@ -271,20 +417,76 @@ class Params(Section):
                     raise ValueError(
                         f"training.learners.{learner}.arms: there is no arm {arm_name}; there are {', '.join(sorted(variants))}"
                     )
+        self._check_arms("generation", self.generation, self.seeding)
         for name, arm in self.generation.arms.items():
-            if name.startswith(("real", "seed")) or ":" in name:
-                raise ValueError(f"generation.arms.{name}: names that begin with real or seed belong to real text, and a colon to versions")
-            if arm.guidance == "shap_bias" and (self.generation.bias_generator or self.generation.generator).backend != "transformers":
-                raise ValueError(
-                    f"generation.arms.{name}: shap_bias needs bias_generator.backend: transformers, the only backend that can bias logits"
-                )
-            self._known_sizes(f"generation.arms.{name}.sizes", arm.sizes or [])
+            if arm.tuned:
+                raise ValueError(f"generation.arms.{name}.tuned: tuned generators are for synthesis.generation.arms")
+        self._check_distillation()
         return self
 
-    def _known_sizes(self, key: str, sizes: Iterable[int]) -> None:
+    def _check_arms(self, key: str, generation: Generation, seeding: Seeding) -> None:
+        for name, arm in generation.arms.items():
+            if name.startswith(("real", "seed")) or ":" in name:
+                raise ValueError(f"{key}.arms.{name}: names that begin with real or seed belong to real text, and a colon to versions")
+            if arm.guidance == "shap_bias" and (generation.bias_generator or generation.generator).backend != "transformers":
+                raise ValueError(
+                    f"{key}.arms.{name}: shap_bias needs bias_generator.backend: transformers, the only backend that can bias logits"
+                )
+            self._known_sizes(f"{key}.arms.{name}.sizes", arm.sizes or [], seeding)
+
+    def _check_distillation(self) -> None:
+        tuning, generation, distillation = self.tuning, self.synthesis.generation, self.distillation
+        known = {self.corpora.target, *self.corpora.also, *([self.corpora.custom.name] if self.corpora.custom else [])}
+        if tuning.corpus not in known:
+            raise ValueError(f"tuning.corpus: {tuning.corpus} is not built; add it to corpora.also (there are {', '.join(sorted(known))})")
+        self._check_arms("synthesis.generation", generation, tuning.seeding)
+        for kind, part in tuning.kinds.items():
+            self._known_sizes(f"tuning.kinds.{kind}.sizes", part.sizes or [], tuning.seeding)
+        for name, arm in generation.arms.items():
+            key = f"synthesis.generation.arms.{name}"
+            if arm.tuned is None:
+                continue
+            if arm.tuned not in tuning.kinds:
+                raise ValueError(f"{key}.tuned: there is no kind {arm.tuned}; tuning.kinds has {', '.join(sorted(tuning.kinds))}")
+            if arm.guidance != "none":
+                raise ValueError(f"{key}: a tuned generator writes from its label prefix; guidance must be none")
+            if generation.generator.backend == "server":
+                raise ValueError(f"{key}.tuned: a server cannot be handed tuned weights; use backend openvino or transformers")
+            if generation.generator.model != tuning.model:
+                raise ValueError(f"{key}.tuned: synthesis.generation.generator.model must be tuning.model, which is what was tuned")
+            part = tuning.kinds[arm.tuned]
+            lacking = set(arm.sizes or tuning.seeding.sizes) - set(part.sizes or tuning.seeding.sizes)
+            if lacking:
+                raise ValueError(f"{key}.sizes: {arm.tuned} is not tuned on size {min(lacking)}; see tuning.kinds.{arm.tuned}.sizes")
+            most = tuning.seeding.repeats
+            if min(arm.repeats or most, most) > min(part.repeats or most, most):
+                raise ValueError(
+                    f"{key}.repeats: {arm.tuned} is tuned on {part.repeats} repeats only; see tuning.kinds.{arm.tuned}.repeats"
+                )
+        if distillation.arm not in generation.arms:
+            raise ValueError(f"distillation.arm: there is no arm {distillation.arm}; there are {', '.join(sorted(generation.arms))}")
+        if any(tau > 0 for tau in distillation.sweeps.tau) and not self.synthesis.verification.min_confidence > 0:
+            raise ValueError("distillation.sweeps.tau: needs synthesis.verification.min_confidence above 0, or confidence is not scored")
+        variants = {"seed", *(f"real+{k:g}x" for k in distillation.real_expansions)}
+        variants |= {*generation.arms, *(f"{name}:unverified" for name in generation.arms)}
+        for student, own in distillation.students.items():
+            strange = [name for name in own.arms or [] if name not in variants]
+            if strange:
+                raise ValueError(
+                    f"distillation.students.{student}.arms: there is no arm {strange[0]}; there are {', '.join(sorted(variants))}"
+                )
+        held = round(tuning.held_out * tuning.seeding.sizes[0])
+        if held < 2:
+            raise ValueError(
+                f"tuning.held_out: {held} of {tuning.seeding.sizes[0]} seed rows are too few to stop early on; at least 2 are needed"
+            )
+
+    def _known_sizes(self, key: str, sizes: Iterable[int], seeding: Seeding | None = None) -> None:
+        known = (seeding or self.seeding).sizes
+        owner = "seeding.sizes" if seeding is None or seeding is self.seeding else "tuning.seeding.sizes"
         for size in sizes:
-            if size not in self.seeding.sizes:
-                raise ValueError(f"{key}: {size} is not one of seeding.sizes {self.seeding.sizes}")
+            if size not in known:
+                raise ValueError(f"{key}: {size} is not one of {owner} {known}")
 
 
 def section_models() -> dict[str, type[Section]]:

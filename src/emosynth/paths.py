@@ -70,6 +70,21 @@ class Paths:
         return self.data / "authenticity"
 
     @property
+    def tuning(self) -> Path:
+        """Step 06: seeds of the tuning corpus, and generators tuned on them."""
+        return self.data / "tuning"
+
+    @property
+    def synthesis(self) -> Path:
+        """Step 07: candidates of tuned generators, verdicts, the teacher's logits."""
+        return self.data / "synthesis"
+
+    @property
+    def distillation(self) -> Path:
+        """Step 08: scores of the students."""
+        return self.data / "distillation"
+
+    @property
     def notebooks(self) -> Path:
         """Executed notebooks in full, with corpus text; never in git."""
         return self.data / "notebooks"

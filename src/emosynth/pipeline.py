@@ -87,9 +87,23 @@ STAGES: tuple[Stage, ...] = (
         ("corpora", "seeds", "candidates"), "authenticity", files=("data/catalog.yaml",),
     ),
     Stage(
-        "06_figures", "Evidence, figures and report",
-        ("corpora", "seeding", "shap", "generation", "verification", "training", "authenticity", "evidence", "figures"),
-        ("corpora", "seeds", "guidance", "candidates", "training", "authenticity"), "",
+        "06_tuning", "Tuning: the generator tuned on each seed", ("corpora", "tuning"), ("corpora",), "tuning", files=("data/catalog.yaml",),
+    ),
+    Stage(
+        "07_synthesis", "Synthesis: tuned generators write, the teacher verifies and labels softly",
+        ("corpora", "shap", "training", "tuning", "synthesis", "distillation"), ("corpora", "tuning"), "synthesis", files=("data/catalog.yaml",),
+    ),
+    Stage(
+        "08_distillation", "Distillation: students, sweeps, ablation, gaps", ("corpora", "training", "tuning", "synthesis", "distillation"),
+        ("corpora", "tuning", "synthesis"), "distillation", files=("data/catalog.yaml",),
+    ),
+    Stage(
+        "09_figures", "Evidence, figures and report",
+        (
+            "corpora", "seeding", "shap", "generation", "verification", "training", "authenticity", "tuning", "synthesis", "distillation",
+            "evidence", "figures",
+        ),
+        ("corpora", "seeds", "guidance", "candidates", "training", "authenticity", "tuning", "synthesis", "distillation"), "",
         report=("index.html", "figures", "claims.json", "metrics.json"), files=("data/catalog.yaml",),
     ),
 )  # fmt: skip
@@ -175,12 +189,18 @@ def pipeline_file(root: Path, profile: str) -> Path:
 def own_files(root: Path, values: Mapping[str, Any], item: Stage) -> list[str]:
     """Return the user's own files that the parameters name and the stage reads: a corpus, models given as paths."""
     generation, training = values.get("generation") or {}, values.get("training") or {}
+    synthesis = values.get("synthesis") or {}
     named = {
         "corpora": [((values.get("corpora") or {}).get("custom") or {}).get("path")],
         "generation": [(generation.get(key) or {}).get("model") for key in ("generator", "bias_generator")],
         "training": [training.get("encoder")],
+        "tuning": [(values.get("tuning") or {}).get("model")],
+        "synthesis": [
+            ((synthesis.get("generation") or {}).get("generator") or {}).get("model"),
+            ((synthesis.get("verification") or {}).get("perplexity") or {}).get("model"),
+        ],
     }
-    reads = ["corpora"] if item.makes == "corpora" else ["generation", "training"]
+    reads = ["corpora"] if item.makes == "corpora" else ["generation", "training", "tuning", "synthesis"]
     paths = [str(path) for section in reads if section in item.sections for path in named[section] if path]
     return sorted({path for path in paths if (root / path).exists()})
 

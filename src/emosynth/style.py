@@ -1,7 +1,8 @@
 """One look for every figure: arm order, arm names, arm colours, and how figures are saved.
 
 Colours carry meaning and keep it in all figures: real data is neutral (dark to light grey), naïve
-generation is warm, random exemplars are pink, and the SHAP family shares blue and green hues. Every
+generation is warm, random exemplars are pink, the SHAP family shares blue and green hues, and tuned
+generators are red to brown. Every
 arm also has its own marker, so that no reading depends on colour alone. All hues come from one
 seaborn palette (``figures.palette``; the default is safe for the common kinds of colour blindness).
 
@@ -96,17 +97,24 @@ ARMS: dict[str, ArmStyle] = {
     "shap-exemplars": ArmStyle("SHAP exemplars", 2, "^"),
     "shap": ArmStyle("SHAP-guided", 0, "o"),
     "shap-bias": ArmStyle("SHAP logit bias", (0, 4), "D"),
+    "tuned": ArmStyle("Tuned generator", 3, "p"),
+    "tuned-20x": ArmStyle("Tuned generator, 20×", (3, 5), "P"),
+    "tuned-top2": ArmStyle("Tuned, top 2 blocks", 8, "v"),
+    "tuned-top8": ArmStyle("Tuned, top 8 blocks", (3, 8), "^"),
+    "tuned-lora": ArmStyle("Tuned, LoRA", 5, "s"),
+    "tuned-all": ArmStyle("Tuned, all weights", (3, 4), "D"),
 }
 REAL_ARMS = ("seed", "real", "real-other")
 _REAL_EXPANSION = re.compile(r"real(-balanced)?\+(\d+(?:\.\d+)?)x")
-_SPARE = (3, 5, 8, 6)  # palette positions no named arm uses, for arms that a user adds
+_SPARE = (6, 8, 5)  # palette positions of no arm of the headline figures, for arms that a user adds
 
 _LEARNERS = {
     "tfidf": "TF-IDF + logistic regression",
     "embedding": "MiniLM embeddings + logistic regression",
     "finetuned": "Fine-tuned MiniLM",
+    "tiny": "2-layer MiniLM",
 }
-_SHORT_LEARNERS = {"tfidf": "TF-IDF", "embedding": "MiniLM embeddings", "finetuned": "Fine-tuned MiniLM"}
+_SHORT_LEARNERS = {"tfidf": "TF-IDF", "embedding": "MiniLM embeddings", "finetuned": "Fine-tuned MiniLM", "tiny": "2-layer MiniLM"}
 
 _theme: ContextVar[Theme] = ContextVar("emosynth_theme", default=LIGHT)
 _palette: ContextVar[str] = ContextVar("emosynth_palette", default="colorblind")
@@ -145,7 +153,7 @@ def is_shap(arm: str) -> bool:
 
 
 def order_arms(arms: Iterable[str]) -> list[str]:
-    """Return the distinct arms in display order: real, naïve, random exemplars, SHAP family, then others by name."""
+    """Return the distinct arms in display order: real, naïve, random exemplars, SHAP family, tuned generators, then others by name."""
     known = {name: position for position, name in enumerate(ARMS)}
 
     def key(arm: str) -> tuple[int, float, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ import pandas as pd
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus
 from emosynth.errors import UserError
-from emosynth.generation.run import check_no_leak, generate, plan_all
+from emosynth.generation.run import OpenTuned, check_no_leak, generate, plan_all
 from emosynth.models.lm import open_language_model
 from emosynth.params import Generation, Seeding
 from emosynth.paths import Paths
@@ -31,9 +32,9 @@ def seed_texts(corpus: Corpus, order: pd.DataFrame, seeding: Seeding) -> Cells:
     }
 
 
-def load_guidance(paths: Paths, seeding: Seeding) -> dict[tuple[int, int], Mapping[str, Any]]:
+def load_guidance(folder: Path, seeding: Seeding) -> dict[tuple[int, int], Mapping[str, Any]]:
     """Load the guidance file that step 02 wrote, by (size, repeat); fails if a seed has none."""
-    path = paths.guidance / "guidance.jsonl"
+    path = folder / "guidance.jsonl"
     try:
         entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
     except FileNotFoundError:
@@ -47,14 +48,27 @@ def load_guidance(paths: Paths, seeding: Seeding) -> dict[tuple[int, int], Mappi
 
 
 def build_candidates(
-    corpus: Corpus, order: pd.DataFrame, seeding: Seeding, generation: Generation, catalog: Catalog, paths: Paths
+    corpus: Corpus,
+    order: pd.DataFrame,
+    seeding: Seeding,
+    generation: Generation,
+    catalog: Catalog,
+    paths: Paths,
+    *,
+    guidance: Path | None = None,
+    prefix: str = "",
+    open_tuned: OpenTuned | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Generate every candidate of a profile, from the cache where it is there.
+    """Generate every candidate of a design, from the cache where it is there.
 
     Parameters
     ----------
     corpus
         The target; its validation, test and pool texts are only used to make sure that none is in a prompt.
+    guidance
+        Folder with the guidance file; needed if an arm is guided.
+    prefix, open_tuned
+        Label prefix and opener of tuned generators; needed if an arm is tuned.
 
     Returns
     -------
@@ -74,11 +88,14 @@ def build_candidates(
         classes=corpus.classes,
         phrases=corpus.class_phrases,
         noun=corpus.register_noun,
-        guidance=load_guidance(paths, seeding),
+        guidance=load_guidance(guidance, seeding) if guidance is not None else {},
         seed_texts=texts,
+        prefix=prefix,
     )
     seeds = {row for cell in texts.values() for row in cell}
     outside = corpus.frame[~corpus.frame["id"].isin(seeds)]
     check_no_leak(plan, outside["text"])
     with RowStore(paths.cache / "rows" / "generation.jsonl") as store:
-        return generate(plan, lambda generator: open_language_model(generator, catalog), store, generation=generation)
+        return generate(
+            plan, lambda generator: open_language_model(generator, catalog), store, generation=generation, open_tuned=open_tuned
+        )

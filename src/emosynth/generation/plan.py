@@ -14,6 +14,7 @@ from emosynth.errors import UserError
 from emosynth.generation.prompts import build_prompt
 from emosynth.models.lm import Request
 from emosynth.params import Generation, GenerationArm
+from emosynth.tuning import label_prefix
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,10 @@ def quotas(total: int, classes: Sequence[str]) -> dict[str, int]:
     return {label: base + (position < rest) for position, label in enumerate(classes)}
 
 
-def wanted_rows(generation: Generation, size: int) -> int:
-    """Return how many synthetic rows a seed of ``size`` is to be grown by."""
-    return round(generation.growth * size)
+def wanted_rows(generation: Generation, size: int, arm: str | None = None) -> int:
+    """Return how many synthetic rows a seed of ``size`` is to be grown by, in general or by one arm."""
+    own = generation.arms[arm].growth if arm in generation.arms else None
+    return round((generation.growth if own is None else own) * size)
 
 
 def plan_cell(
@@ -62,13 +64,16 @@ def plan_cell(
     noun: str,
     guidance: Mapping[str, Any],
     texts: Mapping[str, str],
+    prefix: str = "",
 ) -> list[Planned]:
     """Plan the candidates of one arm on one seed.
 
     Parameters
     ----------
     guidance
-        The cell's entry of the guidance file.
+        The cell's entry of the guidance file; empty if no arm needs one.
+    prefix
+        Template of the label prefix that a tuned generator writes from.
     texts
         Text of every *seed* row by id: exemplars outside the seed are an error.
 
@@ -78,9 +83,13 @@ def plan_cell(
         If an exemplar is not a row of the seed.
     """
     planned: list[Planned] = []
-    shares = quotas(math.ceil(wanted_rows(generation, size) * generation.oversample), classes)
+    oversample = generation.oversample if arm.oversample is None else arm.oversample
+    shares = quotas(math.ceil(wanted_rows(generation, size, name) * oversample), classes)
     for label in classes:
-        prompts = [
+        prompts: list[tuple[str, tuple[tuple[str, float], ...]]] = []
+        if arm.tuned is not None:
+            prompts = [(label_prefix(prefix, label, noun), ())]
+        prompts = prompts or [
             _guided(
                 name,
                 arm,
@@ -100,7 +109,8 @@ def plan_cell(
             prompt, bias = prompts[index % len(prompts)]
             # The row seed leaves out arm and size: arms are compared on common random numbers, and an arm
             # whose prompt does not depend on the seed reuses its rows at every size.
-            request = Request(prompt, stable_seed("row", repeat, label, index), generation.prompt_style == "chat", bias)
+            chat = generation.prompt_style == "chat" and arm.tuned is None
+            request = Request(prompt, stable_seed("row", repeat, label, index), chat, bias)
             planned.append(Planned(name, size, repeat, label, index, request))
     return planned
 
@@ -119,6 +129,8 @@ def _guided(
     guidance: Mapping[str, Any],
     texts: Mapping[str, str],
 ) -> tuple[str, tuple[tuple[str, float], ...]]:
+    if arm.guidance == "none":
+        return build_prompt(generation.prompt_style, noun, phrase), ()
     entry = guidance["classes"][label]
     rng = np.random.default_rng(stable_seed("prompt", name, size, repeat, label, draw))
     tokens: list[str] = []

@@ -12,7 +12,8 @@ from typing import Literal
 
 from emosynth.text import normalise
 
-Style = Literal["list", "chat"]
+Style = Literal["list", "chat", "tuned"]
+"""How a text is asked for; ``tuned``: by the label prefix that the generator was tuned with."""
 
 MAX_EXEMPLAR_WORDS = 40
 """Longer exemplars are cut here: a whole prompt has to fit the context of a small model."""
@@ -70,4 +71,5 @@ def clean_completion(style: Style, text: str) -> tuple[str, bool]:
     if style == "list":
         body, quote, _ = text.partition('"')
         return body.strip(), bool(quote)
-    return text.strip().strip('"').strip(), False
+    # A tuned generator writes no quotes around its text: those at its ends are its own.
+    return (text if style == "tuned" else text.strip().strip('"')).strip(), False

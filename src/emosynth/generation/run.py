@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
@@ -16,11 +17,14 @@ import pandas as pd
 
 from emosynth.errors import UserError
 from emosynth.generation.plan import Planned, plan_cell
-from emosynth.generation.prompts import clean_completion, one_line
+from emosynth.generation.prompts import Style, clean_completion, one_line
 from emosynth.models.lm import LanguageModel, request_key
 from emosynth.params import Decoding, Generation, Generator
 from emosynth.progress import Progress, say
 from emosynth.store import RowStore
+
+OpenTuned = Callable[[str, int, int], LanguageModel]
+"""Opens the generator tuned on one seed, from kind, size and repeat."""
 
 COLUMNS = [
     "candidate_id", "arm", "size", "repeat", "label", "index", "text", "complete", "prompt_hash", "prompt", "row_seed", "generator", "finish",
@@ -37,6 +41,7 @@ def plan_all(
     noun: str,
     guidance: Mapping[tuple[int, int], Mapping[str, Any]],
     seed_texts: Mapping[tuple[int, int], Mapping[str, str]],
+    prefix: str = "",
 ) -> dict[str, list[Planned]]:
     """Plan every arm on every cell (size, repeat); returns the planned candidates by arm, in order."""
     cells = list(cells)
@@ -45,7 +50,7 @@ def plan_all(
         plan[name] = []
         # Ascending size within a repeat: rows shared by sizes are generated once, for the smallest.
         for size, repeat in sorted(cells, key=lambda cell: (cell[1], cell[0])):
-            if arm.sizes is not None and size not in arm.sizes:
+            if (arm.sizes is not None and size not in arm.sizes) or (arm.repeats is not None and repeat >= arm.repeats):
                 continue
             plan[name] += plan_cell(
                 name,
@@ -56,8 +61,9 @@ def plan_all(
                 classes=classes,
                 phrases=phrases,
                 noun=noun,
-                guidance=guidance[size, repeat],
+                guidance=guidance.get((size, repeat), {}),
                 texts=seed_texts[size, repeat],
+                prefix=prefix,
             )
     return plan
 
@@ -96,10 +102,18 @@ def generate(
     store: RowStore,
     *,
     generation: Generation,
+    open_tuned: OpenTuned | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return all planned candidates with their texts, and the run's account.
 
     Rows found in ``store`` are taken from there.
+
+    Parameters
+    ----------
+    open_model
+        Opens a generator.
+    open_tuned
+        Opens the generator tuned on one seed: kind, size, repeat. Needed if an arm is ``tuned``.
 
     Returns
     -------
@@ -113,18 +127,22 @@ def generate(
     progress = Progress(total, "generation", "texts")
     account: dict[str, Any] = {"generators": {}, "deterministic": True}
     frames = []
-    for generator, arms in _by_generator(plan, generation):
-        model = open_model(generator)
+    for job in _jobs(plan, generation):
+        if job.tuned is None:
+            model = open_model(job.generator)
+        else:
+            assert open_tuned is not None  # the parameters are checked for it
+            model = open_tuned(*job.tuned)
         # A path of the user's machine is nobody else's business: its last part names the model.
-        name = f"{generator.backend}:{PurePath(generator.model).name}"
+        name = f"{job.generator.backend}:{PurePath(job.generator.model).name}{job.suffix}"
         account["generators"][name] = dict(model.identity)
         account["deterministic"] &= model.deterministic
         try:
-            for arm in arms:
-                rows = list(plan[arm])
+            for arm, rows in job.rows.items():
                 keys = [request_key(model.identity, decoding, row.request) for row in rows]
-                _fill(model, decoding, generator.batch, arm, rows, keys, store, progress)
-                frames.append(_publish(rows, keys, store, name, generation))
+                _fill(model, decoding, job.generator.batch, arm + job.suffix, rows, keys, store, progress)
+                style: Style = "tuned" if job.tuned else generation.prompt_style
+                frames.append(_publish(rows, keys, store, name, style))
         finally:
             model.close()
     if not frames:
@@ -137,17 +155,38 @@ def generate(
     return frame.reset_index(drop=True)[COLUMNS], account
 
 
-def _by_generator(plan: Mapping[str, Sequence[Planned]], generation: Generation) -> list[tuple[Generator, list[str]]]:
-    """Group arms by the generator that writes them, so that each model is loaded once."""
-    plain: list[str] = []
-    biased: list[str] = []
-    for name in plan:
-        needs_bias = generation.arms[name].guidance == "shap_bias" and generation.bias_generator is not None
-        (biased if needs_bias else plain).append(name)
-    groups = [(generation.generator, plain)] if plain else []
+@dataclass(frozen=True)
+class _Job:
+    """Rows that one loaded model writes, by arm. ``tuned``: kind, size and repeat of a tuned model."""
+
+    generator: Generator
+    rows: dict[str, list[Planned]]
+    tuned: tuple[str, int, int] | None = None
+
+    @property
+    def suffix(self) -> str:
+        """What tells a tuned model from another in names."""
+        return "" if self.tuned is None else "+{}/{}/{}".format(*self.tuned)
+
+
+def _jobs(plan: Mapping[str, Sequence[Planned]], generation: Generation) -> list[_Job]:
+    """Group rows by the model that writes them, so that each is loaded once: plain, tuned seed by seed, with logit bias."""
+    plain: dict[str, list[Planned]] = {}
+    biased: dict[str, list[Planned]] = {}
+    tuned: dict[tuple[str, int, int], dict[str, list[Planned]]] = {}
+    for name, rows in plan.items():
+        arm = generation.arms[name]
+        if arm.tuned is not None:
+            for row in rows:
+                tuned.setdefault((arm.tuned, row.size, row.repeat), {}).setdefault(name, []).append(row)
+        else:
+            needs_bias = arm.guidance == "shap_bias" and generation.bias_generator is not None
+            (biased if needs_bias else plain)[name] = list(rows)
+    jobs = [_Job(generation.generator, plain)] if plain else []
+    jobs += [_Job(generation.generator, rows, seed) for seed, rows in tuned.items()]
     if biased and generation.bias_generator is not None:
-        groups.append((generation.bias_generator, biased))
-    return groups
+        jobs.append(_Job(generation.bias_generator, biased))
+    return jobs
 
 
 def _fill(
@@ -187,11 +226,11 @@ def _fill(
         progress.at(before + len(unit))
 
 
-def _publish(rows: Sequence[Planned], keys: Sequence[str], store: RowStore, generator: str, generation: Generation) -> pd.DataFrame:
+def _publish(rows: Sequence[Planned], keys: Sequence[str], store: RowStore, generator: str, style: Style) -> pd.DataFrame:
     records = []
     for row, key in zip(rows, keys, strict=True):
         value = store.get(key)
-        text, closed = clean_completion(generation.prompt_style, value["text"])
+        text, closed = clean_completion(style, value["text"])
         records.append(
             {
                 "candidate_id": row.candidate_id,

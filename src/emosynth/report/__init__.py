@@ -1,4 +1,4 @@
-"""Step 06: figures and the page that people read, made from files of the steps before and from nothing else."""
+"""The last step: figures and the page that people read, made from files of the steps before and from nothing else."""
 
 from emosynth.report.build import Report, build_report
 from emosynth.report.figures import figure_names

@@ -1,4 +1,4 @@
-"""Step 06 from files: evidence, metrics, figures, page."""
+"""The last step from files: evidence, metrics, figures, page."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ import pandas as pd
 from emosynth.cards import read_json, read_table, write_json
 from emosynth.catalog import Catalog
 from emosynth.corpora import corpus_names, load_corpus
-from emosynth.evidence import as_json, finish, judge_authenticity, judge_training
+from emosynth.evidence import as_json, finish, judge_authenticity, judge_distillation, judge_training
 from emosynth.params import Params, Section
 from emosynth.paths import Paths
 from emosynth.pipeline import STAGES
 from emosynth.report.page import NotebookLink, draw_figures, render_report
+from emosynth.style import is_real
 
 _PACKAGES = (
     "numpy",
@@ -64,15 +65,37 @@ def build_report(paths: Paths, sections: Mapping[str, Section], catalog: Catalog
     judged = finish(judge_training(scores, per_class, shares, corpus.name, params.evidence), params.evidence)
     # Their p is corrected in the panel already, within each family of measures.
     judged += judge_authenticity(panel, corpus.name, params.evidence)
+    students = _optional(paths.distillation / "scores.parquet")
+    distilled = judge_distillation(students, params.tuning.corpus, params.evidence, params.distillation.arm)
+    judged += finish(distilled, params.evidence)
     claims = as_json(paths.profile, judged)
     write_json(paths.report / "claims.json", claims)
-    write_json(paths.report / "metrics.json", metrics(scores, candidates, panel))
+    write_json(paths.report / "metrics.json", {**metrics(scores, candidates, panel), "distillation": distillation_metrics(students)})
     progress("figures")
     files = draw_figures(paths, params)
     shown = sorted((path for path in files if path.suffix == ".svg" and not path.stem.endswith("-dark")), key=files.index)
     progress("page")
     page = render_report(paths, params, provenance(paths, params, catalog), [NotebookLink(stage.name, stage.title) for stage in STAGES])
     return Report(claims["claims"], shown, page)
+
+
+def _optional(path: Path) -> pd.DataFrame | None:
+    """Return a table that a profile may lack."""
+    return read_table(path) if path.is_file() else None
+
+
+def distillation_metrics(students: pd.DataFrame | None) -> dict[str, dict[str, float]]:
+    """Return macro-F1 of the main contrast by student and version of an arm, at the student's largest size; empty without students."""
+    found: dict[str, dict[str, float]] = {}
+    if students is None:
+        return found
+    for student, rows in students[students["sweep"] == "main"].groupby("student", sort=True):
+        rows = rows[rows["size"] == rows["size"].max()]
+        found[str(student)] = {}
+        for (arm, verified, labels), mean in rows.groupby(["arm", "verified", "labels"], sort=True)["macro_f1"].mean().items():
+            version = "" if is_real(str(arm)) else f"{'_verified' if verified else ''}{'_soft' if labels == 'soft' else ''}"
+            found[str(student)][f"{arm}{version}"] = round(float(mean), 4)
+    return found
 
 
 def metrics(scores: pd.DataFrame, candidates: pd.DataFrame, panel: pd.DataFrame) -> dict[str, Any]:
@@ -96,13 +119,19 @@ def provenance(paths: Paths, params: Params, catalog: Catalog) -> dict[str, Any]
     account = read_json(paths.candidates / "generators.json", "generation")
     versions = {"python": platform.python_version(), "emosynth": version("emosynth"), **{name: version(name) for name in _PACKAGES}}
     corpora = []
-    for name in corpus_names(params.corpora):
+    for name in dict.fromkeys([*corpus_names(params.corpora), params.tuning.corpus]):
+        if not (paths.corpora / f"{name}.json").is_file() and name == params.tuning.corpus:
+            continue  # a profile without the second system
         corpus = load_corpus(paths, name)
         corpora.append(
             {"corpus": name, "source": corpus.source, "sha256": corpus.hash, "licence": corpus.licence, "citation": corpus.citation}
         )
     models = []
     settings = [generator.model for generator in (params.generation.generator, params.generation.bias_generator) if generator is not None]
+    if (paths.tuning / "tuned.parquet").is_file():
+        settings += [params.tuning.model, params.synthesis.generation.generator.model]
+        perplexity = params.synthesis.verification.perplexity
+        settings += [perplexity.model] if perplexity is not None else []
     for name in dict.fromkeys([*settings, params.training.encoder, "aptagger"]):
         if name in catalog:
             entry = catalog.entry(name)
@@ -117,12 +146,28 @@ def provenance(paths: Paths, params: Params, catalog: Catalog) -> dict[str, Any]
             )
         else:
             models.append({"model": Path(name).name, "source": "the user's own", "sha256": "", "licence": "", "citation": ""})
+    accounts = [account]
+    if (paths.synthesis / "generators.json").is_file():
+        accounts.append(read_json(paths.synthesis / "generators.json"))
     generators = [
         {
             "generator": name,
             **{key: str(value) for key, value in identity.items()},
             "equal requests, equal texts": "yes" if account["deterministic"] else "not promised",
         }
+        for account in accounts
         for name, identity in account["generators"].items()
     ]
-    return {"versions": versions, "corpora": corpora, "models": models, "generators": generators}
+    tuned = _optional(paths.tuning / "tuned.parquet")
+    return {
+        "versions": versions,
+        "corpora": corpora,
+        "models": models,
+        "generators": generators,
+        **({"tuned generators": _tuned(tuned)} if tuned is not None else {}),
+    }
+
+
+def _tuned(tuned: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the identity of each tuned generator."""
+    return [{name: str(row[name]) for name in ("kind", "size", "repeat", "sha256")} for row in tuned.to_dict("records")]

@@ -19,42 +19,55 @@ from urllib.parse import urlsplit
 import jinja2
 import pandas as pd
 
-from emosynth.params import Figures, Params
+from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.report import figures as report_figures
+from emosynth.report import sentisynth
 from emosynth.report.checks import Texts
+from emosynth.report.examples import WITHHELD, example_groups
 from emosynth.report.figures.authenticity import CONTROL, effect_text, kind_label, measure_label, panel_of
 from emosynth.report.figures.base import Missing
-from emosynth.report.figures.verification import check_names, reason_label
+from emosynth.report.figures.sentisynth.common import PART as SENTISYNTH
+from emosynth.report.figures.verification import check_names
 from emosynth.report.numbers import POINTS, count, per_cent, points, span, summary
 from emosynth.report.tables import Tables
 from emosynth.style import arm_label, is_real, learner_label, order_arms
 
-__all__ = ["PARTS", "NotebookLink", "Part", "draw_figures", "regenerate", "render_report"]
+__all__ = ["PARTS", "WITHHELD", "NotebookLink", "Part", "draw_figures", "regenerate", "render_report"]
 
 TITLE = "The Synthetic Emotion Compendium"
-WITHHELD = "[withheld: copies the seed]"
-WITHHELD_RUN = "[withheld: shares six words in a row with a corpus text]"
 VERDICTS = ("supported", "contradicted", "inconclusive", "not tested")
-_EXAMPLES_ACCEPTED, _EXAMPLES_REJECTED, _LONGEST = 3, 4, 280
+_LONGEST = 280
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the results with figures of its own (those registered with ``part=name``)."""
+    """A part of the results with figures of its own (those registered with ``part=name``).
+
+    ``template`` is put after its figures; it finds what it shows in ``group.details``.
+    """
 
     name: str
     title: str
     intro: str
+    template: str = ""
 
 
-# Later parts (narrative-grounded generation, tuned generator and distillation) are added here.
+# Later parts (narrative-grounded generation) are added here.
 PARTS = (
     Part(
         "shap-guided",
         "SHAP-guided generation",
         "A simple classifier is fitted on the seed. SHAP values say which words carry each emotion; these words, and seed texts rich in "
         "them, tell the language model what to write. The same seeds are also grown with real rows and with unguided (naïve) text.",
+    ),
+    Part(
+        SENTISYNTH,
+        "SentiSynth: generate, verify, distil",
+        "A small language model is tuned on the seed and writes further texts for each label. A teacher, trained on the same seed, keeps the "
+        "texts whose label it recognises with enough confidence, and says how sure it is. A student learns from the seed and from these "
+        "soft labels, generated rows weighing less than real ones.",
+        "sentisynth.html.j2",
     ),
 )
 
@@ -83,7 +96,7 @@ class NotebookLink:
 
 def draw_figures(paths: Paths, params: Params) -> list[Path]:
     """Draw every figure of the report into ``reports/<profile>/figures``; return the files written."""
-    tables = Tables.load(paths, params.evidence, params.corpora.target)
+    tables = Tables.load(paths, params)
     written = []
     for name in report_figures.figure_names():
         written += report_figures.write_figure(name, tables, params.figures, paths.report / "figures")
@@ -99,7 +112,7 @@ def regenerate(name: str, paths: Paths, params: Params) -> list[Path]:
         If there is no figure of that name.
     """
     report_figures.get_figure(name)
-    tables = Tables.load(paths, params.evidence, params.corpora.target)
+    tables = Tables.load(paths, params)
     return report_figures.write_figure(name, tables, params.figures, paths.report / "figures")
 
 
@@ -127,7 +140,7 @@ def render_report(paths: Paths, params: Params, provenance: Mapping[str, Any], n
     Path
         ``index.html``. An empty ``timings.js`` is put beside it if the runner has not written one yet.
     """
-    tables = Tables.load(paths, params.evidence, params.corpora.target)
+    tables = Tables.load(paths, params)
     links = [link if isinstance(link, NotebookLink) else NotebookLink(*link) for link in notebooks]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("emosynth.report", "templates"),
@@ -142,15 +155,16 @@ def render_report(paths: Paths, params: Params, provenance: Mapping[str, Any], n
     page = environment.get_template("index.html.j2").render(
         title=TITLE,
         profile=paths.profile,
-        key=_key_result(tables),
-        corpora=_corpora(tables),
+        key=_key_result(tables, params),
+        corpora=_corpora(tables, params),
         seeding=_seeding(tables, params),
-        parts=_parts(paths, tables, params.figures),
+        tuning=_tuning(tables, params),
+        parts=_parts(paths, tables, params),
         claims=_claims(tables),
         verdicts=VERDICTS,
         arms=_arms(tables, params),
         scores=_scores(tables),
-        examples=_examples(tables, params),
+        examples=_examples(tables),
         panel=_panel(tables),
         notebooks=links,
         provenance=_provenance(provenance),
@@ -182,7 +196,7 @@ def tie(text: str) -> str:
     return text.replace("n = ", "n\u00a0=\u00a0")
 
 
-def _key_result(tables: Tables) -> dict[str, Any]:
+def _key_result(tables: Tables, params: Params) -> dict[str, Any]:
     learner = tables.learner
     size = tables.largest_size(learner)
     rows = []
@@ -208,13 +222,14 @@ def _key_result(tables: Tables) -> dict[str, Any]:
         "rows": rows,
         "verdicts": [{"name": name, "count": verdicts.count(name)} for name in VERDICTS if verdicts.count(name)],
         "claims": len(verdicts),
+        "second": {**sentisynth.key_result(tables), "corpus": params.tuning.corpus},
         "version": "verified ones"
         if any(tables.verified(arm) for arm in tables.headline_arms())
         else "taken as generated, before verification",
     }
 
 
-def _corpora(tables: Tables) -> list[dict[str, Any]]:
+def _corpora(tables: Tables, params: Params) -> list[dict[str, Any]]:
     found = []
     for name in sorted(tables.corpora, key=lambda name: (name != tables.target, name)):
         corpus = tables.corpora[name]
@@ -223,6 +238,7 @@ def _corpora(tables: Tables) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "target": name == tables.target,
+                "tuning": tables.distilled and name == params.tuning.corpus,
                 "noun": corpus.about.get("register_noun", "text"),
                 "task": "several labels a text" if corpus.about.get("task") == "multi" else "one label a text",
                 "sizes": {split: count(number) for split, number in corpus.sizes().items()},
@@ -268,9 +284,25 @@ def _seeding(tables: Tables, params: Params) -> dict[str, Any]:
     }
 
 
-def _parts(paths: Paths, tables: Tables, style: Figures) -> list[dict[str, Any]]:
-    found, number = [], 0
+def _tuning(tables: Tables, params: Params) -> dict[str, Any] | None:
+    if not tables.distilled:
+        return None
+    return {
+        "corpus": params.tuning.corpus,
+        "sizes": [str(size) for size in params.tuning.seeding.sizes],
+        "model": public("model", params.tuning.model),
+        "growth": f"{params.distillation.growth:g}",
+        "students": [learner_label(name) for name in params.distillation.students],
+    }
+
+
+def _parts(paths: Paths, tables: Tables, params: Params) -> list[dict[str, Any]]:
+    style, found, number = params.figures, [], 0
     for part in PARTS:
+        if part.name == SENTISYNTH and not tables.distilled:
+            # A run without this system says so once, instead of once a figure.
+            found.append({"part": part, "figures": [], "details": sentisynth.details(tables, params)})
+            continue
         entries = []
         for spec in map(report_figures.get_figure, report_figures.figure_names()):
             if spec.part != part.name:
@@ -296,7 +328,8 @@ def _parts(paths: Paths, tables: Tables, style: Figures) -> list[dict[str, Any]]
                 }
             )
         if entries:
-            found.append({"part": part, "figures": entries})
+            details = sentisynth.details(tables, params) if part.name == SENTISYNTH else {}
+            found.append({"part": part, "figures": entries, "details": details})
     return found
 
 
@@ -444,46 +477,11 @@ def _added(tables: Tables, arm: str, verified: bool) -> str:
     return f", {count(round(had))} of {count(round(float(at['n_wanted'].mean())))}"
 
 
-def _examples(tables: Tables, params: Params) -> list[dict[str, Any]]:
-    """Return accepted and rejected texts by arm: the first of each class, and of each reason, at the largest size.
-
-    A text that failed a check for copying, or that shares six successive words with any corpus text, is withheld:
-    the page is kept in git, where no corpus text may go.
-    """
+def _examples(tables: Tables) -> list[dict[str, Any]]:
     if tables.candidates is None:
         return []
     corpus = Texts(text for found in tables.corpora.values() for text in found.rows["text"])
-    checks = check_names(tables.candidates)
-    copying = [f"ok_{name}" for name in checks if re.search("original|cop(y|ie)|leak|overlap|memor|verbatim", name)]
-    order = {name: place for place, name in enumerate(checks)}
-    groups = []
-    for arm in tables.generating:
-        of_arm = tables.candidates[tables.candidates["arm"] == arm]
-        if of_arm.empty:
-            continue
-        of_arm = of_arm[of_arm["size"] == of_arm["size"].max()].sort_values(["repeat", "label", "index", "candidate_id"], kind="stable")
-        taken = of_arm["accepted"].astype(bool)
-        accepted = of_arm[taken].drop_duplicates("label").head(_EXAMPLES_ACCEPTED)
-        rejected = of_arm[~taken].drop_duplicates("reason")
-        rejected = rejected.loc[
-            rejected["reason"].map(lambda name: order.get(name, len(order))).sort_values(ascending=False, kind="stable").index
-        ]
-        rows = []
-        for frame, verdict in ((accepted, True), (rejected.head(_EXAMPLES_REJECTED), False)):
-            for row in frame.to_dict("records"):
-                copied = not verdict and any(not row[name] for name in copying)
-                withheld = WITHHELD if copied else WITHHELD_RUN if corpus.shares_run(str(row["text"])) else ""
-                rows.append(
-                    {
-                        "label": row["label"],
-                        "text": None if withheld else str(row["text"]),
-                        "withheld": withheld,
-                        "accepted": verdict,
-                        "reason": "" if verdict else reason_label(str(row["reason"])),
-                    }
-                )
-        groups.append({"label": arm_label(arm), "size": int(of_arm["size"].iloc[0]), "rows": rows})
-    return groups
+    return example_groups(tables.candidates, tables.generating, corpus)
 
 
 def _panel(tables: Tables) -> dict[str, Any]:

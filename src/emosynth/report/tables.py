@@ -15,11 +15,14 @@ from typing import Any
 import pandas as pd
 
 from emosynth.errors import UserError
-from emosynth.params import Evidence
+from emosynth.params import Evidence, Params
 from emosynth.paths import Paths
 from emosynth.style import is_real, is_shap, order_arms
 
-__all__ = ["Corpus", "Tables"]
+__all__ = ["STUDENTS", "Corpus", "Tables"]
+
+STUDENTS = ("tiny", "embedding", "tfidf")
+"""Students in reading order."""
 
 
 @dataclass(frozen=True)
@@ -67,19 +70,28 @@ class Tables:
     reliability: pd.DataFrame | None = None
     panel: pd.DataFrame | None = None
     claims: list[dict[str, Any]] | None = None
+    params: Params | None = None
+    tuning_history: pd.DataFrame | None = None
+    tuned: pd.DataFrame | None = None
+    synthetic: pd.DataFrame | None = None
+    quality: pd.DataFrame | None = None
+    teacher_calibration: pd.DataFrame | None = None
+    teacher_reliability: pd.DataFrame | None = None
+    students: pd.DataFrame | None = None
+    student_classes: pd.DataFrame | None = None
+    gaps: pd.DataFrame | None = None
 
     @classmethod
-    def load(cls, paths: Paths, evidence: Evidence, target: str) -> Tables:
+    def load(cls, paths: Paths, params: Params) -> Tables:
         """Read the results of a profile.
 
         Parameters
         ----------
         paths
             Places of the profile.
-        evidence
-            How claims are judged: level of intervals, margins.
-        target
-            Corpus whose test scores the figures show (``corpora.target``).
+        params
+            All parameters: level of intervals and margins, the corpus whose test scores the figures show
+            (``corpora.target``), and the design of the distillation.
 
         Raises
         ------
@@ -92,8 +104,9 @@ class Tables:
             if rows is not None:
                 corpora[about.stem] = Corpus(about.stem, rows, _json(about) or {})
         claims = _json(paths.report / "claims.json")
+        target = params.corpora.target
         return cls(
-            evidence=evidence,
+            evidence=params.evidence,
             target=target,
             corpora=corpora,
             order=_parquet(paths.seeds / "order.parquet"),
@@ -106,13 +119,23 @@ class Tables:
             reliability=_of_target(_parquet(paths.training / "reliability.parquet"), target),
             panel=_parquet(paths.authenticity / "panel.parquet"),
             claims=None if claims is None else list(claims.get("claims", [])),
+            params=params,
+            tuning_history=_parquet(paths.tuning / "history.parquet"),
+            tuned=_parquet(paths.tuning / "tuned.parquet"),
+            synthetic=_parquet(paths.synthesis / "candidates.parquet"),
+            quality=_parquet(paths.synthesis / "quality.parquet"),
+            teacher_calibration=_parquet(paths.synthesis / "calibration.parquet"),
+            teacher_reliability=_parquet(paths.synthesis / "reliability.parquet"),
+            students=_parquet(paths.distillation / "scores.parquet"),
+            student_classes=_parquet(paths.distillation / "per_class.parquet"),
+            gaps=_parquet(paths.distillation / "gaps.parquet"),
         )
 
     @cached_property
     def learners(self) -> list[str]:
         """Learners with scores, the one that stands for the headline first."""
         found = [] if self.scores is None else sorted(set(self.scores["learner"]))
-        claimed = [claim.get("learner") for claim in self.claims or []]
+        claimed = [claim.get("learner") for claim in self.claims or [] if not str(claim.get("id", "")).startswith("C")]
         preferred = [name for name in claimed if name in found] + ["embedding", "tfidf", "finetuned"]
         return sorted(found, key=lambda name: preferred.index(name) if name in preferred else len(preferred))
 
@@ -158,6 +181,30 @@ class Tables:
         if self.scores is None or is_real(arm):
             return False
         return bool(self.scores.loc[self.scores["arm"] == arm, "verified"].all())
+
+    # --- distillation
+
+    @property
+    def distilled(self) -> bool:
+        """Whether the run holds anything of the second system: a tuned generator, its text, or a student."""
+        return any(table is not None and len(table) for table in (self.tuned, self.synthetic, self.students))
+
+    @cached_property
+    def student_names(self) -> list[str]:
+        """Students with scores, the one that the claims are judged on first."""
+        found = set() if self.students is None else set(self.students["student"])
+        claimed = [str(claim.get("learner")) for claim in self.claims or [] if claim.get("id") == "C1"]
+        return [name for name in dict.fromkeys([*claimed, *STUDENTS]) if name in found]
+
+    @property
+    def grown(self) -> str:
+        """The generating arm that sweeps, ablation and claims grow seeds with."""
+        return self.params.distillation.arm if self.params is not None else "tuned"
+
+    def kind_of(self, arm: str) -> str | None:
+        """Return the kind of tuned generator that writes an arm; None: none does."""
+        planned = self.params.synthesis.generation.arms.get(arm) if self.params is not None else None
+        return planned.tuned if planned is not None else None
 
 
 def _parquet(path: Path) -> pd.DataFrame | None:

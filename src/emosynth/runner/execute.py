@@ -28,6 +28,10 @@ from emosynth.runner.render import normalise, publish
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
+LIVES = 3
+"""How often a notebook is started whose process dies: of a hang (see `emosynth.models.lm.openvino`), or of want of memory."""
+
+
 class NotebookFailed(UserError):
     """A cell raised; says which, what, and where the partial notebook and the log are."""
 
@@ -92,6 +96,7 @@ def check_parameter_cell(notebook: Any, names: set[str], where: str) -> None:
 def _execute(paths: Paths, item: Stage, params: Params) -> Any:
     import nbformat
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     source = paths.root / "notebooks" / f"{item.name}.ipynb"
@@ -111,16 +116,30 @@ def _execute(paths: Paths, item: Stage, params: Params) -> Any:
     partial = logs / f"{item.name}.partial.ipynb"
     try:
         with disk_errors(partial), tempfile.TemporaryDirectory() as folder, _environment(Path(folder), log), _follow(log):
-            executed = papermill.execute_notebook(
-                str(source),
-                str(partial),
-                parameters=parameters,
-                kernel_name="emosynth",
-                cwd=str(paths.root),
-                progress_bar=False,
-                log_output=False,
-                start_timeout=120,
-            )
+            for left in reversed(range(LIVES)):
+                try:
+                    executed = papermill.execute_notebook(
+                        str(source),
+                        str(partial),
+                        parameters=parameters,
+                        kernel_name="emosynth",
+                        cwd=str(paths.root),
+                        progress_bar=False,
+                        log_output=False,
+                        start_timeout=120,
+                    )
+                    break
+                except DeadKernelError:
+                    if not left:
+                        raise
+                    with log.open("a", encoding="utf-8") as file:
+                        file.write("the notebook's process ended without a word; it is started again, finished work is kept\n")
+    except DeadKernelError:
+        raise NotebookFailed(
+            f"The process of notebooks/{item.name}.ipynb died {LIVES} times.",
+            where=f"partial notebook {_short(partial, paths.root)}, log {_short(log, paths.root)}",
+            remedy="Often the memory was full: close other programs, or lower generator.batch. The same command goes on; finished work is kept.",
+        ) from None
     except PapermillExecutionError as error:
         # only now: what is in the log while the notebook runs is shown on the terminal
         with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
@@ -151,6 +170,8 @@ def _environment(folder: Path, log: Path) -> Iterator[None]:
         "JUPYTER_PATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("JUPYTER_PATH")])),
         "EMOSYNTH_PROGRESS": str(log),
         "PYTHONHASHSEED": "0",
+        # Threads that spin while they wait bring a machine with other work to a standstill; results are the same.
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         "PYTHONWARNINGS": "ignore",
         "TOKENIZERS_PARALLELISM": "false",
         "TRANSFORMERS_VERBOSITY": "error",

@@ -18,7 +18,6 @@ from emosynth.corpora import Corpus
 from emosynth.corpora.schema import some
 from emosynth.errors import UserError
 from emosynth.params import Seeding
-from emosynth.paths import Paths
 
 COLUMNS = ["repeat", "rank", "id", "label"]
 
@@ -187,8 +186,8 @@ def balanced_pool_rows(order: pd.DataFrame, repeat: int, size: int, n: int, clas
 # --- files ------------------------------------------------------------------------------------------
 
 
-def write_seeds(corpus: Corpus, params: Seeding, paths: Paths) -> Path:
-    """Make the order of each repeat and write ``order.parquet`` with its card into ``paths.seeds``."""
+def write_seeds(corpus: Corpus, params: Seeding, folder: Path) -> Path:
+    """Make the order of each repeat and write ``order.parquet`` with its card into a folder."""
     order = stratified_order(corpus, params)
     rows = len(order) // params.repeats
     sizes = {f"seed of {size}": _class_counts(seed_rows(order, 0, size), corpus.classes) for size in params.sizes}
@@ -199,7 +198,7 @@ def write_seeds(corpus: Corpus, params: Seeding, paths: Paths) -> Path:
             "the pool is the others. Holds identifiers and labels, no text."
         ),
         made=(
-            f"Step 01 (seeding). Class-shuffled rows (numpy generator seeded by [{params.random_seed}, repeat]) interleaved so that every prefix is "
+            f"Class-shuffled rows (numpy generator seeded by [{params.random_seed}, repeat]) interleaved so that every prefix is "
             f"nearly stratified; the smallest seed holds at least {params.min_per_class} rows of each class."
         ),
         sources=[Source(name=corpus.name, version=corpus.source, hash=corpus.hash)],
@@ -216,12 +215,12 @@ def write_seeds(corpus: Corpus, params: Seeding, paths: Paths) -> Path:
         tags=["seeds", "few-shot"],
         citation=corpus.citation,
     )
-    return write_table(order, paths.seeds / "order.parquet", card)
+    return write_table(order, folder / "order.parquet", card)
 
 
-def load_order(paths: Paths) -> pd.DataFrame:
-    """Load the order that step 01 wrote: columns repeat, rank, id, label, sorted by repeat and rank."""
-    return read_table(paths.seeds / "order.parquet", COLUMNS, stage="seeding")
+def load_order(folder: Path) -> pd.DataFrame:
+    """Load the order that step 01 or 06 wrote into its folder: columns repeat, rank, id, label, sorted by repeat and rank."""
+    return read_table(folder / "order.parquet", COLUMNS, stage="seeding" if folder.name == "seeds" else "tuning")
 
 
 def _class_counts(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, int]:

@@ -1,8 +1,20 @@
 """Checks on candidates: each adds columns, none drops a row; ``accepted`` is derived."""
 
 from emosynth.verification.build import build_verdicts
-from emosynth.verification.checks import CHECKS, Cell, verify_cell
+from emosynth.verification.checks import CHECKS, Cell, enabled, verify_cell
 from emosynth.verification.classifier import seed_classifier
-from emosynth.verification.run import acceptance, rejection_reasons, verify
+from emosynth.verification.run import acceptance, acceptance_curve, rejection_reasons, require_accepted, verify
 
-__all__ = ["CHECKS", "Cell", "acceptance", "build_verdicts", "rejection_reasons", "seed_classifier", "verify", "verify_cell"]
+__all__ = [
+    "CHECKS",
+    "Cell",
+    "acceptance",
+    "acceptance_curve",
+    "build_verdicts",
+    "enabled",
+    "rejection_reasons",
+    "require_accepted",
+    "seed_classifier",
+    "verify",
+    "verify_cell",
+]

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
+from emosynth.errors import UserError
 from emosynth.params import Verification
 from emosynth.progress import Progress
-from emosynth.verification.checks import CHECKS, Cell, Classifier, verify_cell
+from emosynth.verification.checks import CHECKS, KEYS, Cell, Classifier, Reference, verify_cell
+
+TAUS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Values of τ (min_confidence) at which `require_accepted` shows acceptance."""
 
 
 def verify(
@@ -17,8 +22,9 @@ def verify(
     fit: Callable[[int, int], Classifier],
     noun: str,
     params: Verification,
+    reference: Reference | None = None,
 ) -> pd.DataFrame:
-    """Return ``candidates`` with the verdict columns of every check.
+    """Return ``candidates`` with the verdict columns of every enabled check.
 
     Parameters
     ----------
@@ -26,6 +32,8 @@ def verify(
         Texts of the seed by (size, repeat).
     fit
         Returns the classifier fitted on the seed of (size, repeat); called once per seed.
+    reference
+        Language model behind the perplexity check; needed if ``params.perplexity`` is set.
     """
     classifiers: dict[tuple[int, int], Classifier] = {}
     groups = list(candidates.groupby(["arm", "size", "repeat"], sort=False))
@@ -35,7 +43,7 @@ def verify(
         seed = (int(str(size)), int(str(repeat)))
         if seed not in classifiers:
             classifiers[seed] = fit(*seed)
-        verified.append(verify_cell(Cell(frame, seed_texts[seed], noun, classifiers[seed], params)))
+        verified.append(verify_cell(Cell(frame, seed_texts[seed], noun, classifiers[seed], params, reference)))
         progress.advance()
     return pd.concat(verified).sort_index() if verified else candidates
 
@@ -52,3 +60,85 @@ def rejection_reasons(verified: pd.DataFrame) -> pd.DataFrame:
     table = pd.crosstab(reasons["arm"], reasons["reason"], normalize="index")
     order = [name for name in ["accepted", *CHECKS] if name in table.columns]
     return table.loc[list(dict.fromkeys(verified["arm"])), order]
+
+
+def _accepted_at(verified: pd.DataFrame, tau: float) -> np.ndarray:
+    """Return which candidates would be accepted at τ, all other verdicts as they are."""
+    others = [name for name in verified.columns if name.startswith("ok_") and name != "ok_confidence"]
+    ok: np.ndarray = np.logical_and.reduce(verified[others].to_numpy(dtype=bool), axis=1)
+    return ok & (verified["score_agreement"].to_numpy() >= tau) if tau > 0 else ok
+
+
+def acceptance_curve(verified: pd.DataFrame, taus: Sequence[float]) -> pd.DataFrame:
+    """Return acceptance of each cell as a function of τ, the probability that the intended label needs.
+
+    Parameters
+    ----------
+    verified
+        A table of `verify`.
+    taus
+        Values of τ; at 0 or below, agreement of the labels is enough.
+
+    Returns
+    -------
+    Columns arm, size, repeat, tau, candidates, accepted, acceptance (share). The verdicts of all other checks are taken as they are,
+    though that of novelty would change a little: it depends on what was accepted before, at the τ of the run.
+    """
+    rows = []
+    for (arm, size, repeat), frame in verified.groupby(["arm", "size", "repeat"], sort=False):
+        for tau in taus:
+            accepted = int(_accepted_at(frame, tau).sum())
+            rows.append((arm, size, repeat, float(tau), len(frame), accepted, accepted / len(frame)))
+    return pd.DataFrame(rows, columns=["arm", "size", "repeat", "tau", "candidates", "accepted", "acceptance"])
+
+
+def require_accepted(verified: pd.DataFrame, params: Verification, needed: int = 1, section: str = "synthesis.verification") -> None:
+    """Make sure that every cell (arm, size, repeat), and every class in it, has an accepted candidate.
+
+    Parameters
+    ----------
+    verified
+        A table of `verify` with these ``params``.
+    needed
+        Accepted rows that a cell should have; the τ proposed leaves as many, and one of each class. Fewer are no error, none are.
+    section
+        Where the parameters stand, for the message.
+
+    Raises
+    ------
+    UserError
+        If a cell or a class of a cell has none. It shows the acceptance curve over τ and proposes the largest τ that is enough, or
+        else names the check that rejects most.
+    """
+    if not len(verified):
+        raise UserError("There are no candidates.", where=section, remedy="Check the arms, sizes and growth of the generation.")
+    for (arm, size, repeat), frame in verified.groupby(["arm", "size", "repeat"], sort=False):
+        by_class = frame.groupby("label", sort=False)["accepted"].sum()
+        if (by_class > 0).all():
+            continue
+        where = f"arm {arm}, size {size}, repeat {repeat}"
+        whole = not by_class.any()
+        starved = frame if whole else frame[frame["label"].isin(by_class.index[by_class == 0])]
+        names = ", ".join(str(label) for label in by_class.index[by_class == 0])
+        what = f"No candidate was accepted{'' if whole else f' of class {names}'}."
+        curves = [_curve(frame, "this cell")] + ([] if whole else [_curve(starved, names)])
+        raise UserError("\n".join([what, *curves]), where=where, remedy=_remedy(frame, starved, params, needed, section))
+
+
+def _curve(rows: pd.DataFrame, whose: str) -> str:
+    shares = ", ".join(f"{_accepted_at(rows, tau).mean():.1%} at tau = {tau:g}" for tau in TAUS)
+    return f"  share of the {len(rows):,} candidates of {whose} that would be accepted: {shares}"
+
+
+def _remedy(frame: pd.DataFrame, starved: pd.DataFrame, params: Verification, needed: int, section: str) -> str:
+    for tau in sorted((tau for tau in TAUS if tau < params.min_confidence), reverse=True):
+        accepted = _accepted_at(frame, tau)
+        if accepted.sum() >= needed and set(frame.loc[accepted, "label"]) == set(frame["label"]):
+            return f"Set {section}.min_confidence to {tau:g}, which leaves {accepted.sum():,} of {len(frame):,}."
+    columns = [name for name in starved.columns if name.startswith("ok_") and name != "ok_confidence"]
+    shares = 1 - starved[columns].astype(float).mean()
+    worst = str(shares.idxmax()).removeprefix("ok_")
+    blame = f"The check {worst} rejects most ({shares.max():.1%})"
+    if worst in KEYS:
+        return f"{blame}: relax {section}.{KEYS[worst]}, or generate more candidates."
+    return f"{blame} and has no bound to relax: change the generator or its prompt, or generate more candidates."

@@ -9,6 +9,20 @@ from emosynth.report.figures.calibration import draw_calibration
 from emosynth.report.figures.classes import draw_class_gains
 from emosynth.report.figures.curves import draw_learning_curves
 from emosynth.report.figures.differences import draw_paired_differences
+from emosynth.report.figures.sentisynth import (
+    draw_defects,
+    draw_distillation_gain,
+    draw_gaps,
+    draw_matched_budget,
+    draw_seed_size,
+    draw_sweep_alpha_temperature,
+    draw_sweep_beta,
+    draw_sweep_growth,
+    draw_sweep_tau,
+    draw_teacher_calibration,
+    draw_tuning_kinds,
+    draw_verification_reasons,
+)
 from emosynth.report.figures.tokens import draw_token_stability
 from emosynth.report.figures.verification import draw_verification
 
@@ -19,10 +33,22 @@ __all__ = [
     "draw_authenticity",
     "draw_calibration",
     "draw_class_gains",
+    "draw_defects",
+    "draw_distillation_gain",
+    "draw_gaps",
     "draw_learning_curves",
+    "draw_matched_budget",
     "draw_paired_differences",
+    "draw_seed_size",
+    "draw_sweep_alpha_temperature",
+    "draw_sweep_beta",
+    "draw_sweep_growth",
+    "draw_sweep_tau",
+    "draw_teacher_calibration",
     "draw_token_stability",
+    "draw_tuning_kinds",
     "draw_verification",
+    "draw_verification_reasons",
     "figure_names",
     "get_figure",
     "register",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -27,7 +28,7 @@ from emosynth.report.tables import Tables
 from emosynth.style import arm_label, current_theme, learner_label, muted_colour, new_figure
 
 ACCEPTED = "accepted"
-_REASON_COLOURS = (9, 1, 4, 2, 5, 8, 6, 3)
+_REASON_COLOURS = (9, 1, 4, 2, 5, 8, 6, 3, 0)
 _LEARNER_MARKERS = ("o", "s", "^", "D", "v")
 
 
@@ -40,6 +41,11 @@ _REASONS = {
     "original": "copied",
     "distinct": "duplicate",
     "agreement": "label not recognised",
+    "confidence": "label not certain enough",
+    "charset": "not plain text",
+    "repetition": "repeats itself",
+    "novelty": "nothing new",
+    "perplexity": "too likely or too unlikely",
 }
 
 
@@ -53,6 +59,25 @@ def check_names(candidates: pd.DataFrame) -> list[str]:
     return [name.removeprefix("ok_") for name in candidates.columns if name.startswith("ok_")]
 
 
+def reason_shares(candidates: pd.DataFrame, arms: list[str]) -> list[dict[str, object]]:
+    """Return counts and shares of accepted candidates and of each first reason against, by arm, in the order of the checks."""
+    against = set(candidates.loc[~candidates["accepted"].astype(bool), "reason"].replace("", "other"))
+    checks = check_names(candidates)
+    reasons = sorted(against, key=lambda name: (checks.index(name) if name in checks else len(checks), name))
+    rows: list[dict[str, object]] = []
+    for arm in arms:
+        of_arm = candidates[candidates["arm"] == arm]
+        if of_arm.empty:
+            continue
+        taken = of_arm["accepted"].astype(bool)
+        counts = {ACCEPTED: int(taken.sum())}
+        by_reason = of_arm.loc[~taken, "reason"].replace("", "other").value_counts()
+        counts.update({str(reason): int(by_reason.get(reason, 0)) for reason in reasons})
+        for reason, number in counts.items():
+            rows.append({"panel": "candidates", "arm": arm, "reason": reason, "count": number, "share": number / len(of_arm)})
+    return rows
+
+
 def verification_numbers(tables: Tables) -> pd.DataFrame:
     """Return shares of candidates by arm and reason, and verified minus unverified macro-F1 by arm and learner.
 
@@ -61,20 +86,7 @@ def verification_numbers(tables: Tables) -> pd.DataFrame:
     """
     rows: list[dict[str, object]] = []
     if tables.candidates is not None and len(tables.candidates):
-        found = tables.candidates
-        against = set(found.loc[~found["accepted"].astype(bool), "reason"].replace("", "other"))
-        checks = check_names(found)
-        reasons = sorted(against, key=lambda name: (checks.index(name) if name in checks else len(checks), name))
-        for arm in tables.generating:
-            of_arm = found[found["arm"] == arm]
-            if of_arm.empty:
-                continue
-            taken = of_arm["accepted"].astype(bool)
-            counts = {ACCEPTED: int(taken.sum())}
-            by_reason = of_arm.loc[~taken, "reason"].replace("", "other").value_counts()
-            counts.update({str(reason): int(by_reason.get(reason, 0)) for reason in reasons})
-            for reason, number in counts.items():
-                rows.append({"panel": "candidates", "arm": arm, "reason": reason, "count": number, "share": number / len(of_arm)})
+        rows += reason_shares(tables.candidates, tables.generating)
     if tables.scores is not None:
         for learner in tables.learners:
             size = tables.largest_size(learner)
@@ -101,16 +113,16 @@ def verification_numbers(tables: Tables) -> pd.DataFrame:
     return pd.DataFrame(rows).reindex(columns=columns)
 
 
-def paint_verification(frame: pd.DataFrame, tables: Tables, figures: Figures) -> Figure:
-    """Draw stacked shares on the left and, on the same rows, the gain in macro-F1 on the right."""
+def paint_reasons(axes: Axes, shares: pd.DataFrame, arms: list[str], figures: Figures) -> list[Patch]:
+    """Draw one stacked bar per arm, the share accepted first; return the entries of the legend."""
     theme = current_theme()
-    arms = [arm for arm in tables.generating if arm in set(frame["arm"])]
-    shares, gains = frame[frame["panel"] == "candidates"], frame[frame["panel"] == "gain"]
-    fig = new_figure(figures, 1.5 + 0.42 * len(arms))
-    left, right = fig.subplots(1, 2, sharey=True, width_ratios=[1.25, 1])
+    shares = _few_reasons(shares)
     reasons = [reason for reason in dict.fromkeys(shares["reason"]) if reason != ACCEPTED]
-    colours = {ACCEPTED: theme.muted, **{reason: muted_colour(_REASON_COLOURS[place % 8]) for place, reason in enumerate(reasons)}}
-    entries: list[Any] = []
+    colours = {
+        ACCEPTED: theme.muted,
+        **{reason: muted_colour(_REASON_COLOURS[place % len(_REASON_COLOURS)]) for place, reason in enumerate(reasons)},
+    }
+    entries = []
     for reason in [ACCEPTED, *reasons]:
         rows = shares[shares["reason"] == reason].set_index("arm").reindex(arms)
         start = (
@@ -119,7 +131,7 @@ def paint_verification(frame: pd.DataFrame, tables: Tables, figures: Figures) ->
             .sum()
             .reindex(arms)
         )
-        left.barh(
+        axes.barh(
             range(len(arms)),
             100 * rows["share"].fillna(0.0),
             left=100 * start.fillna(0.0),
@@ -132,15 +144,38 @@ def paint_verification(frame: pd.DataFrame, tables: Tables, figures: Figures) ->
     for y, arm in enumerate(arms):
         accepted = shares[(shares["arm"] == arm) & (shares["reason"] == ACCEPTED)]["share"]
         if len(accepted):
-            left.annotate(
+            axes.annotate(
                 f"{100 * accepted.iloc[0]:.0f} %", (0, y), xytext=(5, 0), textcoords="offset points", va="center",
                 color=theme.background, fontsize=0.9 * figures.font_size, fontweight="bold",
             )  # fmt: skip
-    left.set_xlim(0, 100)
-    left.set_xlabel("share of candidates (%)")
-    left.set_title("Kept, and why not")
-    left.set_yticks(range(len(arms)), [arm_label(arm) for arm in arms])
-    left.set_ylim(len(arms) - 0.45, -0.55)
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("share of candidates (%)")
+    axes.set_title("Kept, and why not")
+    axes.set_yticks(range(len(arms)), [arm_label(arm) for arm in arms])
+    axes.set_ylim(len(arms) - 0.45, -0.55)
+    return entries
+
+
+def _few_reasons(shares: pd.DataFrame) -> pd.DataFrame:
+    """Return shares with the rarest reasons taken together, so that there are no more reasons than colours."""
+    counts = shares[shares["reason"] != ACCEPTED].groupby("reason", sort=False)["count"].sum()
+    if len(counts) <= len(_REASON_COLOURS):
+        return shares
+    kept = set(counts.sort_values(ascending=False, kind="stable").index[: len(_REASON_COLOURS) - 1]) | {ACCEPTED}
+    merged = shares.assign(reason=shares["reason"].where(shares["reason"].isin(kept), "other reasons"))
+    merged = merged.groupby(["arm", "reason"], sort=False)[["count", "share"]].sum().reset_index()
+    last = merged["reason"] == "other reasons"
+    return pd.concat([merged[~last], merged[last]], ignore_index=True)
+
+
+def paint_verification(frame: pd.DataFrame, tables: Tables, figures: Figures) -> Figure:
+    """Draw stacked shares on the left and, on the same rows, the gain in macro-F1 on the right."""
+    theme = current_theme()
+    arms = [arm for arm in tables.generating if arm in set(frame["arm"])]
+    shares, gains = frame[frame["panel"] == "candidates"], frame[frame["panel"] == "gain"]
+    fig = new_figure(figures, 1.5 + 0.42 * len(arms))
+    left, right = fig.subplots(1, 2, sharey=True, width_ratios=[1.25, 1])
+    entries: list[Any] = list(paint_reasons(left, shares, arms, figures))
     learners = list(dict.fromkeys(gains["learner"]))
     zero_line(right)
     limits = bounds(gains) if len(gains) else (-1.0, 1.0)
