@@ -1,8 +1,8 @@
 window.EMOSYNTH_TIMINGS = [
  {
   "stage": "00_corpora",
-  "seconds": 7.4,
-  "peak_mb": 570
+  "seconds": 11.4,
+  "peak_mb": 619
  },
  {
   "stage": "01_seeding",
@@ -30,8 +30,23 @@ window.EMOSYNTH_TIMINGS = [
   "peak_mb": 884
  },
  {
-  "stage": "06_figures",
-  "seconds": 20.6,
-  "peak_mb": 782
+  "stage": "06_tuning",
+  "seconds": 7.0,
+  "peak_mb": 743
+ },
+ {
+  "stage": "07_synthesis",
+  "seconds": 60.0,
+  "peak_mb": 1870
+ },
+ {
+  "stage": "08_distillation",
+  "seconds": 1013.7,
+  "peak_mb": 2326
+ },
+ {
+  "stage": "09_figures",
+  "seconds": 35.5,
+  "peak_mb": 854
  }
 ];
