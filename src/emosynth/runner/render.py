@@ -19,8 +19,9 @@ WITHHELD = "Real text is shown here when you run this notebook; it is not publis
 def normalise(notebook: Any) -> Any:
     """Return the executed notebook without anything that differs between equal runs.
 
-    Time stamps, durations, machine paths in metadata, random cell ids and the error stream go; the order of
-    outputs and their content stay.
+    Time stamps, durations, machine paths in metadata, random cell ids, the error stream and progress bars go
+    (a library shows one only where it has something to convert or to download); the order of outputs and their
+    content stay.
     """
     notebook = copy.deepcopy(notebook)
     notebook.metadata = {
@@ -32,11 +33,16 @@ def normalise(notebook: Any) -> Any:
         tags = cell.metadata.get("tags", [])
         cell.metadata = {"tags": tags} if tags else {}
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if not (output.output_type == "stream" and output.name == "stderr")]
+            cell.outputs = [output for output in cell.outputs if not _fleeting(output)]
             _name_tables(cell, position)
             for output in cell.outputs:
                 output.pop("metadata", None) if output.output_type == "stream" else output.update({"metadata": {}})
     return notebook
+
+
+def _fleeting(output: Any) -> bool:
+    is_error_stream = output.output_type == "stream" and output.name == "stderr"
+    return is_error_stream or "application/vnd.jupyter.widget-view+json" in output.get("data", {})
 
 
 def _name_tables(cell: Any, position: int) -> None:
