@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PIPELINE := $(if $(filter demo,$(PROFILE)),dvc.yaml,profiles/$(PROFILE)/dvc.yaml)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup reproduce test check lock bench clean
+.PHONY: help setup reproduce figures test check lock bench clean
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -26,6 +26,12 @@ $(STAMP): requirements.lock pyproject.toml
 reproduce: setup ## run the pipeline (PROFILE=demo|smoke|paper) and say where the report is
 	@python -m emosynth pipeline
 	@dvc repro $(PIPELINE)
+	@echo
+	@echo "Report: reports/$(PROFILE)/index.html"
+
+figures: setup ## figures and report of PROFILE again, from its published result tables: a minute instead of hours
+	@python -m emosynth restore --profile $(PROFILE)
+	@python -m emosynth run 09_figures --profile $(PROFILE)
 	@echo
 	@echo "Report: reports/$(PROFILE)/index.html"
 

@@ -138,7 +138,10 @@ def _corpora(paths: Paths, generator: np.random.Generator) -> None:
             "classes": list(CLASSES),
             "task": "single",
             "register_noun": "tweet" if "tweets" in name else "film review",
-            "counts": {},
+            "counts": {
+                split: {"all": len(rows), **{label: int((rows == label).sum()) for label in CLASSES}}
+                for split, rows in ((name, labels[frame["split"] == name]) for name in ("train", "validation", "test"))
+            },
             "duplicates": {"exact": 3, "near": 7},
             "licence": "MIT",
             "citation": "A. Author and B. Author (2014). An invented corpus <for> tests.",

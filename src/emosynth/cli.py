@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figure = commands.add_parser("figure", help="draw one figure of the report again from the files that the stages wrote")
     figure.add_argument("name", nargs="?", help="figure; none: list them")
     figure.add_argument("--profile", default="demo")
+    restore = commands.add_parser("restore", help="put a profile's published result tables where its stages would have written them")
+    restore.add_argument("--profile", default="demo")
     params = commands.add_parser("params", help="check and show the parameters of a profile")
     params.add_argument("--profile", default="demo")
     given = parser.parse_args(arguments)
@@ -62,6 +64,15 @@ def _figure(given: argparse.Namespace, root: Path) -> int:
     return 0
 
 
+def _restore(given: argparse.Namespace, root: Path) -> int:
+    from emosynth.report.results import restore
+
+    paths = Paths(root, given.profile)
+    steps = restore(paths)
+    print(f"restored to {paths.data.relative_to(root)}: {', '.join(steps) or 'nothing; every step has results of its own'}")
+    return 0
+
+
 def _params(given: argparse.Namespace, root: Path) -> int:
     from emosynth.params import load_params
 
@@ -69,4 +80,4 @@ def _params(given: argparse.Namespace, root: Path) -> int:
     return 0
 
 
-_COMMANDS = {"run": _run, "pipeline": _pipeline, "figure": _figure, "params": _params}
+_COMMANDS = {"run": _run, "pipeline": _pipeline, "figure": _figure, "restore": _restore, "params": _params}

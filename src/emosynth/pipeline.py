@@ -104,7 +104,7 @@ STAGES: tuple[Stage, ...] = (
             "evidence", "figures",
         ),
         ("corpora", "seeds", "guidance", "candidates", "training", "authenticity", "tuning", "synthesis", "distillation"), "",
-        report=("index.html", "figures", "claims.json", "metrics.json"), files=("data/catalog.yaml",),
+        report=("index.html", "figures", "results", "claims.json", "metrics.json"), files=("data/catalog.yaml",),
     ),
 )  # fmt: skip
 

@@ -13,12 +13,14 @@ import pandas as pd
 
 from emosynth.cards import read_json, read_table, write_json
 from emosynth.catalog import Catalog
-from emosynth.corpora import corpus_names, load_corpus
+from emosynth.corpora import corpus_names
 from emosynth.evidence import as_json, finish, judge_authenticity, judge_distillation, judge_training
 from emosynth.params import Params, Section
 from emosynth.paths import Paths
 from emosynth.pipeline import STAGES
 from emosynth.report.page import NotebookLink, draw_figures, render_report
+from emosynth.report.results import publish
+from emosynth.report.tables import Tables
 from emosynth.style import is_real
 
 _PACKAGES = (
@@ -47,7 +49,7 @@ class Report:
 
 
 def build_report(paths: Paths, sections: Mapping[str, Section], catalog: Catalog, progress: Callable[[str], None]) -> Report:
-    """Judge the claims, write ``claims.json`` and ``metrics.json``, draw the figures, and render the page.
+    """Judge the claims, write ``claims.json`` and ``metrics.json``, draw the figures, render the page, and publish the tables behind it.
 
     Parameters
     ----------
@@ -55,16 +57,16 @@ def build_report(paths: Paths, sections: Mapping[str, Section], catalog: Catalog
         All sections of the parameters: the page prints them.
     """
     params = Params(**dict(sections))  # type: ignore[arg-type]
-    corpus = load_corpus(paths, params.corpora.target)
+    corpus = read_json(paths.corpora / f"{params.corpora.target}.json", "corpora")
     scores = read_table(paths.training / "scores.parquet", stage="training")
     per_class = read_table(paths.training / "per_class.parquet", stage="training")
     candidates = read_table(paths.candidates / "candidates.parquet", ["arm", "size", "accepted"], stage="generation")
     panel = read_table(paths.authenticity / "panel.parquet", stage="authenticity")
-    counts = corpus.counts["train"]
-    shares = {label: counts[label] / max(1, counts["all"]) for label in corpus.classes}
-    judged = finish(judge_training(scores, per_class, shares, corpus.name, params.evidence), params.evidence)
+    counts = corpus["counts"]["train"]
+    shares = {label: counts[label] / max(1, counts["all"]) for label in corpus["classes"]}
+    judged = finish(judge_training(scores, per_class, shares, params.corpora.target, params.evidence), params.evidence)
     # Their p is corrected in the panel already, within each family of measures.
-    judged += judge_authenticity(panel, corpus.name, params.evidence)
+    judged += judge_authenticity(panel, params.corpora.target, params.evidence)
     students = _optional(paths.distillation / "scores.parquet")
     distilled = judge_distillation(students, params.tuning.corpus, params.evidence, params.distillation.arm)
     judged += finish(distilled, params.evidence)
@@ -76,6 +78,7 @@ def build_report(paths: Paths, sections: Mapping[str, Section], catalog: Catalog
     shown = sorted((path for path in files if path.suffix == ".svg" and not path.stem.endswith("-dark")), key=files.index)
     progress("page")
     page = render_report(paths, params, provenance(paths, params, catalog), [NotebookLink(stage.name, stage.title) for stage in STAGES])
+    publish(paths, Tables.load(paths, params).corpus_texts)
     return Report(claims["claims"], shown, page)
 
 
@@ -122,10 +125,8 @@ def provenance(paths: Paths, params: Params, catalog: Catalog) -> dict[str, Any]
     for name in dict.fromkeys([*corpus_names(params.corpora), params.tuning.corpus]):
         if not (paths.corpora / f"{name}.json").is_file() and name == params.tuning.corpus:
             continue  # a profile without the second system
-        corpus = load_corpus(paths, name)
-        corpora.append(
-            {"corpus": name, "source": corpus.source, "sha256": corpus.hash, "licence": corpus.licence, "citation": corpus.citation}
-        )
+        about = read_json(paths.corpora / f"{name}.json", "corpora")
+        corpora.append({"corpus": name, "sha256": about["hash"], **{key: about[key] for key in ("source", "licence", "citation")}})
     models = []
     settings = [generator.model for generator in (params.generation.generator, params.generation.bias_generator) if generator is not None]
     if (paths.tuning / "tuned.parquet").is_file():

@@ -23,7 +23,6 @@ from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.report import figures as report_figures
 from emosynth.report import sentisynth
-from emosynth.report.checks import Texts
 from emosynth.report.examples import WITHHELD, example_groups
 from emosynth.report.figures.authenticity import CONTROL, effect_text, kind_label, measure_label, panel_of
 from emosynth.report.figures.base import Missing
@@ -480,8 +479,7 @@ def _added(tables: Tables, arm: str, verified: bool) -> str:
 def _examples(tables: Tables) -> list[dict[str, Any]]:
     if tables.candidates is None:
         return []
-    corpus = Texts(text for found in tables.corpora.values() for text in found.rows["text"])
-    return example_groups(tables.candidates, tables.generating, corpus)
+    return example_groups(tables.candidates, tables.generating, tables.corpus_texts)
 
 
 def _panel(tables: Tables) -> dict[str, Any]:

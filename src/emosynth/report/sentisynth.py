@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from emosynth.params import Params
-from emosynth.report.checks import Texts
 from emosynth.report.examples import example_groups
 from emosynth.report.figures.base import Missing, get_figure
 from emosynth.report.figures.sentisynth.common import (
@@ -185,8 +184,7 @@ def _samples(tables: Tables, params: Params) -> list[dict[str, Any]]:
     """Return texts by arm. Without the corpus that the generators were tuned on nothing can be guarded, and nothing is shown."""
     if tables.synthetic is None or params.tuning.corpus not in tables.corpora:
         return []
-    corpus = Texts(text for found in tables.corpora.values() for text in found.rows["text"])
-    groups = example_groups(tables.synthetic, order_arms(tables.synthetic["arm"]), corpus)
+    groups = example_groups(tables.synthetic, order_arms(tables.synthetic["arm"]), tables.corpus_texts)
     for group in groups:
         kind = tables.kind_of(group["arm"])
         group["label"] += f" (tuned: {kind_label(kind)})" if kind else ""

@@ -17,6 +17,7 @@ import pandas as pd
 from emosynth.errors import UserError
 from emosynth.params import Evidence, Params
 from emosynth.paths import Paths
+from emosynth.report.checks import Texts
 from emosynth.style import is_real, is_shap, order_arms
 
 __all__ = ["STUDENTS", "Corpus", "Tables"]
@@ -27,11 +28,11 @@ STUDENTS = ("tiny", "embedding", "tfidf")
 
 @dataclass(frozen=True)
 class Corpus:
-    """One corpus as step 00 left it: its rows and what is known of it."""
+    """One corpus as step 00 left it: what is known of it, and its texts (none where only published results are at hand)."""
 
     name: str
-    rows: pd.DataFrame
     about: dict[str, Any]
+    texts: tuple[str, ...] = ()
 
     @property
     def classes(self) -> list[str]:
@@ -40,14 +41,12 @@ class Corpus:
 
     def sizes(self) -> dict[str, int]:
         """Rows by split, in reading order."""
-        counts = self.rows["split"].value_counts()
-        return {split: int(counts.get(split, 0)) for split in ("train", "validation", "test")}
+        return {split: int(self.about["counts"][split]["all"]) for split in ("train", "validation", "test")}
 
     def shares(self, split: str = "train") -> dict[str, float]:
         """Share of the rows of a split that carry each class."""
-        rows = self.rows.loc[self.rows["split"] == split, "labels"]
-        counts = rows.explode().value_counts()
-        return {label: float(counts.get(label, 0)) / max(len(rows), 1) for label in self.classes}
+        counts = self.about["counts"][split]
+        return {label: counts[label] / max(counts["all"], 1) for label in self.classes}
 
 
 @dataclass(frozen=True)
@@ -101,8 +100,7 @@ class Tables:
         corpora = {}
         for about in sorted(paths.corpora.glob("*.json")):
             rows = _parquet(about.with_suffix(".parquet"))
-            if rows is not None:
-                corpora[about.stem] = Corpus(about.stem, rows, _json(about) or {})
+            corpora[about.stem] = Corpus(about.stem, _json(about) or {}, () if rows is None else tuple(rows["text"]))
         claims = _json(paths.report / "claims.json")
         target = params.corpora.target
         return cls(
@@ -130,6 +128,11 @@ class Tables:
             student_classes=_parquet(paths.distillation / "per_class.parquet"),
             gaps=_parquet(paths.distillation / "gaps.parquet"),
         )
+
+    @cached_property
+    def corpus_texts(self) -> Texts:
+        """Every text of every corpus, to be looked for in what is shown."""
+        return Texts(text for corpus in self.corpora.values() for text in corpus.texts)
 
     @cached_property
     def learners(self) -> list[str]:
