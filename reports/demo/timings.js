@@ -1,52 +1,52 @@
 window.EMOSYNTH_TIMINGS = [
  {
   "stage": "00_corpora",
-  "seconds": 11.0,
-  "peak_mb": 618
+  "seconds": 20.7,
+  "peak_mb": 667
  },
  {
   "stage": "01_seeding",
   "seconds": 5.6,
-  "peak_mb": 522
+  "peak_mb": 531
  },
  {
   "stage": "02_shap",
-  "seconds": 42.1,
-  "peak_mb": 1500
+  "seconds": 32.0,
+  "peak_mb": 1539
  },
  {
   "stage": "03_generation",
-  "seconds": 556.6,
-  "peak_mb": 2804
+  "seconds": 259.9,
+  "peak_mb": 2691
  },
  {
   "stage": "04_training",
-  "seconds": 331.3,
-  "peak_mb": 1968
+  "seconds": 143.1,
+  "peak_mb": 1555
  },
  {
   "stage": "05_authenticity",
-  "seconds": 45.7,
-  "peak_mb": 764
+  "seconds": 41.4,
+  "peak_mb": 745
  },
  {
   "stage": "06_tuning",
-  "seconds": 307.1,
-  "peak_mb": 5859
+  "seconds": 239.2,
+  "peak_mb": 5910
  },
  {
   "stage": "07_synthesis",
-  "seconds": 292.1,
-  "peak_mb": 3655
+  "seconds": 473.9,
+  "peak_mb": 3182
  },
  {
   "stage": "08_distillation",
-  "seconds": 267.2,
-  "peak_mb": 1736
+  "seconds": 300.7,
+  "peak_mb": 1392
  },
  {
   "stage": "09_figures",
-  "seconds": 37.3,
-  "peak_mb": 748
+  "seconds": 63.0,
+  "peak_mb": 703
  }
 ];

@@ -416,7 +416,9 @@ def _flattens(scores: pd.DataFrame, arm: str, corpus: str, evidence: Evidence) -
     student = _primary({name: len(found[name][0][list(step)].dropna()) for name, step in steps.items() if step})
     step = steps.get(student or "")
     if student is None or step is None:
-        return not_tested("C5", corpus, "The run has no sweep of growth.")
+        short = sorted({value for _, values in found.values() for value in values})
+        few = f"Too few rows were accepted for growth of {', '.join(f'{value:g}×' for value in short)}; fewer than two growths are left."
+        return not_tested("C5", corpus, few if short else "The run has no sweep of growth.")
     (table, short), (before, last) = found[student], step
     size = int(_sweep(scores, student, "growth")["size"].max())
     both = table[[before, last]].dropna()
