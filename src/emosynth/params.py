@@ -346,6 +346,133 @@ class Distillation(Section):
     ablation: bool = Field(True, description="switch the published defects on, one by one")
 
 
+# --- narratives, grounding, transfer (Emo Pillars) -----------------------------------------------------------
+
+
+class Narratives(Section):
+    """Stories in which generation is grounded."""
+
+    sources: list[str] = Field(
+        ["orange3-narratives"],
+        min_length=1,
+        description="catalogue entries, files or folders of .txt (relative to the repository), or hub data sets",
+    )
+    min_words: int = Field(40, ge=5, description="words of a passage, at least")
+    max_words: int = Field(90, ge=10, description="words of a passage, at most")
+    near_duplicate: float = Field(0.8, ge=0.5, le=1, description="Jaccard similarity of word 3-grams from which a later passage is dropped")
+    characters: int = Field(3, ge=1, description="characters kept of one passage, at most; passages without any are dropped")
+    passages: int | None = Field(None, ge=1, description="passages kept, spread evenly over the stories; None: all")
+    random_seed: int = Field(20251121, ge=0)
+
+    @model_validator(mode="after")
+    def _words(self) -> Narratives:
+        if self.min_words > self.max_words:
+            raise ValueError("min_words must not be above max_words")
+        return self
+
+
+class WeightedGenerator(Section):
+    """One of several generators, and its share of the examples."""
+
+    generator: Generator
+    weight: float = Field(1.0, gt=0, description="share of the examples it writes, relative to the others")
+    prompt_style: Literal["completion", "chat"] = Field(
+        "completion",
+        description="completion: text to be continued, for base and small models; chat: an instruction, for instruction models",
+    )
+
+
+class GroundingArm(Section):
+    """A way to write examples from nothing but a taxonomy, or from a narrative with a character."""
+
+    grounded: bool = Field(True, description="whether passage and character are given; if not, the model makes up the situation alone")
+    neutral: Literal["plain", "topical"] = Field(
+        "plain",
+        description="how neutral examples are asked for; topical: a plain statement of fact about a thing of the passage (or of a list)",
+    )
+    emotions: list[str] | None = Field(None, description="emotions of the taxonomy asked for; None: all")
+    examples: int | None = Field(None, ge=1, description="examples; None: as the section says")
+
+
+class EmotionLabels(Section):
+    """Soft labels over the taxonomy, scored by a language model."""
+
+    model: str = Field("smollm2-135m-instruct", description="catalogue entry, path of a GGUF file or model folder, or hub id")
+    intended: float = Field(
+        0.5, ge=0, le=1, description="share of the soft label that the emotions asked for keep; the scored label has the rest"
+    )
+    temperature: float = Field(1.0, gt=0, description="of the scored label; below 1 it is sharper")
+    free_form: int = Field(
+        0, ge=0, description="rows of each arm that the generator also labels in its own words, for the out-of-taxonomy table"
+    )
+    similarity: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="cosine from which a label outside the taxonomy is mapped to its nearest emotion; below, it is rejected",
+    )
+
+
+class Grounding(Section):
+    """Grounded generation: passage, character, situation, utterance, and the utterance that needs no context."""
+
+    taxonomy: str = Field("goemotions", description="taxonomy in data/taxonomies.yaml")
+    generators: dict[str, WeightedGenerator] = Field(min_length=1, description="they share the examples by weight")
+    decoding: Decoding = Decoding()
+    arms: dict[str, GroundingArm] = Field(min_length=1)
+    examples: int = Field(1000, ge=10, description="examples of each arm; each has a context, an utterance and a context-less utterance")
+    two_emotions: float = Field(0.25, ge=0, le=1, description="share of examples that express two emotions")
+    labels: EmotionLabels = EmotionLabels()
+    min_words: int = Field(3, ge=1)
+    max_words: int = Field(60, ge=1)
+    near_duplicate: float = Field(0.8, gt=0, le=1)
+    copy_overlap: float = Field(
+        0.6, gt=0, le=1, description="share of an utterance's word 4-grams found in its passage from which it counts as copied"
+    )
+    explicit: float | None = Field(
+        None, ge=0, le=1, description="share of the accepted rows that may name their emotion; more are set aside. None: as generated"
+    )
+    random_seed: int = Field(20251121, ge=0)
+
+
+class TransferEncoder(Section):
+    """The encoder of two-stage training. Equal gradient steps for every arm."""
+
+    layers: int | None = Field(None, ge=1, description="first layers kept; None: all")
+    pretrain_steps: int = Field(600, ge=1, description="on synthetic rows")
+    tune_steps: int = Field(300, ge=1, description="on the seed of the target")
+    batch: int = Field(32, ge=1)
+    learning_rate: float = Field(1e-4, gt=0)
+    max_tokens: int = Field(64, ge=8)
+
+
+class TransferLearner(Section):
+    """One learner and the part of the design it is run on (None: all of it)."""
+
+    targets: list[str] | None = None
+    sizes: list[int] | None = None
+    repeats: int | None = Field(None, ge=1)
+
+
+TransferLearnerName = Literal["tfidf", "embedding", "encoder"]
+
+
+class Transfer(Section):
+    """Pre-trained on synthetic rows of many emotions, tuned on seeds of target corpora through the map between their taxonomies."""
+
+    targets: list[str] = Field(min_length=1, description="corpora; each must have a taxonomy that the synthetic one maps to")
+    seeding: Seeding
+    arm: str = Field("grounded", description="arm of grounding.arms whose rows pre-train in the headline contrast")
+    against: str | None = Field("ungrounded", description="arm that it is compared with; None: none")
+    rows: int | None = Field(None, ge=10, description="synthetic rows used of each arm; None: as many as the smallest has")
+    learners: dict[TransferLearnerName, TransferLearner] = Field(min_length=1)
+    encoder: TransferEncoder = TransferEncoder()
+    base_encoder: str = Field("all-minilm-l6-v2", description="catalogue entry, model folder or hub id")
+    c_grid: list[float] = Field([0.3, 3.0, 30.0], min_length=1, description="inverse regularisation strengths; chosen on validation")
+    leave_one_out: bool = Field(True, description="also train on the other corpora and score on the one left out")
+    explanations: int = Field(6, ge=0, description="rows whose labels SHAP explains")
+
+
 # --- authenticity, evidence, figures ----------------------------------------------------------------
 
 

@@ -35,6 +35,11 @@ class Paths:
         return self.root / "data" / "catalog.yaml"
 
     @property
+    def taxonomies(self) -> Path:
+        """Emotion taxonomies and the maps between them."""
+        return self.root / "data" / "taxonomies.yaml"
+
+    @property
     def data(self) -> Path:
         """What the pipeline makes for this profile; never in git."""
         return self.root / "data" / self.profile
@@ -83,6 +88,21 @@ class Paths:
     def distillation(self) -> Path:
         """Step 08: scores of the students."""
         return self.data / "distillation"
+
+    @property
+    def narratives(self) -> Path:
+        """Stories, passages, characters."""
+        return self.data / "narratives"
+
+    @property
+    def grounding(self) -> Path:
+        """Grounded examples, verdicts, soft labels."""
+        return self.data / "grounding"
+
+    @property
+    def transfer(self) -> Path:
+        """Scores of two-stage training and transfer."""
+        return self.data / "transfer"
 
     @property
     def notebooks(self) -> Path:

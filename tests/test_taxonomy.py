@@ -1,0 +1,501 @@
+"""Taxonomies, the maps between them, and labels outside them; the data file itself is checked, too."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from emosynth.errors import UserError
+from emosynth.taxonomy import LabelMap, Resolution, Resolver, Taxonomies, confusion, simplify
+
+DATA = Path(__file__).parents[1] / "data" / "taxonomies.yaml"
+REAL = Taxonomies.load(DATA)
+# fmt: off
+GOEMOTIONS = [
+    "admiration", "amusement", "anger", "annoyance", "approval", "caring", "confusion", "curiosity", "desire", "disappointment",
+    "disapproval", "disgust", "embarrassment", "excitement", "fear", "gratitude", "grief", "joy", "love", "nervousness", "optimism",
+    "pride", "realization", "relief", "remorse", "sadness", "surprise", "neutral",
+]
+POSITIVE = {
+    "joy", "amusement", "approval", "excitement", "gratitude", "love", "optimism", "relief", "pride", "admiration", "desire", "caring",
+}
+NEGATIVE = {
+    "fear", "nervousness", "remorse", "embarrassment", "disappointment", "sadness", "grief", "disgust", "anger", "annoyance", "disapproval",
+}
+# fmt: on
+
+
+def taxonomy(**labels: tuple[str, str, list[str]]) -> dict[str, Any]:
+    words = {
+        label: {"phrase": phrase, "adjective": adjective, "synonyms": synonyms} for label, (phrase, adjective, synonyms) in labels.items()
+    }
+    return {"title": "T", "citation": "@misc{t}", "source": "S", "neutral": None, "labels": words}
+
+
+def small() -> dict[str, Any]:
+    """fine (4 labels) -> middle (3) -> coarse (2); island has no map."""
+    return {
+        "taxonomies": {
+            "fine": taxonomy(
+                anger=("anger", "angry", ["rage"]),
+                love=("love", "loving", ["fondness"]),
+                hope=("hope", "hopeful", ["confidence"]),
+                blank=("nothing much", "blank", []),
+            ),
+            "middle": taxonomy(mad=("madness", "mad", []), joy=("joy", "happy", []), trust=("trust", "trusting", [])),
+            "coarse": taxonomy(bad=("bad feelings", "bad", []), good=("good feelings", "good", [])),
+            "island": taxonomy(left=("left", "left", []), right=("right", "right", [])),
+        },
+        "maps": [
+            {
+                "source": "fine",
+                "target": "middle",
+                "why": "test",
+                "groups": {"mad": ["anger"], "joy": ["love", "hope"], "trust": ["love"]},
+                "unmapped": ["blank"],
+            },
+            {"source": "middle", "target": "coarse", "why": "test", "groups": {"bad": ["mad"], "good": ["joy"]}, "unmapped": ["trust"]},
+        ],
+    }
+
+
+def load(folder: Path, content: Any) -> Taxonomies:
+    path = folder / "taxonomies.yaml"
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return Taxonomies.load(path)
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Taxonomies:
+    return load(tmp_path, small())
+
+
+# --- maps -------------------------------------------------------------------------------------------
+
+
+def test_direct_map(few: Taxonomies) -> None:
+    found = few.map("fine", "middle")
+    assert found.matrix.tolist() == [[1, 0, 0], [0, 0.5, 0.5], [0, 1, 0], [0, 0, 0]]
+    assert found.unmapped == ("blank",)
+    assert found.path == ("fine", "middle")
+    assert found.labels(["love"]) == ["joy", "trust"]
+    assert found.labels(["hope", "love", "anger"]) == ["mad", "joy", "trust"]
+    assert found.labels(["blank"]) == found.labels([]) == []
+    with pytest.raises(UserError, match="fine has no label 'hate'"):
+        found.labels(["hate"])
+
+
+def test_projection_loses_unmapped_mass_unless_renormalised(few: Taxonomies) -> None:
+    found = few.map("fine", "middle")
+    rows = np.array([[0.2, 0.4, 0.1, 0.3], [0, 0, 0, 1]])
+    np.testing.assert_allclose(found.project(rows), [[0.2, 0.3, 0.2], [0, 0, 0]])
+    np.testing.assert_allclose(found.project(rows, renormalise=True), [[2 / 7, 3 / 7, 2 / 7], [1 / 3, 1 / 3, 1 / 3]])
+    assert found.project(np.empty((0, 4)), renormalise=True).shape == (0, 3)
+    with pytest.raises(ValueError, match=r"\(n, 4\), not \(1, 3\)"):
+        found.project(np.ones((1, 3)))
+
+
+def test_composed_map_makes_up_lost_shares(few: Taxonomies) -> None:
+    """Half of love goes to trust, which the second map drops: the other half, joy, stands for it."""
+    found = few.map("fine", "coarse")
+    assert found.path == ("fine", "middle", "coarse")
+    assert found.matrix.tolist() == [[1, 0], [0, 1], [0, 1], [0, 0]]
+
+
+def test_shortest_path_then_order_of_the_file(tmp_path: Path) -> None:
+    content = small()
+    other = {"source": "fine", "target": "island", "why": "t", "groups": {"left": ["anger", "love", "hope", "blank"]}}
+    back = {"source": "island", "target": "coarse", "why": "t", "groups": {"bad": ["left", "right"]}}
+    content["maps"] += [other, back]
+    assert load(tmp_path, content).map("fine", "coarse").path == ("fine", "middle", "coarse")
+    content["maps"].reverse()
+    assert load(tmp_path, content).map("fine", "coarse").path == ("fine", "island", "coarse")
+    content["maps"].append({"source": "fine", "target": "coarse", "why": "t", "groups": {"good": ["anger", "love", "hope", "blank"]}})
+    assert load(tmp_path, content).map("fine", "coarse").path == ("fine", "coarse")
+
+
+def test_no_path_names_both_and_the_maps(few: Taxonomies) -> None:
+    with pytest.raises(UserError, match=r"from coarse to island\. Maps there are: fine -> middle, middle -> coarse"):
+        few.map("coarse", "island")
+    with pytest.raises(UserError, match="from coarse to fine"):
+        few.map("coarse", "fine")
+    with pytest.raises(UserError, match="did you mean middle"):
+        few.map("midle", "fine")
+
+
+@pytest.mark.timeout(20)
+def test_circles_end(tmp_path: Path) -> None:
+    content = small()
+    content["maps"].append({"source": "coarse", "target": "middle", "why": "t", "groups": {"mad": ["bad"], "joy": ["good"]}})
+    with pytest.raises(UserError, match="from fine to island"):
+        load(tmp_path, content).map("fine", "island")
+
+
+@pytest.mark.parametrize("matrix", [np.eye(3), np.full((4, 2), 0.3), [[2, -1]] * 4, [[np.nan, 1]] * 4])
+def test_matrix_must_be_shares(few: Taxonomies, matrix: Any) -> None:
+    with pytest.raises(ValueError, match=r"shape \(4, 2\)"):
+        LabelMap(few.get("fine"), few.get("coarse"), matrix)
+
+
+def paths() -> list[tuple[str, str]]:
+    found = []
+    for source in REAL.names():
+        for target in REAL.names():
+            try:
+                REAL.map(source, target)
+            except UserError:
+                continue
+            found.append((source, target))
+    return found
+
+
+@pytest.mark.parametrize("name", REAL.names())
+def test_identity(name: str) -> None:
+    found, k = REAL.map(name, name), len(REAL.get(name).labels)
+    assert found.matrix.tolist() == np.eye(k).tolist()
+    assert found.unmapped == ()
+    rows = np.random.default_rng(1).dirichlet(np.ones(k), 5)
+    np.testing.assert_array_equal(found.project(rows), rows)
+
+
+@given(pair=st.sampled_from(paths()), data=st.data())
+def test_rows_sum_to_one_or_nothing_and_projection_keeps_mapped_mass(pair: tuple[str, str], data: st.DataObject) -> None:
+    found = REAL.map(*pair)
+    sums = found.matrix.sum(axis=1)
+    mapped = sums > 0
+    assert (found.matrix >= 0).all()
+    np.testing.assert_allclose(sums[mapped], 1)
+    assert found.unmapped == tuple(label for label, there in zip(found.source.labels, mapped, strict=True) if not there)
+    rows = data.draw(arrays(np.float64, (3, len(sums)), elements=st.floats(0, 1)))
+    projected = found.project(rows)
+    assert projected.shape == (3, len(found.target.labels))
+    np.testing.assert_allclose(projected.sum(axis=1), rows[:, mapped].sum(axis=1))
+    np.testing.assert_allclose(found.project(rows, renormalise=True).sum(axis=1), 1)
+
+
+# --- the file ---------------------------------------------------------------------------------------
+
+
+def edited(change: str) -> dict[str, Any]:
+    content = copy.deepcopy(small())
+    fine, maps = content["taxonomies"]["fine"]["labels"], content["maps"]
+    match change:
+        case "unknown source label":
+            maps[0]["groups"]["mad"].append("hate")
+        case "unknown target label":
+            maps[0]["groups"]["fear"] = ["anger"]
+        case "unknown unmapped label":
+            maps[0]["unmapped"].append("hate")
+        case "unknown taxonomy":
+            maps[0]["target"] = "midle"
+        case "forgotten label":
+            maps[0]["unmapped"] = []
+        case "mapped and unmapped":
+            maps[0]["unmapped"].append("hope")
+        case "named twice in a group":
+            maps[0]["groups"]["joy"].append("hope")
+        case "map twice":
+            maps.append(maps[0])
+        case "map to itself":
+            maps[0]["target"] = "fine"
+        case "duplicate adjective":
+            fine["hope"]["adjective"] = "angry"
+        case "synonym of two labels":
+            fine["hope"]["synonyms"].append("Rage!")
+        case "synonym twice":
+            fine["anger"]["synonyms"].append("the rage")
+        case "synonym is a label":
+            fine["hope"]["synonyms"].append("love")
+        case "synonym is its own label":
+            fine["hope"]["synonyms"].append("hope")
+        case "wordless synonym":
+            fine["hope"]["synonyms"].append("...")
+        case "unknown neutral":
+            content["taxonomies"]["fine"]["neutral"] = "neutral"
+        case "same labels":
+            content["taxonomies"]["twin"] = content["taxonomies"]["fine"]
+        case "unknown key":
+            fine["hope"]["adverb"] = "hopefully"
+        case "no reason":
+            del maps[0]["why"]
+    return content
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("unknown source label", "fine -> middle: fine has no label hate"),
+        ("unknown target label", "fine -> middle: middle has no label fear"),
+        ("unknown unmapped label", "fine has no label hate"),
+        ("unknown taxonomy", "there is no taxonomy midle"),
+        ("forgotten label", "blank must be either in a group or unmapped"),
+        ("mapped and unmapped", "hope must be either in a group or unmapped"),
+        ("named twice in a group", "joy names a label twice"),
+        ("map twice", "given twice"),
+        ("map to itself", "to itself"),
+        ("duplicate adjective", "taxonomies.fine: .*hope: the adjective 'angry' is already the adjective of anger"),
+        ("synonym of two labels", "hope: the synonym 'Rage!' is already the synonym of anger"),
+        ("synonym twice", "anger: a synonym is listed twice"),
+        ("synonym is a label", "hope: the synonym 'love' is already the label of love"),
+        ("synonym is its own label", "hope: the synonym 'hope' is already the label of hope"),
+        ("wordless synonym", "holds no word"),
+        ("unknown neutral", "neutral is not one of the labels"),
+        ("same labels", "twin: has the same labels as fine"),
+        ("unknown key", "taxonomies.fine.labels.hope.adverb: Extra inputs"),
+        ("no reason", r"maps\.0\.why: Field required"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, change: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        load(tmp_path, edited(change))
+    assert caught.value.where.endswith("taxonomies.yaml")
+    assert caught.value.remedy
+
+
+def test_unusable_files(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file of taxonomies"):
+        Taxonomies.load(tmp_path / "none.yaml")
+    with pytest.raises(UserError, match="not valid YAML"):
+        load(tmp_path, "taxonomies: [")
+    with pytest.raises(UserError, match="not valid"):
+        load(tmp_path, "")
+    with pytest.raises(UserError, match="not valid YAML"):
+        load(tmp_path, "? [a]\n: b\n")
+    (tmp_path / "taxonomies.yaml").write_bytes(b"\xff")
+    with pytest.raises(UserError, match="not UTF-8: byte 0xff at offset 0"):
+        Taxonomies.load(tmp_path / "taxonomies.yaml")
+
+
+def test_duplicate_label_is_named_with_its_line(tmp_path: Path) -> None:
+    lines = yaml.safe_dump(small(), sort_keys=False).splitlines()
+    at = lines.index("      love:")
+    lines[at] = "      anger:"
+    with pytest.raises(UserError, match=rf"(?s)duplicate key or label 'anger'.*line {at + 1}"):
+        load(tmp_path, "\n".join(lines))
+
+
+def test_of_classes(few: Taxonomies) -> None:
+    assert few.of_classes(["good", "bad"]) == "coarse"
+    with pytest.raises(UserError, match="exactly the labels good") as caught:
+        few.of_classes(["good"])
+    assert caught.value.remedy == "Add a taxonomy with these labels to data/taxonomies.yaml."
+
+
+# --- the data ---------------------------------------------------------------------------------------
+
+
+def test_label_sets() -> None:
+    assert REAL.names() == ("goemotions", "ekman", "plutchik", "tweeteval-emotion", "valence-five", "valence-two")
+    assert list(REAL.get("goemotions").labels) == GOEMOTIONS
+    assert set(REAL.get("ekman").labels) == {"anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral"}
+    assert set(REAL.get("plutchik").labels) == set(REAL.get("ekman").labels) | {"trust", "anticipation"}
+    assert REAL.get("tweeteval-emotion").labels == ("anger", "joy", "optimism", "sadness")
+    assert REAL.get("valence-five").labels == ("very-negative", "negative", "neutral", "positive", "very-positive")
+    assert REAL.get("valence-two").labels == ("negative", "positive")
+    assert {name: REAL.get(name).neutral for name in REAL.names()} == {
+        "goemotions": "neutral",
+        "ekman": "neutral",
+        "plutchik": "neutral",
+        "tweeteval-emotion": None,
+        "valence-five": "neutral",
+        "valence-two": None,
+    }
+    assert REAL.of_classes(reversed(GOEMOTIONS)) == "goemotions"
+
+
+def test_published_ekman_groups() -> None:
+    groups: dict[str, set[str]] = {}
+    for label in GOEMOTIONS:
+        (target,) = REAL.map("goemotions", "ekman").labels([label])
+        groups.setdefault(target, set()).add(label)
+    assert groups == {
+        "anger": {"anger", "annoyance", "disapproval"},
+        "disgust": {"disgust"},
+        "fear": {"fear", "nervousness"},
+        "joy": POSITIVE,
+        "sadness": {"sadness", "disappointment", "embarrassment", "grief", "remorse"},
+        "surprise": {"surprise", "realization", "confusion", "curiosity"},
+        "neutral": {"neutral"},
+    }
+
+
+def test_published_poles() -> None:
+    two, five = REAL.map("goemotions", "valence-two"), REAL.map("goemotions", "valence-five")
+    assert set(two.unmapped) == {"realization", "surprise", "curiosity", "confusion", "neutral"}
+    for label in GOEMOTIONS:
+        pole = ["negative"] if label in NEGATIVE else ["positive"] if label in POSITIVE else []
+        assert two.labels([label]) == pole
+        (degree,) = five.labels([label])
+        assert degree.removeprefix("very-") == (pole or ["neutral"])[0]
+
+
+def test_dyads_are_halves() -> None:
+    found = REAL.map("goemotions", "plutchik")
+    for label, parts in {
+        "love": {"joy", "trust"},
+        "optimism": {"joy", "anticipation"},
+        "remorse": {"sadness", "disgust"},
+        "disappointment": {"surprise", "sadness"},
+    }.items():
+        row = found.matrix[found.source.labels.index(label)]
+        assert {target: share for target, share in zip(found.target.labels, row, strict=True) if share} == dict.fromkeys(parts, 0.5)
+
+
+@pytest.mark.parametrize("name", REAL.names())
+def test_every_taxonomy_reaches_both_poles(name: str) -> None:
+    found = REAL.map(name, "valence-two")
+    assert found.labels(found.source.labels) == ["negative", "positive"]
+
+
+def test_maps_agree_on_the_pole() -> None:
+    """Whatever way a label takes, it never ends at the other pole."""
+    for source, via in paths():
+        here, there = REAL.map(source, "valence-two"), REAL.map(via, "valence-two")
+        for label in here.source.labels:
+            direct = set(here.labels([label]))
+            detour = set(there.labels(REAL.map(source, via).labels([label])))
+            assert not direct or not detour or direct == detour, (source, via, label)
+
+
+@pytest.mark.parametrize("name", REAL.names())
+def test_own_words_resolve_to_their_label(name: str) -> None:
+    found = REAL.get(name)
+    resolver = Resolver(found, no_embedding, 0.5)
+    for label in found.labels:
+        for how, words in {"label": found.own_words(label), "synonym": found.synonyms[label]}.items():
+            assert [(item.label, item.how) for item in resolver.resolve([word.upper() for word in words])] == [(label, how)] * len(words)
+
+
+def test_citations_are_balanced_bibtex() -> None:
+    for name in REAL.names():
+        citation = REAL.get(name).citation
+        assert citation.startswith("@") and citation.count("{") == citation.count("}")
+        assert all(field in citation for field in ("title = ", "author = ", "year = "))
+
+
+# --- labels outside the taxonomy --------------------------------------------------------------------
+
+VECTORS = {
+    "anger": (1, 0, 0),
+    "angry": (1, 0, 0),
+    "rage": (0.8, 0.6, 0),
+    "love": (0, 1, 0),
+    "loving": (0, 1, 0),
+    "fury": (0.6, 0.8, 0),  # cosine 0.96 to rage, 0.8 to love
+    "xylophone": (0.28, 0, 0.96),
+}
+
+
+def fake(texts: Sequence[str]) -> np.ndarray:
+    return np.array([VECTORS.get(text, (0, 0, 0)) for text in texts], dtype=np.float32)
+
+
+def no_embedding(texts: Sequence[str]) -> np.ndarray:
+    raise AssertionError(f"embedded {texts}")
+
+
+@pytest.mark.parametrize(
+    ("raw", "plain"),
+    [
+        ("  The Anger! ", "anger"),
+        ("Very-Negative", "very negative"),
+        ("self_conscious", "self conscious"),
+        ("'Happy.'", "happy"),
+        ("Don’t know", "don't know"),
+        ("a", ""),
+        ("?!", ""),
+        ("&amp;", ""),
+    ],
+)
+def test_simplify(raw: str, plain: str) -> None:
+    assert simplify(raw) == plain
+
+
+@given(st.text(max_size=30))
+def test_simplify_is_idempotent(raw: str) -> None:
+    assert simplify(simplify(raw)) == simplify(raw)
+
+
+def test_words_come_before_embeddings(few: Taxonomies) -> None:
+    resolver = Resolver(few.get("fine"), no_embedding, 0.5)
+    wanted = {
+        "Anger": ("anger", "label"),
+        "angry.": ("anger", "label"),
+        "angrily": ("anger", "label"),
+        "Nothing much": ("blank", "label"),
+        "loved": ("love", "label"),
+        "nothing muchness": ("blank", "label"),
+        "hopes": ("hope", "label"),
+        "hoping": ("hope", "label"),
+        "rages": ("anger", "synonym"),
+        "raging": ("anger", "synonym"),
+        "confidence": ("hope", "synonym"),
+        "not angry": (None, "rejected"),
+        "isn't angry": (None, "rejected"),
+        " -- ": (None, "empty"),
+    }
+    found = resolver.resolve(list(wanted))
+    assert {item.raw: (item.label, item.how) for item in found} == wanted
+    assert [item.similarity for item in found] == [1.0] * 11 + [0.0] * 3
+    with pytest.raises(UserError, match="must be a string"):
+        resolver.resolve([None])  # type: ignore[list-item]
+
+
+def test_word_of_two_labels_by_inflection_is_left_to_the_embedding(tmp_path: Path) -> None:
+    content = small()
+    content["taxonomies"]["fine"]["labels"]["anger"]["synonyms"] = ["hoped"]
+    (found,) = Resolver(load(tmp_path, content).get("fine"), fake, 0.5).resolve(["hopes"])
+    assert found == Resolution("hopes", "hopes", None, 0.0, "rejected")
+
+
+def test_nearest_label_by_its_nearest_word(few: Taxonomies) -> None:
+    fury, xylophone = Resolver(few.get("fine"), fake, 0.9).resolve(["Fury!", "xylophone"])
+    assert (fury.label, fury.how, fury.normalised) == ("anger", "neighbour", "fury")
+    assert fury.similarity == pytest.approx(0.96)
+    assert (xylophone.label, xylophone.how) == (None, "rejected")
+    assert xylophone.similarity == pytest.approx(0.28)
+    (low,) = Resolver(few.get("fine"), fake, 0.27).resolve(["xylophone"])
+    assert (low.label, low.how) == ("anger", "neighbour")
+    (high,) = Resolver(few.get("fine"), fake, 0.97).resolve(["fury"])
+    assert (high.label, high.how) == (None, "rejected")
+
+
+def test_each_unknown_label_is_embedded_once(few: Taxonomies) -> None:
+    calls: list[list[str]] = []
+
+    def counting(texts: Sequence[str]) -> np.ndarray:
+        calls.append(list(texts))
+        return fake(texts)
+
+    resolver = Resolver(few.get("fine"), counting, 0.5)
+    resolver.resolve(["fury", "Fury", "anger", "the fury"])
+    resolver.resolve(["xylophone"])
+    words = ["anger", "angry", "rage", "love", "loving", "fondness", "hope", "hopeful", "confidence", "blank", "nothing much"]
+    assert calls == [words, ["fury"], ["xylophone"]]
+    assert resolver.resolve([]) == []
+
+
+def test_confusion() -> None:
+    frame = confusion(
+        [
+            Resolution("fury", "fury", "anger", 0.9, "neighbour"),
+            Resolution("zest", "zest", None, 0.3, "rejected"),
+            Resolution("fury", "fury", "anger", 0.7, "neighbour"),
+            Resolution("anger", "anger", "anger", 1.0, "label"),
+        ]
+    )
+    assert list(frame.columns) == ["raw", "label", "how", "count", "similarity"]
+    assert frame["raw"].tolist() == ["fury", "anger", "zest"]
+    assert frame["count"].tolist() == [2, 1, 1]
+    assert frame["label"].tolist()[:2] == ["anger", "anger"] and frame["label"].isna().tolist() == [False, False, True]
+    assert frame["similarity"].tolist() == pytest.approx([0.8, 1.0, 0.3])
+    assert confusion([]).columns.tolist() == list(frame.columns)
