@@ -1,0 +1,218 @@
+"""Building, loading and describing passages with characters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from emosynth.cards import Card, Source, read_table, write_table
+from emosynth.catalog import Catalog
+from emosynth.errors import UserError
+from emosynth.narratives.characters import Tag, cast_of, characters_of, lower_case, tokens
+from emosynth.narratives.passages import choose, distinct, split_story
+from emosynth.narratives.read import Library, read_stories
+from emosynth.params import Narratives
+from emosynth.paths import Paths
+
+_PASSAGES = {
+    "passage_id": "story_id and index",
+    "story_id": "the story, see stories.parquet",
+    "title": "title of the story; empty where the source gives none",
+    "source": "as named in narratives.sources, with the file where there are several",
+    "index": "place among the passages cut from the story, from 0; gaps are passages left out",
+    "text": "successive sentences, normalised, on one line",
+    "words": "words, as white space separates them",
+}
+_CHARACTERS = {
+    "passage_id": "the passage",
+    "rank": "1: most mentions in the passage, then first to appear",
+    "character": "a name as its longest mention in the passage has it; or a role with its adjectives, after 'the'",
+    "kind": "name or role",
+    "mentions": "in the passage, by name or role; pronouns are not counted",
+}
+_STORIES = {
+    "story_id": "source and title, or a hash of the text where there is no title",
+    "title": "empty where the source gives none",
+    "source": "as named in narratives.sources, with the file where there are several",
+    "words": "of the whole story",
+    "passages": "kept",
+}
+
+
+@dataclass(frozen=True)
+class Built:
+    """What was written: one frame for each table, with the columns that their cards explain, and counts of what was left out."""
+
+    stories: pd.DataFrame
+    passages: pd.DataFrame
+    characters: pd.DataFrame
+    counts: dict[str, int]
+
+
+def build_narratives(params: Narratives, catalog: Catalog, paths: Paths, tag: Tag, progress: Callable[[str], None] = print) -> Built:
+    """Read stories, cut them into passages, find the characters of each, and write all with cards into ``paths.data / "narratives"``.
+
+    Parameters
+    ----------
+    params
+        Sources; length of passages; how many passages and characters are kept.
+    catalog, paths
+        Where stories come from and tables go.
+    tag
+        Part-of-speech tagger of one sentence's tokens (Penn Treebank tags).
+    progress
+        Called with one plain line at a time.
+
+    Returns
+    -------
+    Built
+
+    Raises
+    ------
+    UserError
+        For a source that cannot be read, or if no passage is left.
+    """
+    library = read_stories(params.sources, catalog, paths.root)
+    stories = {story.story_id: story for story in library.stories}
+    progress(f"narratives: {len(stories)} stories read; cutting passages")
+    cut = [passage for story in library.stories for passage in split_story(story, params.min_words, params.max_words)]
+    unlike = distinct(cut, params.near_duplicate)
+    progress(f"narratives: {len(cut)} passages, {len(cut) - len(unlike)} of them near-duplicates; looking for characters")
+
+    lower = lower_case(story.text for story in library.stories)
+    tagged = {passage.passage_id: [tag(tokens(sentence)) for sentence in passage.sentences] for passage in cut}
+    of_story: dict[str, list[str]] = {}
+    for passage in cut:
+        of_story.setdefault(passage.story_id, []).append(passage.passage_id)
+    casts = {key: cast_of([sentence for item in items for sentence in tagged[item]], lower) for key, items in of_story.items()}
+    found = {
+        passage.passage_id: characters_of(tagged[passage.passage_id], casts[passage.story_id], params.characters) for passage in unlike
+    }
+    peopled = [passage for passage in unlike if found[passage.passage_id]]
+    kept = choose(peopled, params.passages, params.random_seed)
+    if not kept:
+        raise UserError(
+            f"No passage is left: {len(stories)} stories gave {len(cut)} passages of {params.min_words} to {params.max_words} words, "
+            f"{len(unlike)} unlike each other, {len(peopled)} with a character.",
+            where="narratives",
+            remedy="Name sources with longer stories, or widen min_words and max_words.",
+        )
+
+    passages = pd.DataFrame(
+        [
+            (item.passage_id, item.story_id, stories[item.story_id].title, stories[item.story_id].source, item.index, item.text, item.words)
+            for item in kept
+        ],
+        columns=list(_PASSAGES),
+    )
+    characters = pd.DataFrame(
+        [
+            (passage.passage_id, rank, item.name, item.kind, item.mentions)
+            for passage in kept
+            for rank, item in enumerate(found[passage.passage_id], start=1)
+        ],
+        columns=list(_CHARACTERS),
+    )
+    per_story = Counter(passage.story_id for passage in kept)
+    table = pd.DataFrame(
+        [(story.story_id, story.title, story.source, len(story.text.split()), per_story[story.story_id]) for story in library.stories],
+        columns=list(_STORIES),
+    )
+    kinds = Counter(characters["kind"])
+    counts = {
+        "stories": len(stories),
+        "stories dropped as exact copies": library.repeated,
+        "passages cut": len(cut),
+        "passages dropped as near-duplicates": len(cut) - len(unlike),
+        "passages dropped without characters": len(unlike) - len(peopled),
+        "passages not chosen": len(peopled) - len(kept),
+        "passages kept": len(kept),
+        "characters (names)": kinds["name"],
+        "characters (roles)": kinds["role"],
+    }
+    built = Built(table, passages, characters, counts)
+    _write(built, params, library, paths.data / "narratives")
+    progress(f"narratives: {len(kept)} passages kept, {len(characters)} characters")
+    return built
+
+
+def _write(built: Built, params: Narratives, library: Library, folder: Path) -> None:
+    made = (
+        f"Step narratives. Stories are cut at the ends of sentences into passages of {params.min_words} to {params.max_words} words. A passage whose "
+        f"word 3-grams overlap with an earlier one's by {params.near_duplicate:g} or more (Jaccard) is dropped, and so is one without characters. "
+        f"{'All others are kept' if params.passages is None else f'{params.passages} are kept, spread evenly over the stories'}. Characters are found "
+        "by parts of speech (averaged perceptron tagger), word lists, and evidence from the whole story (titles, verbs of speech)."
+    )
+    limits = [
+        "Characters are found without coreference: one person may appear by name and by role, and a narrator who says I is not found.",
+        "Some characters are only spoken of in the passage, and a few are none at all.",
+        "Stories published without full stops are cut before function words with a capital; their passages are not always whole sentences.",
+        "The text is third parties' and may offend; it is not part of the repository.",
+    ]
+    tables = (
+        ("passages", built.passages, _PASSAGES, "Passages of narratives", "Short passages of stories, each with at least one character."),
+        ("characters", built.characters, _CHARACTERS, "Characters of the passages", "Who is in each passage, the most mentioned first."),
+        ("stories", built.stories, _STORIES, "Stories", "The stories that the passages were cut from, without their text."),
+    )
+    for name, frame, columns, title, what in tables:
+        card = Card(
+            title=title,
+            what=what,
+            made=made,
+            sources=[Source(name=origin.name, version=origin.version, hash=origin.hash) for origin in library.origins],
+            columns=columns,
+            counts=dict(built.counts),
+            limits=limits,
+            licence="; ".join(dict.fromkeys(origin.licence for origin in library.origins)),
+            languages=list(dict.fromkeys(language for origin in library.origins for language in origin.languages)),
+            task_categories=["text-generation"],
+            tags=["narratives", "characters"],
+            citation="\n\n".join(dict.fromkeys(origin.citation for origin in library.origins if origin.citation)),
+        )
+        write_table(frame, folder / f"{name}.parquet", card)
+
+
+def load_passages(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return passages and characters that this step wrote.
+
+    Raises
+    ------
+    UserError
+        If they have not been made, or do not belong together.
+    """
+    passages = read_table(folder / "passages.parquet", stage="narratives")
+    characters = read_table(folder / "characters.parquet", stage="narratives")
+    if set(characters["passage_id"]) != set(passages["passage_id"]):
+        raise UserError("Passages and characters do not belong together.", where=str(folder), remedy="Run the narratives stage again.")
+    return passages, characters
+
+
+def describe(built: Built, examples: int = 8, seed: int = 0) -> dict[str, pd.DataFrame]:
+    """Return tables that describe passages.
+
+    Returns
+    -------
+    dict
+        ``counts``: what was read, left out and kept; ``sources``: stories, passages and words of the passages by source, with
+        characters a passage; ``examples``: some passages with their characters, drawn with ``seed``.
+    """
+    counts = pd.DataFrame({"count": built.counts}).rename_axis("what")
+    number = built.characters.groupby("passage_id").size()
+    passages = built.passages.assign(characters=built.passages["passage_id"].map(number))
+    sources = passages.groupby("source", sort=False).agg(
+        stories=("story_id", "nunique"), passages=("text", "size"), words=("words", "sum"), characters=("characters", "mean")
+    )
+    names = built.characters.groupby("passage_id")["character"].agg(", ".join)
+    drawn = sorted(np.random.default_rng(seed).permutation(len(passages))[:examples])
+    shown = passages.iloc[drawn]
+    shown = shown.assign(characters=shown["passage_id"].map(names))[["source", "title", "characters", "text"]]
+    return {
+        "counts": counts,
+        "sources": sources.rename(columns={"characters": "characters a passage"}),
+        "examples": shown.reset_index(drop=True),
+    }

