@@ -1,0 +1,427 @@
+"""Log-likelihood of every label of a taxonomy after every prompt, in one forward pass for all labels.
+
+All prompts begin with the same head (instructions, worked examples), and all labels of a row follow the same prompt. So the head's
+keys and values are computed once, a row's own tokens are read once, and the labels follow as a trie of tokens under a tree attention
+mask: a label's token sees head, row and its own ancestors only (Miao et al., 2024, SpecInfer, section 4; Cai et al., 2024, Medusa).
+The result is that of one full pass per label.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.special import logsumexp
+
+from emosynth.errors import UserError
+from emosynth.models.calibration import scaled_softmax
+from emosynth.models.lm.assets import dequantised_folder, generator_files, model_hash
+from emosynth.models.lm.base import shortened
+from emosynth.models.lm.perplexity import STEP, _threads
+from emosynth.params import Generator
+from emosynth.store import RowStore
+from emosynth.text import normalise
+
+FloatArray = npt.NDArray[np.float64]
+
+TOLERANCE = 1e-3
+"""Nats by which the tree may differ from one full pass per label; a model that differs by more is refused."""
+
+HEAD = (
+    'Someone says: "You carried all those boxes for me, thank you so much."\nThey feel grateful.\n\n'
+    'Someone says: "Who put salt in my coffee? Not funny!"\nThey feel annoyed.\n\n'
+    'Someone says: "The train leaves at nine from platform two."\nThey feel neutral.\n\n'
+)
+"""Worked examples before every prompt of `row_prompt`; invented. Chosen among eight wordings on validation rows of GoEmotions."""
+
+CONTENT_FREE = ("N/A", "...", "[text]", "Text")
+"""Texts without content, for `LabelScorer.prior` (Zhao et al., 2021)."""
+
+
+def row_prompt(text: str, context: str = "", character: str = "") -> str:
+    """Return the part of a prompt that differs between rows, to be followed by a label that starts with a space.
+
+    Parameters
+    ----------
+    text
+        Utterance.
+    context
+        The situation in which it is said, if it is known.
+    character
+        Who says it, if it is known.
+    """
+    situation = f"Situation: {normalise(context)}\n" if context else ""
+    return f'{situation}{normalise(character) or "Someone"} says: "{normalise(text)}"\nThey feel'
+
+
+def calibrated(scores: npt.ArrayLike, prior: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
+    """Return softmax((scores - prior) / temperature) over labels.
+
+    What a label is worth without any content is taken off, so that frequent and short words do not win for being so: contextual
+    calibration (Zhao et al., 2021) in log space, that is domain-conditional PMI (Holtzman et al., 2021, equation 2).
+
+    Parameters
+    ----------
+    scores
+        (n, k) log-likelihoods of labels, as `LabelScorer.score` gives them.
+    prior
+        (k,) log-likelihoods without content, as `LabelScorer.prior` gives them; 0 leaves the scores as they are.
+    temperature
+        Above 1 flattens, below 1 sharpens.
+
+    Returns
+    -------
+    (n, k) probabilities; rows sum to 1.
+
+    Raises
+    ------
+    ValueError
+        If the temperature is not a positive number.
+    """
+    return scaled_softmax(np.asarray(scores, dtype=np.float64) - np.asarray(prior, dtype=np.float64), temperature)
+
+
+# --- the tree of labels -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LabelTree:
+    """Token sequences as a trie, without leaves: a label's last token is read off at its parent and is no input.
+
+    Node 0 is the last token of the prompt, nodes 1 … t are tokens of labels, parents first.
+
+    Attributes
+    ----------
+    tokens
+        Token ids of nodes 1 … t.
+    depths
+        Of nodes 1 … t, counted from 1.
+    visible
+        Boolean, shape (t, t): whether a node sees another one, that is whether that is itself or an ancestor.
+    nodes, targets
+        Where each token of each label is read, and which token; all labels one after another.
+    starts
+        Where each label begins in ``nodes`` and ``targets``.
+    """
+
+    tokens: tuple[int, ...]
+    depths: tuple[int, ...]
+    visible: npt.NDArray[np.bool_]
+    nodes: tuple[int, ...]
+    targets: tuple[int, ...]
+    starts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, labels: Sequence[Sequence[int]]) -> LabelTree:
+        """Build the tree of token sequences, none of them empty."""
+        inner = dict.fromkeys(tuple(label[:end]) for label in labels for end in range(1, len(label)))
+        place = {(): 0, **{prefix: node for node, prefix in enumerate(inner, 1)}}
+        return cls(
+            tokens=tuple(prefix[-1] for prefix in inner),
+            depths=tuple(len(prefix) for prefix in inner),
+            visible=np.array([[one[: len(other)] == other for other in inner] for one in inner], dtype=bool).reshape(
+                len(inner), len(inner)
+            ),
+            nodes=tuple(place[tuple(label[:end])] for label in labels for end in range(len(label))),
+            targets=tuple(token for label in labels for token in label),
+            starts=tuple(np.cumsum([0, *(len(label) for label in labels[:-1])]).tolist()),
+        )
+
+
+class _Head:
+    """Cache of keys and values that holds the head's, one copy for all rows, and keeps nothing of a batch."""
+
+    def __init__(self, layers: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        self.layers = layers
+        self.length = layers[0][0].shape[2] if layers else 0
+
+    def update(self, key: torch.Tensor, value: torch.Tensor, layer_idx: int, *_: Any, **__: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        if not self.length:
+            return key, value
+        keys, values = self.layers[layer_idx]
+        rows = len(key)
+        return torch.cat([keys.expand(rows, -1, -1, -1), key], dim=2), torch.cat([values.expand(rows, -1, -1, -1), value], dim=2)
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        return self.length
+
+
+@torch.inference_mode()
+def _tree_scores(model: Any, head: _Head, prompts: Sequence[Sequence[int]], length: int, tree: LabelTree) -> FloatArray:
+    """Return log-likelihoods (rows, k) of the labels; prompts are padded on the left to ``length``."""
+    rows, nodes = len(prompts), len(tree.tokens)
+    counts = torch.tensor([len(prompt) for prompt in prompts])
+    ids = torch.zeros((rows, length + nodes), dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        ids[row, length - len(prompt) : length] = torch.tensor(prompt)
+    ids[:, length:] = torch.tensor(tree.tokens, dtype=torch.long)
+    places = torch.arange(length)
+    positions = torch.cat([places - (length - counts)[:, None], counts[:, None] + torch.tensor(tree.depths, dtype=torch.long) - 1], dim=1)
+    positions = head.length + positions.clamp(min=0)
+
+    sees = torch.zeros((length + nodes, length + nodes), dtype=torch.bool)
+    sees[:length, :length] = places[:, None] >= places
+    sees[length:, :length] = True
+    sees[length:, length:] = torch.from_numpy(tree.visible)
+    filled = torch.cat([places >= (length - counts)[:, None], torch.ones((rows, nodes), dtype=torch.bool)], dim=1)
+    # A blank must attend to something, or it holds NaN: to itself.
+    sees = (sees & filled[:, None, :]) | torch.eye(length + nodes, dtype=torch.bool)
+    mask = torch.zeros((rows, 1, length + nodes, head.length + length + nodes), dtype=model.dtype)
+    mask[..., head.length :].masked_fill_(~sees[:, None], torch.finfo(model.dtype).min)
+
+    # With prompts on the right and no leaves in the tree, the last 1 + t places of every row are those that are read.
+    logits = model(
+        input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=head, use_cache=True, logits_to_keep=1 + nodes
+    ).logits
+    found = logits[:, list(tree.nodes), list(tree.targets)] - torch.logsumexp(logits, -1)[:, list(tree.nodes)]
+    return np.add.reduceat(found.double().numpy(), np.array(tree.starts), axis=1)
+
+
+@torch.inference_mode()
+def plain_scores(model: Any, prompt: Sequence[int], labels: Sequence[Sequence[int]]) -> FloatArray:
+    """Return log-likelihoods (k,) of labels the plain way: a batch with one row, from the head on, for each label.
+
+    The reference that the tree is checked against and measured against. Logits are computed at the labels only.
+
+    Parameters
+    ----------
+    model
+        Causal language model.
+    prompt
+        Token ids of head and row.
+    labels
+        Token ids of each label.
+    """
+    longest = max(map(len, labels))
+    # What follows a label's tokens is invisible to them, so blanks on the right need no mask.
+    ids = torch.tensor([[*prompt, *label[:-1], *[0] * (longest - len(label))] for label in labels])
+    log_p = model(input_ids=ids, use_cache=False, logits_to_keep=longest).logits.log_softmax(-1).double()
+    return np.array([sum(float(log_p[row, place, token]) for place, token in enumerate(label)) for row, label in enumerate(labels)])
+
+
+# --- the scorer -------------------------------------------------------------------------------------
+
+
+class LabelScorer:
+    """Log-likelihoods of labels after prompts under one causal language model, kept by content.
+
+    Parameters
+    ----------
+    files
+        GGUF file or Hugging Face model folder.
+    cache
+        Folder of the cache: de-quantised models, and scores in ``rows/labels.jsonl``.
+    head
+        Beginning of every prompt; may be empty. Special tokens in it are read as such, those in prompts and labels as text.
+    rows
+        Prompts per forward pass. Part of the identity, since the last digits depend on it.
+    unit
+        Prompts scored and committed at once; what a killed run loses at most.
+
+    Attributes
+    ----------
+    identity : dict
+        What can change a score: hash of model and head, versions, precision, shapes. JSON; part of every cache key.
+
+    Notes
+    -----
+    Head, prompt and label are turned into tokens apart, so that the border between them is the same for all labels. So prompts end
+    without a space and labels start with one, which is where byte-level tokenisers cut anyway.
+    A prompt's scores depend on that prompt and the set of labels alone, not on its neighbours or the order of the labels. The model
+    is loaded when a prompt is met that is not kept.
+    """
+
+    def __init__(self, files: Path, cache: Path, *, head: str = HEAD, rows: int = 8, unit: int = 512) -> None:
+        self.files, self.cache, self.head, self.rows, self.unit = Path(files), Path(cache), head, rows, unit
+        self.identity: dict[str, Any] = {
+            "model": model_hash(self.files),
+            "head": hashlib.sha256(head.encode("utf-8")).hexdigest(),
+            "dtype": "float32",
+            "torch": version("torch").split("+")[0],
+            "transformers": version("transformers"),
+            "shape": [rows, STEP],
+        }
+        self._loaded: tuple[Any, Any, list[int], _Head] | None = None
+
+    @classmethod
+    def open(cls, model: str, catalog: Any, *, head: str = HEAD, rows: int = 8) -> LabelScorer:
+        """Find the model.
+
+        Parameters
+        ----------
+        model
+            Catalogue entry, path of a GGUF file or model folder, or id of the Hugging Face hub.
+        catalog
+            The catalogue; its places say where the cache lies.
+
+        Raises
+        ------
+        UserError
+            If there is no such model, or it has to be downloaded and cannot be.
+        """
+        return cls(generator_files(Generator(model=model), catalog), catalog.paths.cache, head=head, rows=rows)
+
+    def _parts(self) -> tuple[Any, Any, list[int], _Head]:
+        """Return tokeniser, model, and the head as token ids and as keys and values."""
+        if self._loaded is None:
+            import transformers
+
+            folder = dequantised_folder(self.files, self.cache) if self.files.is_file() else self.files
+            torch.set_num_threads(_threads())
+            transformers.utils.logging.disable_progress_bar()
+            try:
+                tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+                model: Any = transformers.AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32, local_files_only=True)
+            except (OSError, ValueError, RuntimeError, ImportError) as error:
+                raise UserError(
+                    f"The language model that scores labels cannot be loaded: {shortened(error)}",
+                    where=f"labels.model: {self.files.name}",
+                    remedy="Name a GGUF file, or a folder with config.json, safetensors and tokenizer of a causal language model.",
+                ) from None
+            model = model.eval()
+            # An empty head may still be a token that begins every text.
+            ids: list[int] = list(tokenizer(self.head)["input_ids"])
+            self._loaded = tokenizer, model, ids, self._read_head(tokenizer, model, ids)
+        return self._loaded
+
+    def _read_head(self, tokenizer: Any, model: Any, ids: list[int]) -> _Head:
+        """Return the head's keys and values, after a trial of the tree on this model; models differ, and a wrong score is worse than none."""
+        try:
+            layers = []
+            if ids:
+                with torch.inference_mode():
+                    kept = model(input_ids=torch.tensor([ids]), use_cache=True, logits_to_keep=1).past_key_values
+                layers = [(layer.keys, layer.values) for layer in kept.layers]
+            head = _Head(layers)
+            prompt, *labels = tokenizer([row_prompt("So there."), " sad", " sad surprise", " angry surprise"], add_special_tokens=False)[
+                "input_ids"
+            ]
+            found = _tree_scores(model, head, [prompt], len(prompt) + 1, LabelTree.of(labels))[0]
+            error = float(np.abs(found - plain_scores(model, [*ids, *prompt], labels)).max())
+            problem = "" if error < TOLERANCE else f"scores differ by {error:.2g}"
+        except Exception as failure:  # whatever a model's own code raises
+            problem = f"{type(failure).__name__}: {shortened(failure)}"
+        if problem:
+            raise UserError(
+                f"This model's attention does not take a tree of labels ({problem}).",
+                where=f"labels.model: {self.files.name}",
+                remedy="Use a Llama-style model (plain causal attention over the whole text), and a head that fits it.",
+            )
+        return head
+
+    def _key(self, prompt: str, labels: Sequence[str]) -> str:
+        content = json.dumps({"identity": self.identity, "prompt": prompt, "labels": list(labels)}, sort_keys=True)
+        return hashlib.sha256(content.encode("ascii")).hexdigest()
+
+    def score(self, prompts: Sequence[str], labels: Sequence[str], progress: Callable[[str], None] | None = None) -> FloatArray:
+        """Return log P(tokens of the label | head, prompt), in nats.
+
+        Parameters
+        ----------
+        prompts
+            n rows' own parts of the prompt, without the head; see `row_prompt`.
+        labels
+            k words or phrases, each starting with a space. Their end is not scored: a label that begins another one counts what
+            follows it, too.
+        progress
+            Called with a line after each unit.
+
+        Returns
+        -------
+        Shape (n, k).
+
+        Raises
+        ------
+        UserError
+            If a prompt or label is empty or does not fit, the model cannot be loaded, or the cache cannot be written.
+        """
+        for label in labels:
+            if not label.startswith(" ") or not label.strip():
+                raise UserError(
+                    "A label must be a space and a word.", where=f"labels: {label!r}", remedy="Write ' sad', since it follows 'They feel'."
+                )
+        for row, prompt in enumerate(prompts):
+            if not prompt.strip() or prompt.endswith(" "):
+                raise UserError(
+                    "A prompt is empty or ends with a space.",
+                    where=f"prompt {row}: {prompt[-40:]!r}",
+                    remedy="End it right before the label's space.",
+                )
+        names = sorted(set(labels))
+        keys = {prompt: self._key(prompt, names) for prompt in dict.fromkeys(prompts)}
+        if not names or not keys:
+            return np.zeros((len(prompts), len(labels)))
+        # Open only as long as needed: the file has one writer, and there may be several models.
+        with RowStore(self.cache / "rows" / "labels.jsonl") as store:
+            missing = sorted((prompt for prompt, key in keys.items() if key not in store), key=lambda prompt: (len(prompt), prompt))
+            for start in range(0, len(missing), self.unit):
+                part = missing[start : start + self.unit]
+                made = self._compute(part, names)
+                store.commit({keys[prompt]: row.tolist() for prompt, row in zip(part, made, strict=True)})
+                if progress:
+                    progress(f"labels: {min(start + self.unit, len(missing))} of {len(missing)} texts")
+            found = np.array([store.get(keys[prompt]) for prompt in prompts], dtype=np.float64)
+        return found[:, [names.index(label) for label in labels]]
+
+    def prior(self, content_free: Sequence[str], labels: Sequence[str]) -> FloatArray:
+        """Return the log of each label's mean probability over prompts without content; shape (k,), for `calibrated`.
+
+        Parameters
+        ----------
+        content_free
+            Prompts without content, at least one, of the same form as those to be scored: `row_prompt` of each of `CONTENT_FREE`.
+            Prompts of many rows of all kinds will do as well, and often better (batch calibration: Zhou et al., 2024).
+        labels
+            As for `score`.
+
+        Raises
+        ------
+        UserError
+            As `score`, or if there is no prompt.
+        """
+        if not content_free:
+            raise UserError("Calibration needs a prompt without content.", where="content_free", remedy="Give row_prompt of CONTENT_FREE.")
+        return np.asarray(logsumexp(self.score(content_free, labels), axis=0) - math.log(len(content_free)), dtype=np.float64)
+
+    def _compute(self, prompts: Sequence[str], names: Sequence[str]) -> FloatArray:
+        tokenizer, model, head_ids, head = self._parts()
+        ids: list[list[int]] = tokenizer([*prompts, *names], add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        lines, label_ids = ids[: len(prompts)], ids[len(prompts) :]
+        longest = max(map(len, label_ids))
+        # The tree's mask knows no sliding window; within one it makes no difference.
+        limit = min(getattr(model.config, name, None) or math.inf for name in ("max_position_embeddings", "sliding_window"))
+        for prompt, line in zip(prompts, lines, strict=True):
+            if len(head_ids) + len(line) + longest > limit:
+                raise UserError(
+                    f"A prompt of {len(head_ids) + len(line)} tokens and a label of {longest} do not fit the model's {limit}.",
+                    where=f"prompt: {prompt[:80]!r}",
+                    remedy="Shorten the text or its context.",
+                )
+        tree = LabelTree.of(label_ids)
+        # As in `emosynth.models.lm.perplexity`: equal shapes give a row the same bits whatever its neighbours, so a batch is always
+        # full and its length depends on the row alone.
+        by_length: dict[int, list[int]] = {}
+        for row, line in enumerate(lines):
+            by_length.setdefault(STEP * math.ceil(len(line) / STEP), []).append(row)
+        scores = np.zeros((len(prompts), len(names)))
+        for length, members in sorted(by_length.items()):
+            for start in range(0, len(members), self.rows):
+                rows = members[start : start + self.rows]
+                batch = [lines[row] for row in rows + rows[:1] * (self.rows - len(rows))]
+                scores[rows] = _tree_scores(model, head, batch, length, tree)[: len(rows)]
+        if not np.isfinite(scores).all():
+            raise UserError(
+                "The language model gives a label no finite probability.",
+                where=f"labels.model: {self.files.name}",
+                remedy="Use another model.",
+            )
+        return scores
