@@ -20,13 +20,16 @@ STATEMENTS = {
     "A5": "Synthetic text has a poorer vocabulary than authentic text.",
     "A6": "Synthetic text has fewer personal expressions (pronouns) than authentic text.",
     "A7": "Synthetic text has fewer temporal expressions than authentic text.",
+    "B1": "Pre-training on synthetic rows improves the tuned model on target corpora over training on the target alone.",
+    "B2": "Grounding in narratives makes utterances and contexts more diverse than ungrounded prompting, least so for neutral.",
+    "B3": "Context changes the label: a model that reads it beats one that does not.",
     "C1": "A seed grown with verified synthetic text and soft labels scores five points of F1 more than the seed alone.",
     "C2": "Unverified synthetic text hurts, by up to two points of F1.",
     "C3": "The best confidence threshold of verification is τ = 0.7, not 0.9.",
     "C4": "A weight of synthetic rows of β = 0.3 beats 0.5 and 1.0.",
     "C5": "Gains flatten past 20 synthetic rows per seed row.",
 }
-"""Claims restated: A1–A7 of arXiv 2511.16132, C1–C5 of SentiSynth (Kapur 2025)."""
+"""Claims restated: A1–A7 of arXiv 2511.16132, B1–B3 of arXiv 2504.16856, C1–C5 of SentiSynth (Kapur 2025)."""
 
 
 _BY_SIGNIFICANCE = {"A4", "C2", "C3", "C4"}
