@@ -37,7 +37,11 @@ def keep_layers(model: Any, layers: int, where: str) -> None:
     if name is None:
         raise UserError("This encoder has no list of layers to cut.", where=where, remedy="Use a BERT-like encoder.")
     if layers > len(stacks[name]):
-        raise UserError(f"The encoder has {len(stacks[name])} layers, not {layers}.", where=where, remedy="Lower the number of layers (distillation.tiny.layers or transfer.encoder.layers).")
+        raise UserError(
+            f"The encoder has {len(stacks[name])} layers, not {layers}.",
+            where=where,
+            remedy="Lower the number of layers (distillation.tiny.layers or transfer.encoder.layers).",
+        )
     parent, _, last = name.rpartition(".")
     setattr(model.get_submodule(parent), last, stacks[name][:layers])
     if hasattr(model.config, "num_hidden_layers"):
