@@ -64,6 +64,14 @@ DEFECTS = {
 }
 KINDS = {"top-blocks": (0.11, 21.0), "lora": (0.04, 23.5), "all": (1.0, 20.2)}
 SYNTHETIC_CHECKS = ("nonempty", "length", "complete", "meta", "original", "distinct", "charset", "repetition", "novelty", "agreement", "confidence", "perplexity")  # fmt: skip
+EMOTIONS = ("anger", "curiosity", "gratitude", "joy", "neutral", "sadness")
+GROUNDED_CHECKS = ("nonempty", "complete", "length", "meta", "original", "rewritten", "distinct")
+PASSAGE = "the ferryman counted seven silver coins while the lantern swung above the black water and nobody on the landing spoke a word"
+REPEATED = "he saw the lantern swung above the black water and turned away"
+"""A generated context that shares a run of words with the passage."""
+STORY = "The Ferryman & the <b>Lantern</b>"
+TRANSFERRED = {"target": 0.0, "joint": 0.035, "two-stage": 0.05}
+TRANSFER_LEVEL = {"tfidf": 0.40, "embedding": 0.55, "encoder": 0.52}
 _WORDS = [
     "grey",
     "kettle",
@@ -104,8 +112,12 @@ def write_fake_results(
     sizes: Sequence[int] = (60, 240),
     learners: Sequence[str] = ("tfidf", "embedding", "finetuned"),
     distillation: bool = True,
+    grounding: bool = True,
 ) -> Paths:
-    """Write every file that the report reads under ``root`` and return its places; without ``distillation`` those of the first system."""
+    """Write every file that the report reads under ``root`` and return its places.
+
+    Without ``distillation`` and ``grounding`` those of the second and of the third system are left out.
+    """
     paths = Paths(root, profile)
     generator = np.random.default_rng(3)
     _corpora(paths, generator)
@@ -118,6 +130,11 @@ def write_fake_results(
         _tuning(paths, repeats)
         _synthesis(paths, repeats)
         _students(paths, repeats)
+    if grounding:
+        _narratives(paths)
+        _grounding(paths)
+        _transfer(paths, repeats)
+        _context(paths)
     return paths
 
 
@@ -331,6 +348,14 @@ def _claims(paths: Paths, size: int, repeats: int) -> None:
                 else [],
             }
         )
+    for place, verdict in enumerate(("supported", "supported", "inconclusive")):
+        claims.append(
+            {
+                "id": f"B{place + 1}", "statement": f"An invented claim on grounding, number {place + 1}", "comparison": "two-stage − target", "effect": 0.02,
+                "effect_unit": "macro-F1", "interval": [0.004, 0.038] if repeats > 1 else [None, None], "p": 0.01, "p_adjusted": 0.03, "repeats": repeats,
+                "corpus": "vader-tweets", "learner": "embedding", "verdict": verdict, "reading": "An invented reading.", "also": [],
+            }
+        )  # fmt: skip
     for place, verdict in enumerate(("inconclusive", "contradicted", "supported", "inconclusive", "not tested")):
         tested = verdict != "not tested"
         claims.append(
@@ -509,6 +534,178 @@ def _students(paths: Paths, repeats: int) -> None:
     _save(pd.DataFrame(rows), paths.distillation / "scores.parquet")
     _save(pd.DataFrame(classes), paths.distillation / "per_class.parquet")
     _save(pd.DataFrame(gaps), paths.distillation / "gaps.parquet")
+
+
+# --- narratives, grounding, transfer ---------------------------------------------------------------
+
+
+def _narratives(paths: Paths) -> None:
+    stories = pd.DataFrame(
+        {"story_id": ["tales/0", "tales/1", "more/0"], "title": [STORY, "", "A third tale"], "source": ["tales", "tales", "more: tales"],
+         "words": [1200, 800, 2600], "passages": [2, 1, 1]}
+    )  # fmt: skip
+    _save(stories, paths.narratives / "stories.parquet")
+    passages = pd.DataFrame(
+        {"passage_id": ["tales/0/0", "tales/0/1"], "story_id": "tales/0", "title": STORY, "source": "tales", "index": [0, 1],
+         "text": [PASSAGE, "a second passage of which no generated text repeats anything at all"], "words": [22, 12]}
+    )  # fmt: skip
+    _save(passages, paths.narratives / "passages.parquet")
+
+
+def _grounding(paths: Paths) -> None:
+    generator = np.random.default_rng(41)
+    rows = []
+    for arm in ("grounded", "ungrounded", "grounded-topical"):
+        grounded = arm != "ungrounded"
+        for index in range(24 if arm == "grounded-topical" else 72):
+            emotion = "neutral" if arm == "grounded-topical" else EMOTIONS[index % len(EMOTIONS)]
+            emotions = [emotion, "joy"] if emotion == "gratitude" and index % 4 == 2 else [emotion]
+            for kind in ("contextual", "contextless"):
+                failed = str(generator.choice(["", "", "", "", "", "", *GROUNDED_CHECKS]))
+                failed = "" if (failed == "rewritten" and kind == "contextual") or index < 2 else failed
+                text = SCRIPT if index == 0 else PASSAGE if failed == "original" else _text(generator, emotion)
+                rank = int(generator.integers(1, len(EMOTIONS) + 1))
+                explicit = bool(generator.random() < (0.2 if grounded else 0.6))
+                rows.append(
+                    {"row_id": f"{arm}/{index:05d}/{kind}", "example_id": f"{arm}/{index:05d}", "arm": arm, "grounded": grounded, "index": index, "kind": kind,
+                     "emotions": emotions, "text": text, "context": REPEATED if index == 1 and grounded else "<i>It rained.</i> " + _text(generator, "rain"),
+                     "character": "the ferryman" if grounded else "", "passage_id": "tales/0/0" if grounded else "", "story_id": "tales/0" if grounded else "",
+                     "generator": ("openvino:smollm2-135m-instruct", "server:<b>other</b>")[index % 2], "complete": True, "prompt": f"Passage: {PASSAGE}",
+                     "utterance": text, **{f"ok_{check}": check != failed for check in GROUNDED_CHECKS}, "accepted": failed == "", "reason": failed,
+                     "explicit": explicit, "kept": failed == "" and not explicit, "context_overlap": 0.1, "soft": [1 / 6] * 6, "scored": [1 / 6] * 6,
+                     "intended_rank": rank, "agreement": rank == 1}
+                )  # fmt: skip
+    _save(pd.DataFrame(rows), paths.grounding / "rows.parquet")
+    names: list[tuple[str, str | None, str, int, float]] = [
+        ("joy", "joy", "label", 40, 1.0),
+        ("<script>alert(1)</script>", None, "rejected", 21, 0.12),
+        ("$x_{$ ^ & \\frac", None, "rejected", 18, 0.1),
+        ("the lantern swung above the black water", None, "rejected", 15, 0.2),
+        ("happy", "joy", "synonym", 12, 1.0),
+        ("", None, "empty", 9, 0.0),
+        ("wonder", "curiosity", "neighbour", 8, 0.71),
+        *((f"name {place}", None, "rejected", 2, 0.2) for place in range(30)),
+    ]
+    _save(pd.DataFrame(names, columns=["raw", "label", "how", "count", "similarity"]), paths.grounding / "confusion.parquet")
+    pairs = [
+        {"pair_id": f"pairs/{place:05d}", "emotion_a": "joy", "emotion_b": "anger", "context_a": PASSAGE, "context_b": REPEATED, "utterance": "so it is",
+         "character": "the ferryman", "explicit_a": False, "explicit_b": False, "ok": place % 4 > 0, "shift": 0.4 if place % 3 else -0.2}
+        for place in range(24)
+    ]  # fmt: skip
+    _save(pd.DataFrame(pairs), paths.grounding / "pairs.parquet")
+    differences = []
+    for arm, emotions in (("grounded", ("all", *EMOTIONS)), ("grounded-topical", ("all", "neutral"))):
+        for kind in ("context", "utterance", "contextless"):
+            for measure, value in (("distinct_1", 0.02), ("distinct_2", 0.05), ("self_repetition", -0.06), ("spread", 0.03)):
+                for place, emotion in enumerate(emotions):
+                    known = emotion != "sadness"  # too few texts
+                    gap = (value * (0.3 if emotion == "neutral" else 1 + 0.1 * place)) if known else float("nan")
+                    differences.append(
+                        {"arm": arm, "against": "ungrounded", "kind": kind, "measure": measure, "emotion": emotion, "difference": gap, "low": gap - 0.01,
+                         "high": gap + 0.01}
+                    )  # fmt: skip
+    _save(pd.DataFrame(differences), paths.grounding / "diversity_differences.parquet")
+    nan = float("nan")
+    scale = [
+        ("one rented GPU <of> seven", 400_000, 1_150_000, 2.1e8, 3.4e7, 3.4e18, 8.6, 0.027, 17.2, "USD", "assumption: invented"),
+        ("as the source reports", 400_000, 700_000, nan, nan, nan, 450.0, 2.31, nan, "", "an invented source"),
+    ]
+    columns = [
+        "setting",
+        "rows",
+        "inferences",
+        "prompt_tokens",
+        "new_tokens",
+        "flop",
+        "gpu_hours",
+        "seconds_per_inference",
+        "money",
+        "currency",
+        "basis",
+    ]
+    _save(pd.DataFrame(scale, columns=columns), paths.grounding / "scale.parquet")
+    identity = {"generators": {"openvino:smollm2-135m-instruct": {"model": "ab" * 32}}, "deterministic": True}
+    (paths.grounding / "generators.json").write_text(json.dumps(identity), encoding="utf-8")
+
+
+def _transfer(paths: Paths, repeats: int) -> None:
+    generator = np.random.default_rng(42)
+    scores, probe = [], []
+    for target, task, height in (("vader-tweets", "multi", 0.0), ("vader-films", "single", 0.15)):
+        for learner, level in TRANSFER_LEVEL.items():
+            if learner == "encoder" and target == "vader-films":
+                continue
+
+            def row(
+                regime: str, arm: str, size: int, repeat: int, f1: float, target: str = target, learner: str = learner, task: str = task
+            ) -> list[dict[str, Any]]:
+                head = {"target": target, "task": task, "learner": learner, "regime": regime, "arm": arm, "kind": "" if regime in ("target", "leave-one-out") else "both",
+                        "size": size, "repeat": repeat, "n_real": size, "n_synthetic": 0 if regime in ("target", "leave-one-out") else 120, "c": 3.0}  # fmt: skip
+                measures = dict.fromkeys(
+                    ("micro_f1", "lrap", "macro_average_precision", "accuracy", "ece", "brier", "validation_macro_f1"), f1
+                )
+                chosen = [("validation", f1), ("none", f1 - 0.2)] if task == "multi" else [("argmax", f1)]
+                return [{**head, "thresholds": name, "macro_f1": value, **measures} for name, value in chosen]
+
+            for arm in ("grounded", "ungrounded"):
+                scores += row("zero-shot", arm, 0, 0, level + height - 0.12 - 0.02 * (arm == "ungrounded"))
+            scores += row("leave-one-out", "other corpora", 0, 0, level + height - 0.08)
+            for size in (50,) if learner == "encoder" else (50, 100):
+                for repeat in range(min(2, repeats) if learner == "encoder" else repeats):
+                    luck = np.random.default_rng([43, size, repeat]).normal(0, 0.012)  # shared by regimes: they share the seed
+                    for regime, extra in TRANSFERRED.items():
+                        for arm in {"target": ("seed",), "joint": ("grounded",)}.get(regime, ("grounded", "ungrounded")):
+                            gain = extra - 0.02 * (arm == "ungrounded")
+                            f1 = level + height + 0.04 * np.log2(size / 50) + gain + luck + generator.normal(0, 0.006)
+                            scores += row(regime, arm, size, repeat, f1)
+        for representation, extra in (("base", 0.0), ("emotion", 0.03)):
+            for size in (50, 100):
+                for repeat in range(repeats):
+                    f1 = 0.5 + height + extra + 0.0005 * size + generator.normal(0, 0.006)
+                    probe.append({"representation": representation, "target": target, "size": size, "repeat": repeat, "macro_f1": f1})
+    _save(pd.DataFrame(scores), paths.transfer / "scores.parquet")
+    _save(pd.DataFrame(probe), paths.transfer / "probe.parquet")
+    explanations = []
+    rows = pd.read_parquet(paths.grounding / "rows.parquet").set_index("row_id")
+    for row_id, told in [
+        ("grounded/00000/contextual", SCRIPT),
+        ("grounded/00002/contextual", "turned out to be PASSAGE"),
+        *((name, str(rows.loc[name, "text"])) for name in rows.index[rows["accepted"] & (rows["arm"] == "grounded")][4:8]),
+        ("vader-tweets-0000", "a row of a corpus"),
+    ]:
+        for label, probability in (("joy", 0.41), ("sadness", 0.2)):
+            for position, token in enumerate(told.replace("PASSAGE", PASSAGE).split()):
+                value = 0.3 * (-1) ** position / (1 + position)
+                explanations.append(
+                    {"row_id": row_id, "label": label, "probability": probability, "token": token, "position": position, "value": value}
+                )
+    _save(pd.DataFrame(explanations), paths.transfer / "explanations.parquet")
+
+
+def _context(paths: Paths) -> None:
+    values = {"context": 0.42, "utterance": 0.35, "context only": 0.30, "shuffled context": 0.33}
+    rows = []
+    for learner, extra in (("embedding", 0.0), ("encoder", 0.04)):
+        for test, measures in (("rows", ("lrap", "top_1", "macro_average_precision")), ("pairs", ("flips",))):
+            for measure in measures:
+                shown = {
+                    name: (0.5 if name == "utterance" else 0.64 + extra) if test == "pairs" else value + extra
+                    for name, value in values.items()
+                }
+                for repeat in (0, 1, -1):
+                    for name, value in shown.items():
+                        if repeat >= 0 or measure != "macro_average_precision":
+                            rows.append(
+                                [learner, name, test, repeat, 180 if test == "rows" else 18, measure, value, value - 0.05, value + 0.05]
+                            )
+                if measure != "macro_average_precision":
+                    for other in ("utterance", "shuffled context", "context only"):
+                        gap = shown["context"] - shown[other]
+                        rows.append(
+                            [learner, f"context − {other}", test, -1, 180 if test == "rows" else 18, measure, gap, gap - 0.04, gap + 0.04]
+                        )
+    columns = ["learner", "input", "test", "repeat", "n", "measure", "value", "low", "high"]
+    _save(pd.DataFrame(rows, columns=columns), paths.transfer / "context.parquet")
 
 
 PROVENANCE: dict[str, Any] = {

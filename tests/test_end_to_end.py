@@ -128,14 +128,14 @@ def test_changed_figure_style_reruns_figures_only(killed_and_resumed):
     params.write_text(before.replace("font_size: 10.0", "font_size: 9.0"))
     out = repro(root, cache)
     params.write_text(before)
-    assert out.count("Running stage") == 1 and "09_figures" in out.split("Running stage")[1]
+    assert out.count("Running stage") == 1 and "12_figures" in out.split("Running stage")[1]
 
 
 def test_results_are_complete_and_public(killed_and_resumed):
     root, _ = killed_and_resumed
     paths = Paths(root, "smoke")
     claims = read_json(paths.report / "claims.json")["claims"]
-    assert [claim["id"] for claim in claims] == ["A1", "A2", "A3", "A4", "A5", "A6", "A7", "C1", "C2", "C3", "C4", "C5"]
+    assert [claim["id"] for claim in claims] == ["A1", "A2", "A3", "A4", "A5", "A6", "A7", "B1", "B2", "B3", "C1", "C2", "C3", "C4", "C5"]
     assert all(claim["verdict"] in {"supported", "contradicted", "inconclusive", "not tested"} for claim in claims)
     candidates = read_table(paths.candidates / "candidates.parquet")
     assert {"naive", "random-exemplars", "shap-tokens", "shap-exemplars", "shap", "shap-bias"} == set(candidates["arm"])
@@ -147,8 +147,14 @@ def test_results_are_complete_and_public(killed_and_resumed):
     students = read_table(paths.distillation / "scores.parquet")
     assert set(students["student"]) == {"tfidf", "embedding", "tiny"}
     assert set(students["sweep"]) == set(SWEEPS) and set(students["variant"]) == {"", *VARIANTS}
-    # The seeds of the two systems come from different corpora: neither may be seen in the report.
+    rows = read_table(paths.grounding / "rows.parquet")
+    assert {"grounded", "ungrounded", "grounded-topical"} == set(rows["arm"]) and {"contextual", "contextless"} == set(rows["kind"])
+    assert rows["kept"].any() and all(abs(sum(soft) - 1) < 1e-6 for soft in rows["soft"])
+    regimes = set(read_table(paths.transfer / "scores.parquet")["regime"])
+    assert regimes == {"target", "two-stage", "joint", "zero-shot", "leave-one-out"}
+    # The seeds of the systems come from different corpora: neither may be seen in the report.
     texts = [text for name in ("vader-tweets", "vader-films") for text in read_table(paths.corpora / f"{name}.parquet")["text"]]
+    texts += list(read_table(paths.narratives / "passages.parquet")["text"])
     assert find_corpus_text(paths.report, texts) == [], "real text must not enter the report"
     for table in paths.data.rglob("*.parquet"):
         assert table.with_suffix(".md").exists(), f"{table.name} has no card"

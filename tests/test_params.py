@@ -89,6 +89,11 @@ def test_params_file_spells_out_every_parameter_that_is_set():
             part.pop(name)
     full["synthesis"]["generation"].pop("prompts_per_class")  # no arm of it is guided by draws
     full["synthesis"]["verification"].pop("agreement")  # the teacher is asked instead
+    for generator in full["grounding"]["generators"].values():
+        generator.pop("generator")
+    for arm in full["grounding"]["arms"].values():
+        if arm["neutral"] == "plain":
+            arm.pop("neutral")
     spelled(given, full)
 
 

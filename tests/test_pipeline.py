@@ -14,7 +14,8 @@ from emosynth.pipeline import STAGES, module_files, notebook_source, own_files, 
 
 ROOT = Path(__file__).parent.parent
 STEPS = [
-    "corpora", "seeding", "guidance", "tuning", "generation", "verification", "learning", "distillation", "authenticity", "evidence", "report",
+    "corpora", "seeding", "guidance", "tuning", "generation", "verification", "learning", "distillation", "authenticity", "narratives",
+    "grounding", "transfer", "evidence", "report",
 ]  # fmt: skip
 
 
@@ -83,4 +84,4 @@ def test_own_files_are_dependencies(tmp_path):
 
 def test_only_the_report_depends_on_the_figure_style():
     dvc = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    assert [name for name, stage in dvc.items() if "figures" in stage["params"]] == ["09_figures"]
+    assert [name for name, stage in dvc.items() if "figures" in stage["params"]] == ["12_figures"]

@@ -17,14 +17,16 @@ import pytest
 from emosynth.errors import UserError
 from emosynth.params import Figures, Params, load_params
 from emosynth.paths import Paths
-from emosynth.report.build import distillation_metrics
-from emosynth.report.checks import find_corpus_text
+from emosynth.report import pillars
+from emosynth.report.build import distillation_metrics, transfer_metrics
+from emosynth.report.checks import Texts, find_corpus_text
 from emosynth.report.figures import figure_names, get_figure, write_figure
+from emosynth.report.grounded import WITHHELD_COPY, WITHHELD_TEXT, explained, guarded, shown_rows
 from emosynth.report.page import WITHHELD, draw_figures, readable, regenerate, render_report
 from emosynth.report.sentisynth import NOT_RUN
 from emosynth.report.tables import Tables
 from emosynth.style import arm_colour, arm_label, figure_style, new_figure, order_arms, save_figure
-from fake_results import COPIED, NOTEBOOKS, PROVENANCE, SCRIPT, write_fake_results
+from fake_results import COPIED, NOTEBOOKS, PASSAGE, PROVENANCE, REPEATED, SCRIPT, STORY, write_fake_results
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -120,7 +122,14 @@ def test_an_unknown_palette_is_named(tmp_path: Path) -> None:
 
 def test_figures_are_equal_byte_for_byte(report: Paths, params: Params, tmp_path: Path) -> None:
     again = write_fake_results(tmp_path)
-    names = ["learning_curves", "authenticity", "verification"]  # the others are made the same way; this saves time
+    names = [
+        "learning_curves",
+        "authenticity",
+        "verification",
+        "transfer",
+        "emotion_diversity",
+        "label_confusion",
+    ]  # the others are made the same way; this saves time
     for name in names:
         regenerate(name, again, params)
     made = _hashes(again.report / "figures")
@@ -213,17 +222,23 @@ SENTISYNTH = {
     "teacher_calibration", "defects", "gaps", "verification_reasons",
 }  # fmt: skip
 
+PILLARS = {
+    "transfer", "transfer_gain", "leave_one_out", "emotion_diversity", "context_effect", "explicit_share", "label_confusion", "label_agreement",
+    "emotion_probe",
+}  # fmt: skip
+
 
 @pytest.fixture(scope="session")
 def without(tmp_path_factory: pytest.TempPathFactory) -> Paths:
-    """Results of a run without the second system."""
-    return write_fake_results(tmp_path_factory.mktemp("first"), repeats=2, sizes=(40,), learners=("tfidf",), distillation=False)
+    """Results of a run without the second and the third system."""
+    root = tmp_path_factory.mktemp("first")
+    return write_fake_results(root, repeats=2, sizes=(40,), learners=("tfidf",), distillation=False, grounding=False)
 
 
 def test_the_parts_figures_are_registered_in_order() -> None:
     assert {name for name in figure_names() if get_figure(name).part == "sentisynth"} == SENTISYNTH
     parts = [get_figure(name).part for name in figure_names()]
-    assert parts == sorted(parts, key=["shap-guided", "sentisynth"].index)
+    assert parts == sorted(parts, key=["shap-guided", "sentisynth", "emo-pillars"].index)
 
 
 def test_gain_is_paired_by_repeat_and_in_the_title(report: Paths, params: Params) -> None:
@@ -302,6 +317,178 @@ def test_metrics_hold_the_main_contrast(report: Paths) -> None:
     assert set(found) == {"tiny", "embedding", "tfidf"}
     assert {"seed", "real+2x", "naive", "tuned", "tuned_verified", "tuned_verified_soft"} <= set(found["tfidf"])
     assert distillation_metrics(None) == {}
+
+
+# --- Emo Pillars ------------------------------------------------------------------------------------
+
+
+def test_the_third_parts_figures_are_registered() -> None:
+    assert {name for name in figure_names() if get_figure(name).part == "emo-pillars"} == PILLARS
+
+
+def test_gain_from_pre_training_is_paired_by_repeat_at_the_headline_thresholds(report: Paths, params: Params) -> None:
+    tables = Tables.load(report, params)
+    scores = tables.pillars.scores
+    assert scores is not None
+    cell = scores.query("target == 'vader-tweets' and learner == 'embedding' and size == 100 and thresholds == 'validation'")
+    by_repeat = cell.set_index(["regime", "arm", "repeat"])["macro_f1"].sort_index()
+    expected = 100 * (by_repeat["two-stage", "grounded"] - by_repeat["target", "seed"]).mean()
+    words = get_figure("transfer_gain").describe(tables)
+    assert f"by +{expected:.1f} points" in words.title and "vader-tweets" in words.title and "n = 100" in words.title
+    # Scores at thresholds that nobody chose change nothing.
+    bare = dataclasses.replace(tables, pillars=dataclasses.replace(tables.pillars, scores=scores[scores["thresholds"] != "none"]))
+    for name in ("transfer", "transfer_gain", "leave_one_out"):
+        pd.testing.assert_frame_equal(get_figure(name).numbers(bare), get_figure(name).numbers(tables))
+
+
+def test_levels_are_of_the_headline_arm(report: Paths, params: Params) -> None:
+    frame = get_figure("transfer").numbers(Tables.load(report, params))
+    level = frame.query("target == 'vader-tweets' and learner == 'tfidf' and regime == 'zero-shot'")
+    assert level["mean"].tolist() == pytest.approx([28.0]), "0.40 − 0.12, and not the mean with the ungrounded arm's 0.26"
+    assert frame.query("target == 'vader-films' and learner == 'encoder'").empty
+
+
+def test_shares_count_a_row_for_each_of_its_emotions(report: Paths, params: Params) -> None:
+    tables = Tables.load(report, params)
+    rows = tables.pillars.rows
+    assert rows is not None
+    mine = rows[
+        (rows["arm"] == "ungrounded")
+        & (rows["kind"] == "contextual")
+        & rows["accepted"]
+        & rows["emotions"].map(lambda labels: "joy" in labels)
+    ]
+    cell = get_figure("explicit_share").numbers(tables).query("arm == 'ungrounded' and kind == 'contextual' and emotion == 'joy'").iloc[0]
+    assert cell["n"] == len(mine) and cell["share"] == pytest.approx(100 * mine["explicit"].mean())
+    assert cell["low"] < cell["share"] < cell["high"]
+
+
+def test_diversity_leaves_out_what_was_too_few_and_marks_neutral(report: Paths, params: Params) -> None:
+    frame = get_figure("emotion_diversity").numbers(Tables.load(report, params))
+    assert "sadness" not in set(frame["emotion"]) and "contextless" not in set(frame["kind"])
+    assert set(frame.loc[frame["arm"] == "grounded-topical", "emotion"]) == {"neutral"}
+    neutral = frame.query("arm == 'grounded' and kind == 'context' and measure == 'distinct_2' and emotion == 'neutral'")
+    assert neutral["difference"].tolist() == pytest.approx([1.5])
+
+
+def test_context_effect_shows_means_over_repeats(report: Paths, params: Params) -> None:
+    tables = Tables.load(report, params)
+    frame = get_figure("context_effect").numbers(tables)
+    assert len(frame) == 2 * 3 * (4 + 3) and "macro_average_precision" not in set(frame["measure"])
+    assert "+7.0 (+3.0\u00a0…\u00a0+11.0) points" in get_figure("context_effect").describe(tables).title
+
+
+def test_page_holds_the_third_system(page: str) -> None:
+    assert 'id="emo-pillars"' in page and "Table of grounded and ungrounded arms" in page and "Table of the scale estimate" in page
+    assert "Pre-training on grounded rows changes macro-F1" in page.split('id="data"')[0], "the key result names the third system"
+    for name in PILLARS:
+        assert f'id="{name}"' in page
+    assert pillars.NOT_RUN not in page
+    assert (
+        "135 million parameters" in page and "the utterance is not rewritten" in page and "a judge of the same kind as the writer" in page
+    )
+    assert "a target of Emo Pillars" in page
+    for number in range(1, 4):
+        assert f"B{number}. " in page
+
+
+def test_a_run_without_the_third_system_says_so_once(without: Paths, params: Params) -> None:
+    html = render_report(without, params, PROVENANCE, NOTEBOOKS).read_text(encoding="utf-8")
+    assert html.count(pillars.NOT_RUN.rstrip(".")) == 2, "in the key result and in its part"
+    assert not any(f'id="{name}"' in html for name in PILLARS)
+    tables = Tables.load(without, params)
+    assert not tables.pillars.found
+    with figure_style(params.figures):
+        for name in PILLARS:
+            _, frame = get_figure(name).draw(tables, params.figures)
+            assert list(frame.columns) == ["note"]
+
+
+def test_a_run_that_was_not_transferred_yet_shows_what_it_has(tmp_path: Path, params: Params) -> None:
+    paths = write_fake_results(tmp_path, repeats=2, sizes=(40,), learners=("tfidf",))
+    for path in (*paths.transfer.iterdir(), paths.grounding / "confusion.parquet", paths.grounding / "pairs.parquet"):
+        path.unlink()
+    pd.DataFrame(columns=["setting"]).to_parquet(paths.grounding / "scale.parquet")  # as of a server that counts no tokens
+    html = render_report(paths, params, PROVENANCE, NOTEBOOKS).read_text(encoding="utf-8")
+    assert not Elements(html).open and pillars.NOT_RUN not in html
+    assert "Nothing was transferred" in html and "Table of grounded and ungrounded arms" in html
+    assert "Table of the scale estimate" not in html and "minimal pairs –" not in html
+
+
+def test_generated_labels_contexts_and_words_are_escaped(page: str) -> None:
+    for hostile in ("<script>alert(1)", "<i>It rained", "<b>other", "<b>Lantern", "GPU <of>"):
+        assert hostile not in page
+    assert "&lt;script&gt;alert(1)" in page and "&lt;i&gt;It rained" in page and "server:&lt;b&gt;other&lt;/b&gt;" in page
+    assert STORY not in page
+
+
+def test_texts_that_repeat_a_narrative_are_withheld(page: str, report: Paths) -> None:
+    assert REPEATED not in page and PASSAGE not in page and "lantern swung above the black water" not in page
+    assert WITHHELD_TEXT in page and WITHHELD_COPY in page
+    assert find_corpus_text(report.report, [PASSAGE, REPEATED, "the lantern swung above the black water"]) == []
+
+
+def test_samples_need_the_narratives_they_are_guarded_by(tmp_path: Path, params: Params) -> None:
+    paths = write_fake_results(tmp_path, repeats=2, sizes=(40,), learners=("tfidf",))
+    (paths.narratives / "passages.parquet").unlink()
+    html = render_report(paths, params, PROVENANCE, NOTEBOOKS).read_text(encoding="utf-8")
+    assert "the narratives are not at hand" in html and "Grounded examples:" not in html and "Words that speak for a label" not in html
+    assert REPEATED not in html
+
+
+def test_shown_rows_are_the_first_of_their_kind_and_guarded() -> None:
+    rows = pd.DataFrame(
+        {
+            "row_id": ["a", "b", "c", "d", "e"],
+            "arm": "grounded",
+            "kind": ["contextual", "contextual", "contextual", "contextual", "contextless"],
+            "emotions": [["joy"], ["joy", "anger"], ["anger"], ["joy"], ["joy"]],
+            "accepted": [True, True, True, False, True],
+            "reason": ["", "", "", "original", ""],
+            "ok_original": [True, True, True, False, True],
+            "text": ["fine", "second of joy", PASSAGE, "copied", "told anew"],
+            "context": [REPEATED, "", "rain", "rain", "must not be shown"],
+            "character": "the ferryman",
+        }
+    )
+    shown = guarded(shown_rows(rows), Texts([PASSAGE])).set_index("row_id")
+    assert shown.index.tolist() == ["a", "c", "d", "e"]
+    assert shown["text"].tolist() == ["fine", WITHHELD_TEXT, WITHHELD_COPY, "told anew"]
+    assert shown["context"].tolist() == [WITHHELD_TEXT, "rain", "rain", ""]
+    again = guarded(shown.reset_index(), Texts([PASSAGE])).set_index("row_id")
+    pd.testing.assert_frame_equal(again, shown)
+
+
+def test_only_generated_rows_that_repeat_nobody_are_explained() -> None:
+    rows = pd.DataFrame(
+        {
+            "row_id": ["a", "b", "c", "d", "e"],
+            "text": ["fine", PASSAGE, "fine", "fine", "fine"],
+            "ok_original": [True, True, False, True, True],
+        }
+    )
+    said = {"a": "fine", "b": "masked", "c": "fine", "corpus": "fine", "d": PASSAGE, "e": "fine"}
+    table = pd.DataFrame(
+        [
+            [row, label, 0.4, token, place, 0.1]
+            for row, text in said.items()
+            for label in ("joy", "anger")
+            for place, token in enumerate(text.split())
+        ],
+        columns=["row_id", "label", "probability", "token", "position", "value"],
+    )
+    found = explained(table, rows, Texts([PASSAGE]))
+    assert list(dict.fromkeys(found["row_id"])) == ["a", "e"] and len(found) == 4
+
+
+def test_metrics_hold_the_transfer(report: Paths) -> None:
+    scores = pd.read_parquet(report.transfer / "scores.parquet")
+    found = transfer_metrics(scores, "grounded")
+    assert set(found) == {"vader-tweets", "vader-films"} and set(found["vader-tweets"]) == {"encoder", "embedding", "tfidf"}
+    cell = scores.query("target == 'vader-films' and learner == 'tfidf' and regime == 'two-stage' and arm == 'grounded' and size == 100")
+    assert found["vader-films"]["tfidf"]["two-stage"] == round(cell["macro_f1"].mean(), 4)
+    assert found["vader-tweets"]["tfidf"]["zero-shot"] == 0.28
+    assert transfer_metrics(None, "grounded") == {}
 
 
 # --- page -----------------------------------------------------------------------------------------

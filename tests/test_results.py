@@ -13,10 +13,11 @@ from emosynth.params import Params, load_params
 from emosynth.paths import Paths
 from emosynth.report.checks import Texts
 from emosynth.report.examples import WITHHELD_RUN
+from emosynth.report.grounded import WITHHELD_TEXT
 from emosynth.report.page import draw_figures, render_report
 from emosynth.report.results import publish, restore
 from emosynth.report.tables import Tables
-from fake_results import NOTEBOOKS, PROVENANCE, write_fake_results
+from fake_results import NOTEBOOKS, PASSAGE, PROVENANCE, REPEATED, write_fake_results
 
 ROOT = Path(__file__).parent.parent
 
@@ -78,6 +79,43 @@ def test_a_text_that_shares_words_with_a_corpus_is_not_published(run: Paths) -> 
         frame.to_parquet(run.candidates / "candidates.parquet")
     found = pd.read_parquet(publish(run, Texts([long])) / "candidates" / "candidates.parquet")["text"]
     assert long not in set(found) and WITHHELD_RUN in set(found)
+
+
+def test_of_grounded_rows_only_those_shown_keep_their_text(run: Paths, params: Params) -> None:
+    whole = pd.read_parquet(run.grounding / "rows.parquet")
+    folder = publish(run, Tables.load(run, params).corpus_texts)
+    found = pd.read_parquet(folder / "grounding" / "rows.parquet")
+    assert len(found) == len(whole) and not {"prompt", "soft", "scored", "passage_id", "story_id", "utterance"} & set(found)
+    told = found[found["text"] != ""]
+    assert 0 < len(told) <= 10 * whole["arm"].nunique()
+    assert (found.loc[found["text"] == "", ["context", "character"]] == "").all(axis=None)
+    assert (found.loc[found["kind"] == "contextless", "context"] == "").all() and WITHHELD_TEXT in set(found["context"])
+    pairs = pd.read_parquet(folder / "grounding" / "pairs.parquet")
+    assert set(pairs) == {"pair_id", "emotion_a", "emotion_b", "ok", "shift"}
+    labels = pd.read_parquet(folder / "grounding" / "confusion.parquet")
+    assert (
+        labels["count"].sum() == pd.read_parquet(run.grounding / "confusion.parquet")["count"].sum()
+        and (labels["raw"].tail(12) == "").all()
+    )
+    assert pd.read_parquet(folder / "transfer" / "explanations.parquet")["row_id"].nunique() == 3
+
+
+def test_no_passage_is_published(run: Paths, params: Params) -> None:
+    folder = publish(run, Tables.load(run, params).corpus_texts)
+    assert [path.name for path in (folder / "narratives").iterdir()] == ["stories.parquet"]
+    guard = Texts([PASSAGE])
+    for path in folder.rglob("*.parquet"):
+        for column in pd.read_parquet(path).select_dtypes(["object", "string"]):
+            assert not any(guard.shares_run(str(cell)) for cell in pd.read_parquet(path)[column]), (path, column)
+    assert guard.shares_run(REPEATED)
+
+
+def test_without_the_passages_no_grounded_text_is_published(run: Paths, params: Params) -> None:
+    (run.narratives / "passages.parquet").unlink()
+    folder = publish(run, Tables.load(run, params).corpus_texts)
+    found = pd.read_parquet(folder / "grounding" / "rows.parquet")
+    assert len(found) and (found[["text", "context", "character"]] == "").all(axis=None)
+    assert not (folder / "transfer" / "explanations.parquet").exists()
 
 
 def test_results_of_ones_own_are_left_alone(run: Paths, params: Params) -> None:

@@ -421,6 +421,9 @@ class Grounding(Section):
     decoding: Decoding = Decoding()
     arms: dict[str, GroundingArm] = Field(min_length=1)
     examples: int = Field(1000, ge=10, description="examples of each arm; each has a context, an utterance and a context-less utterance")
+    pairs: int = Field(
+        200, ge=0, description="minimal pairs: one utterance in two contexts that call for different emotions; from stories of their own"
+    )
     two_emotions: float = Field(0.25, ge=0, le=1, description="share of examples that express two emotions")
     labels: EmotionLabels = EmotionLabels()
     min_words: int = Field(3, ge=1)
@@ -524,6 +527,9 @@ class Params(Section):
     tuning: Tuning
     synthesis: Synthesis
     distillation: Distillation
+    narratives: Narratives
+    grounding: Grounding
+    transfer: Transfer
     evidence: Evidence
     figures: Figures
 
@@ -549,6 +555,7 @@ class Params(Section):
             if arm.tuned:
                 raise ValueError(f"generation.arms.{name}.tuned: tuned generators are for synthesis.generation.arms")
         self._check_distillation()
+        self._check_transfer()
         return self
 
     def _check_arms(self, key: str, generation: Generation, seeding: Seeding) -> None:
@@ -607,6 +614,26 @@ class Params(Section):
             raise ValueError(
                 f"tuning.held_out: {held} of {tuning.seeding.sizes[0]} seed rows are too few to stop early on; at least 2 are needed"
             )
+
+    def _check_transfer(self) -> None:
+        transfer, arms = self.transfer, self.grounding.arms
+        known = {self.corpora.target, *self.corpora.also, *([self.corpora.custom.name] if self.corpora.custom else [])}
+        for name in transfer.targets:
+            if name not in known:
+                raise ValueError(f"transfer.targets: {name} is not built; add it to corpora.also (there are {', '.join(sorted(known))})")
+        for key in ("arm", "against"):
+            name = getattr(transfer, key)
+            if name is not None and name not in arms:
+                raise ValueError(f"transfer.{key}: there is no arm {name}; grounding.arms has {', '.join(sorted(arms))}")
+        for learner, part in transfer.learners.items():
+            strange = [name for name in part.targets or [] if name not in transfer.targets]
+            if strange:
+                raise ValueError(f"transfer.learners.{learner}.targets: {strange[0]} is not one of transfer.targets")
+            for size in part.sizes or []:
+                if size not in transfer.seeding.sizes:
+                    raise ValueError(
+                        f"transfer.learners.{learner}.sizes: {size} is not one of transfer.seeding.sizes {transfer.seeding.sizes}"
+                    )
 
     def _known_sizes(self, key: str, sizes: Iterable[int], seeding: Seeding | None = None) -> None:
         known = (seeding or self.seeding).sizes

@@ -97,13 +97,26 @@ STAGES: tuple[Stage, ...] = (
         "08_distillation", "Distillation: students, sweeps, ablation, gaps", ("corpora", "training", "tuning", "synthesis", "distillation"),
         ("corpora", "tuning", "synthesis"), "distillation", files=("data/catalog.yaml",),
     ),
+    Stage("09_narratives", "Narratives: stories, passages, characters", ("narratives",), (), "narratives", files=("data/catalog.yaml",)),
     Stage(
-        "09_figures", "Evidence, figures and report",
+        "10_grounding", "Grounding: examples from passage and character, soft labels, diversity", ("grounding", "transfer"),
+        ("narratives",), "grounding", files=("data/catalog.yaml", "data/taxonomies.yaml"),
+    ),
+    Stage(
+        "11_transfer", "Transfer: pre-trained on grounded rows, tuned on target seeds", ("corpora", "grounding", "transfer"),
+        ("corpora", "narratives", "grounding"), "transfer", files=("data/catalog.yaml", "data/taxonomies.yaml"),
+    ),
+    Stage(
+        "12_figures", "Evidence, figures and report",
         (
             "corpora", "seeding", "shap", "generation", "verification", "training", "authenticity", "tuning", "synthesis", "distillation",
-            "evidence", "figures",
+            "narratives", "grounding", "transfer", "evidence", "figures",
         ),
-        ("corpora", "seeds", "guidance", "candidates", "training", "authenticity", "tuning", "synthesis", "distillation"), "",
+        (
+            "corpora", "seeds", "guidance", "candidates", "training", "authenticity", "tuning", "synthesis", "distillation", "narratives",
+            "grounding", "transfer",
+        ),
+        "",
         report=("index.html", "figures", "results", "claims.json", "metrics.json"), files=("data/catalog.yaml",),
     ),
 )  # fmt: skip

@@ -113,6 +113,7 @@ _LEARNERS = {
     "embedding": "MiniLM embeddings + logistic regression",
     "finetuned": "Fine-tuned MiniLM",
     "tiny": "2-layer MiniLM",
+    "encoder": "Fine-tuned MiniLM layers",
 }
 _SHORT_LEARNERS = {"tfidf": "TF-IDF", "embedding": "MiniLM embeddings", "finetuned": "Fine-tuned MiniLM", "tiny": "2-layer MiniLM"}
 

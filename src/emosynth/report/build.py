@@ -14,7 +14,7 @@ import pandas as pd
 from emosynth.cards import read_json, read_table, write_json
 from emosynth.catalog import Catalog
 from emosynth.corpora import corpus_names
-from emosynth.evidence import as_json, finish, judge_authenticity, judge_distillation, judge_training
+from emosynth.evidence import as_json, finish, judge_authenticity, judge_distillation, judge_grounding, judge_training
 from emosynth.params import Params, Section
 from emosynth.paths import Paths
 from emosynth.pipeline import STAGES
@@ -67,12 +67,25 @@ def build_report(paths: Paths, sections: Mapping[str, Section], catalog: Catalog
     judged = finish(judge_training(scores, per_class, shares, params.corpora.target, params.evidence), params.evidence)
     # Their p is corrected in the panel already, within each family of measures.
     judged += judge_authenticity(panel, params.corpora.target, params.evidence)
+    transferred = _optional(paths.transfer / "scores.parquet")
+    judged += finish(
+        judge_grounding(
+            transferred,
+            _optional(paths.transfer / "context.parquet"),
+            _optional(paths.grounding / "diversity_differences.parquet"),
+            params.evidence,
+            arm=params.transfer.arm,
+            against=params.transfer.against,
+        ),
+        params.evidence,
+    )
     students = _optional(paths.distillation / "scores.parquet")
     distilled = judge_distillation(students, params.tuning.corpus, params.evidence, params.distillation.arm)
     judged += finish(distilled, params.evidence)
     claims = as_json(paths.profile, judged)
     write_json(paths.report / "claims.json", claims)
-    write_json(paths.report / "metrics.json", {**metrics(scores, candidates, panel), "distillation": distillation_metrics(students)})
+    further = {"distillation": distillation_metrics(students), "transfer": transfer_metrics(transferred, params.transfer.arm)}
+    write_json(paths.report / "metrics.json", {**metrics(scores, candidates, panel), **further})
     progress("figures")
     files = draw_figures(paths, params)
     shown = sorted((path for path in files if path.suffix == ".svg" and not path.stem.endswith("-dark")), key=files.index)
@@ -98,6 +111,20 @@ def distillation_metrics(students: pd.DataFrame | None) -> dict[str, dict[str, f
         for (arm, verified, labels), mean in rows.groupby(["arm", "verified", "labels"], sort=True)["macro_f1"].mean().items():
             version = "" if is_real(str(arm)) else f"{'_verified' if verified else ''}{'_soft' if labels == 'soft' else ''}"
             found[str(student)][f"{arm}{version}"] = round(float(mean), 4)
+    return found
+
+
+def transfer_metrics(scores: pd.DataFrame | None, arm: str) -> dict[str, dict[str, dict[str, float]]]:
+    """Return macro-F1 by target, learner and regime with the rows of an arm, at the learner's largest size; empty without a transfer."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    if scores is None:
+        return found
+    generated = scores["regime"].isin(["two-stage", "joint", "zero-shot"])
+    rows = scores[(scores["thresholds"] != "none") & (~generated | (scores["arm"] == arm))]
+    for (target, learner), cell in rows.groupby(["target", "learner"], sort=True):
+        at = cell[cell["size"].isin([0, cell["size"].max()])]
+        means = at.groupby("regime", sort=True)["macro_f1"].mean()
+        found.setdefault(str(target), {})[str(learner)] = {str(regime): round(float(mean), 4) for regime, mean in means.items()}
     return found
 
 
@@ -133,6 +160,9 @@ def provenance(paths: Paths, params: Params, catalog: Catalog) -> dict[str, Any]
         settings += [params.tuning.model, params.synthesis.generation.generator.model]
         perplexity = params.synthesis.verification.perplexity
         settings += [perplexity.model] if perplexity is not None else []
+    if (paths.grounding / "rows.parquet").is_file():
+        settings += [item.generator.model for item in params.grounding.generators.values()]
+        settings += [params.grounding.labels.model, params.transfer.base_encoder]
     for name in dict.fromkeys([*settings, params.training.encoder, "aptagger"]):
         if name in catalog:
             entry = catalog.entry(name)
@@ -148,8 +178,7 @@ def provenance(paths: Paths, params: Params, catalog: Catalog) -> dict[str, Any]
         else:
             models.append({"model": Path(name).name, "source": "the user's own", "sha256": "", "licence": "", "citation": ""})
     accounts = [account]
-    if (paths.synthesis / "generators.json").is_file():
-        accounts.append(read_json(paths.synthesis / "generators.json"))
+    accounts += [read_json(step / "generators.json") for step in (paths.synthesis, paths.grounding) if (step / "generators.json").is_file()]
     generators = [
         {
             "generator": name,
@@ -163,10 +192,29 @@ def provenance(paths: Paths, params: Params, catalog: Catalog) -> dict[str, Any]
     return {
         "versions": versions,
         "corpora": corpora,
+        **({"narratives": _narratives(params, catalog)} if (paths.narratives / "stories.parquet").is_file() else {}),
         "models": models,
         "generators": generators,
         **({"tuned generators": _tuned(tuned)} if tuned is not None else {}),
     }
+
+
+def _narratives(params: Params, catalog: Catalog) -> list[dict[str, str]]:
+    """Return where the narratives are from; of sources that are not in the catalogue only the last part of their name is known here."""
+    found = []
+    for name in params.narratives.sources:
+        if name in catalog:
+            entry = catalog.entry(name)
+            about = {
+                "source": catalog.source_of(name),
+                "sha256": catalog.hash_of(name),
+                "licence": entry.licence,
+                "citation": entry.citation.strip(),
+            }
+        else:
+            about = {"source": "the user's own", "sha256": "", "licence": "", "citation": ""}
+        found.append({"narratives": Path(name).name, **about})
+    return found
 
 
 def _tuned(tuned: pd.DataFrame) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -22,10 +22,12 @@ import pandas as pd
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.report import figures as report_figures
-from emosynth.report import sentisynth
+from emosynth.report import pillars, sentisynth
 from emosynth.report.examples import WITHHELD, example_groups
 from emosynth.report.figures.authenticity import CONTROL, effect_text, kind_label, measure_label, panel_of
 from emosynth.report.figures.base import Missing
+from emosynth.report.figures.pillars.common import PART as PILLARS
+from emosynth.report.figures.pillars.common import learner_name
 from emosynth.report.figures.sentisynth.common import PART as SENTISYNTH
 from emosynth.report.figures.verification import check_names
 from emosynth.report.numbers import POINTS, count, per_cent, points, span, summary
@@ -52,7 +54,6 @@ class Part:
     template: str = ""
 
 
-# Later parts (narrative-grounded generation) are added here.
 PARTS = (
     Part(
         "shap-guided",
@@ -68,7 +69,22 @@ PARTS = (
         "soft labels, generated rows weighing less than real ones.",
         "sentisynth.html.j2",
     ),
+    Part(
+        PILLARS,
+        "Emo Pillars: ground, label softly, transfer",
+        "A language model is given a passage of a narrative and one of its characters, and writes a situation, an utterance that shows a given "
+        "emotion in it, and a text that shows it without the situation. Without passages it makes up all of this alone, for comparison. Soft "
+        "labels over many emotions are scored. A model is trained on these rows first, and then on a few real rows of each target corpus, "
+        "whose labels are fewer or other ones.",
+        "pillars.html.j2",
+    ),
 )
+
+_DETAILS: dict[str, tuple[Callable[[Tables], bool], Callable[[Tables, Params], dict[str, Any]]]] = {
+    SENTISYNTH: (lambda tables: tables.distilled, sentisynth.details),
+    PILLARS: (lambda tables: tables.pillars.found, pillars.details),
+}
+"""Of parts with a template: whether a run holds them, and what the template shows."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +174,7 @@ def render_report(paths: Paths, params: Params, provenance: Mapping[str, Any], n
         corpora=_corpora(tables, params),
         seeding=_seeding(tables, params),
         tuning=_tuning(tables, params),
+        transfer=_transfer(tables, params),
         parts=_parts(paths, tables, params),
         claims=_claims(tables),
         verdicts=VERDICTS,
@@ -222,6 +239,7 @@ def _key_result(tables: Tables, params: Params) -> dict[str, Any]:
         "verdicts": [{"name": name, "count": verdicts.count(name)} for name in VERDICTS if verdicts.count(name)],
         "claims": len(verdicts),
         "second": {**sentisynth.key_result(tables), "corpus": params.tuning.corpus},
+        "third": pillars.key_result(tables),
         "version": "verified ones"
         if any(tables.verified(arm) for arm in tables.headline_arms())
         else "taken as generated, before verification",
@@ -238,6 +256,7 @@ def _corpora(tables: Tables, params: Params) -> list[dict[str, Any]]:
                 "name": name,
                 "target": name == tables.target,
                 "tuning": tables.distilled and name == params.tuning.corpus,
+                "transfer": tables.pillars.found and name in params.transfer.targets,
                 "noun": corpus.about.get("register_noun", "text"),
                 "task": "several labels a text" if corpus.about.get("task") == "multi" else "one label a text",
                 "sizes": {split: count(number) for split, number in corpus.sizes().items()},
@@ -295,12 +314,28 @@ def _tuning(tables: Tables, params: Params) -> dict[str, Any] | None:
     }
 
 
+def _transfer(tables: Tables, params: Params) -> dict[str, Any] | None:
+    if not tables.pillars.found:
+        return None
+    grounding, transfer = params.grounding, params.transfer
+    return {
+        "generators": [public("model", name) for name in dict.fromkeys(item.generator.model for item in grounding.generators.values())],
+        "examples": count(grounding.examples),
+        "taxonomy": grounding.taxonomy,
+        "targets": transfer.targets,
+        "sizes": [str(size) for size in transfer.seeding.sizes],
+        "repeats": transfer.seeding.repeats,
+        "learners": [learner_name(name) for name in transfer.learners],
+    }
+
+
 def _parts(paths: Paths, tables: Tables, params: Params) -> list[dict[str, Any]]:
     style, found, number = params.figures, [], 0
     for part in PARTS:
-        if part.name == SENTISYNTH and not tables.distilled:
+        held, details = _DETAILS.get(part.name, (None, None))
+        if held is not None and details is not None and not held(tables):
             # A run without this system says so once, instead of once a figure.
-            found.append({"part": part, "figures": [], "details": sentisynth.details(tables, params)})
+            found.append({"part": part, "figures": [], "details": details(tables, params)})
             continue
         entries = []
         for spec in map(report_figures.get_figure, report_figures.figure_names()):
@@ -327,8 +362,7 @@ def _parts(paths: Paths, tables: Tables, params: Params) -> list[dict[str, Any]]
                 }
             )
         if entries:
-            details = sentisynth.details(tables, params) if part.name == SENTISYNTH else {}
-            found.append({"part": part, "figures": entries, "details": details})
+            found.append({"part": part, "figures": entries, "details": details(tables, params) if details is not None else {}})
     return found
 
 

@@ -13,6 +13,7 @@ from emosynth.errors import UserError
 from emosynth.paths import Paths
 from emosynth.report.checks import Texts
 from emosynth.report.examples import WITHHELD_RUN, shown_rows
+from emosynth.report.grounded import explained, publishable_labels, publishable_rows
 
 __all__ = ["FOLDER", "publish", "restore"]
 
@@ -28,11 +29,16 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     "synthesis": ("quality.parquet", "calibration.parquet", "reliability.parquet", "generators.json"),
     "distillation": ("scores.parquet", "per_class.parquet", "gaps.parquet"),
     "candidates": ("generators.json",),
+    "narratives": ("stories.parquet",),
+    "grounding": ("diversity_differences.parquet", "scale.parquet", "generators.json"),
+    "transfer": ("scores.parquet", "context.parquet", "probe.parquet"),
 }
 """What the report reads and what holds no text, by step."""
 
 _CANDIDATES = ("candidates", "synthesis")
 """Steps whose generated texts are left out, but for the examples that the page shows."""
+
+_PAIRS = ("pair_id", "emotion_a", "emotion_b", "ok", "shift")
 
 _KEPT = ("candidate_id", "arm", "size", "repeat", "label", "index", "accepted", "reason")
 
@@ -40,12 +46,13 @@ _KEPT = ("candidate_id", "arm", "size", "repeat", "label", "index", "accepted", 
 def publish(paths: Paths, corpus: Texts) -> Path:
     """Copy the tables of a run into the report, without text.
 
-    Of corpora, counts go and rows stay. Of candidates, verdicts go; texts stay, but for those that the page shows.
+    Of corpora, counts go and rows stay; of narratives, titles go and passages stay. Of candidates and grounded rows, verdicts go; texts
+    stay, but for those that the page shows.
 
     Parameters
     ----------
     corpus
-        Texts of the corpora: a candidate that shares six words in a row with one is never published.
+        Texts of the corpora and of the narratives' passages: a candidate that shares six words in a row with one is never published.
 
     Returns
     -------
@@ -65,6 +72,9 @@ def publish(paths: Paths, corpus: Texts) -> Path:
             frame = _without_text(pd.read_parquet(source), corpus)
             with atomic(target / step / "candidates.parquet") as temporary:
                 frame.to_parquet(temporary, index=False, compression="zstd")
+    for name, frame in _grounded(paths, corpus).items():
+        with atomic(target / name) as temporary:
+            frame.to_parquet(temporary, index=False, compression="zstd")
     return target
 
 
@@ -95,6 +105,25 @@ def _copy(source: Path, target: Path) -> None:
     if source.is_file():
         with atomic(target) as temporary:
             shutil.copyfile(source, temporary)
+
+
+def _grounded(paths: Paths, corpus: Texts) -> dict[str, pd.DataFrame]:
+    """Return the tables of the third system that hold text, without it, by path below the folder written."""
+    grounding, found = paths.grounding, {}
+    # Rows that know their passages are those of a run: without the passages nothing says which texts repeat them.
+    rows = pd.read_parquet(grounding / "rows.parquet") if (grounding / "rows.parquet").is_file() else None
+    may_show = rows is not None and ((paths.narratives / "passages.parquet").is_file() or "passage_id" not in rows)
+    if rows is not None:
+        found["grounding/rows.parquet"] = publishable_rows(rows, corpus, may_show)
+    if (grounding / "confusion.parquet").is_file():
+        found["grounding/confusion.parquet"] = publishable_labels(pd.read_parquet(grounding / "confusion.parquet"), corpus)
+    if (grounding / "pairs.parquet").is_file():
+        pairs = pd.read_parquet(grounding / "pairs.parquet")
+        found["grounding/pairs.parquet"] = pairs[[name for name in _PAIRS if name in pairs]]
+    explanations = paths.transfer / "explanations.parquet"
+    if rows is not None and may_show and explanations.is_file():
+        found["transfer/explanations.parquet"] = explained(pd.read_parquet(explanations), rows, corpus)
+    return found
 
 
 def _without_text(candidates: pd.DataFrame, corpus: Texts) -> pd.DataFrame:

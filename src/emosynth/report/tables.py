@@ -20,7 +20,7 @@ from emosynth.paths import Paths
 from emosynth.report.checks import Texts
 from emosynth.style import is_real, is_shap, order_arms
 
-__all__ = ["STUDENTS", "Corpus", "Tables"]
+__all__ = ["STUDENTS", "Corpus", "Pillars", "Tables"]
 
 STUDENTS = ("tiny", "embedding", "tfidf")
 """Students in reading order."""
@@ -47,6 +47,54 @@ class Corpus:
         """Share of the rows of a split that carry each class."""
         counts = self.about["counts"][split]
         return {label: counts[label] / max(counts["all"], 1) for label in self.classes}
+
+
+@dataclass(frozen=True)
+class Pillars:
+    """Results of the third system (narratives, grounding, transfer); ``None`` where a file is missing.
+
+    ``passages`` are the texts that generation was grounded in: they are looked for in what is shown, and never shown.
+    """
+
+    stories: pd.DataFrame | None = None
+    passages: tuple[str, ...] = ()
+    rows: pd.DataFrame | None = None
+    confusion: pd.DataFrame | None = None
+    pairs: pd.DataFrame | None = None
+    differences: pd.DataFrame | None = None
+    scale: pd.DataFrame | None = None
+    scores: pd.DataFrame | None = None
+    context: pd.DataFrame | None = None
+    probe: pd.DataFrame | None = None
+    explanations: pd.DataFrame | None = None
+
+    @classmethod
+    def load(cls, paths: Paths) -> Pillars:
+        """Read the results of a profile."""
+        passages = _parquet(paths.narratives / "passages.parquet")
+        return cls(
+            stories=_parquet(paths.narratives / "stories.parquet"),
+            passages=() if passages is None else tuple(passages["text"]),
+            rows=_parquet(paths.grounding / "rows.parquet"),
+            confusion=_parquet(paths.grounding / "confusion.parquet"),
+            pairs=_parquet(paths.grounding / "pairs.parquet"),
+            differences=_parquet(paths.grounding / "diversity_differences.parquet"),
+            scale=_parquet(paths.grounding / "scale.parquet"),
+            scores=_parquet(paths.transfer / "scores.parquet"),
+            context=_parquet(paths.transfer / "context.parquet"),
+            probe=_parquet(paths.transfer / "probe.parquet"),
+            explanations=_parquet(paths.transfer / "explanations.parquet"),
+        )
+
+    @property
+    def found(self) -> bool:
+        """Whether the run holds anything of the third system: a grounded row, or a score of a model that learnt from such rows."""
+        return any(table is not None and len(table) for table in (self.rows, self.scores))
+
+    @property
+    def guarded(self) -> bool:
+        """Whether generated text may be shown: the passages are at hand, or the rows are published ones, guarded when they were."""
+        return bool(self.passages) or (self.rows is not None and "passage_id" not in self.rows)
 
 
 @dataclass(frozen=True)
@@ -79,6 +127,7 @@ class Tables:
     students: pd.DataFrame | None = None
     student_classes: pd.DataFrame | None = None
     gaps: pd.DataFrame | None = None
+    pillars: Pillars = field(default_factory=Pillars)
 
     @classmethod
     def load(cls, paths: Paths, params: Params) -> Tables:
@@ -90,7 +139,7 @@ class Tables:
             Places of the profile.
         params
             All parameters: level of intervals and margins, the corpus whose test scores the figures show
-            (``corpora.target``), and the design of the distillation.
+            (``corpora.target``), and the designs of distillation and transfer.
 
         Raises
         ------
@@ -127,18 +176,19 @@ class Tables:
             students=_parquet(paths.distillation / "scores.parquet"),
             student_classes=_parquet(paths.distillation / "per_class.parquet"),
             gaps=_parquet(paths.distillation / "gaps.parquet"),
+            pillars=Pillars.load(paths),
         )
 
     @cached_property
     def corpus_texts(self) -> Texts:
-        """Every text of every corpus, to be looked for in what is shown."""
-        return Texts(text for corpus in self.corpora.values() for text in corpus.texts)
+        """Every text of every corpus, and every passage of the narratives, to be looked for in what is shown."""
+        return Texts(text for texts in (*(corpus.texts for corpus in self.corpora.values()), self.pillars.passages) for text in texts)
 
     @cached_property
     def learners(self) -> list[str]:
         """Learners with scores, the one that stands for the headline first."""
         found = [] if self.scores is None else sorted(set(self.scores["learner"]))
-        claimed = [claim.get("learner") for claim in self.claims or [] if not str(claim.get("id", "")).startswith("C")]
+        claimed = [claim.get("learner") for claim in self.claims or [] if not str(claim.get("id", "")).startswith(("B", "C"))]
         preferred = [name for name in claimed if name in found] + ["embedding", "tfidf", "finetuned"]
         return sorted(found, key=lambda name: preferred.index(name) if name in preferred else len(preferred))
 
