@@ -687,3 +687,15 @@ def test_b3_needs_rows_and_pairs():
     assert judge((0.0, -0.01, 0.01), (0.5, 0.49, 0.51)).verdict == "contradicted"
     alone = judge((0.1, 0.05, 0.15), ())
     assert alone.verdict == "inconclusive" and "no pairs" in alone.reading
+
+
+def test_a_handful_of_pairs_decides_nothing():
+    few = context_table((0.1, 0.05, 0.15), (0.9, 0.8, 1.0)).assign(n=[50, 19])
+    claim = judge_grounding(None, few, None, Evidence())[2]
+    assert claim.verdict == "inconclusive" and "Fewer than 20" in claim.reading
+
+
+def test_b2_says_when_no_emotion_has_enough_texts():
+    table = diversity_table({})
+    claim = judge_grounding(None, None, table[table["emotion"] == "all"], Evidence(), against="loose")[1]
+    assert claim.verdict == "inconclusive" and "nan" not in claim.reading and "too few texts" in claim.reading

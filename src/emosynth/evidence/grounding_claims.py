@@ -25,6 +25,9 @@ LEARNERS = ("encoder", "embedding", "tfidf")
 ENOUGH = 3
 """Repeats from which B1 is judged on a learner: with two, a t interval has one degree of freedom."""
 
+FEWEST = 20
+"""Rows and pairs from which B3 is judged: an interval by resampling says little of a handful, which can all fall the same way."""
+
 KINDS = {"utterance": "utterances", "context": "contexts"}
 MEASURES = {"distinct_2": "distinct-2", "spread": "embedding spread"}
 ALL = "all"
@@ -238,7 +241,10 @@ def _diversity(table: pd.DataFrame | None, arm: str, against: str | None, eviden
             shares[kind, measure] = float((single["difference"] > 0).mean()) if len(single) else math.nan
             more = {"kind": kind, "measure": measure, "emotions_above": shares[kind, measure], **_neutral(single)}
             parts[kind, measure] = _part(name, measure_words, effect, low, high, len(single), more, evidence)
-            words.append(f"{name} {effect:+.3f} ({low:+.3f} to {high:+.3f}), more in {shares[kind, measure]:.0%} of {len(single)} emotions")
+            often = (
+                f", more in {shares[kind, measure]:.0%} of {len(single)} emotions" if len(single) else ", too few texts to tell by emotion"
+            )
+            words.append(f"{name} {effect:+.3f} ({low:+.3f} to {high:+.3f}){often}")
     least = _least(list(parts.values()))
     verdict: Verdict = "inconclusive"
     if all(part.low > 0 for part in parts.values()) and all(share > _CHANCE for share in shares.values()):
@@ -301,7 +307,10 @@ def _context(table: pd.DataFrame | None, arm: str, evidence: Evidence) -> Claim:
         parts.append(_context_part("pairs moved the right way, minus one half", "share of pairs", on_pairs, _CHANCE, evidence))
     least = _least(parts)
     verdict: Verdict = "inconclusive"
-    if len(parts) > 1 and all(part.low > 0 for part in parts):
+    few = min(part.n for part in parts) < FEWEST
+    if few:
+        pass
+    elif len(parts) > 1 and all(part.low > 0 for part in parts):
         verdict = "supported"
     elif all(part.high < evidence.equivalence_margin for part in parts):
         verdict = "contradicted"
@@ -313,6 +322,8 @@ def _context(table: pd.DataFrame | None, arm: str, evidence: Evidence) -> Claim:
             f" The label moves the right way in {on_pairs['value']:.0%} of {parts[1].n} pairs "
             f"({on_pairs['low']:.0%} to {on_pairs['high']:.0%}; a model without context: 50 %)."
         )
+    if few:
+        reading += f" Fewer than {FEWEST} rows or pairs decide nothing."
     alone, shuffled = (_cell(rows, name, "rows", "lrap") for name in ("context only", "shuffled context"))
     if alone is not None and shuffled is not None:
         reading += f" LRAP of the context alone {alone['value']:.3f}, with another row's context {shuffled['value']:.3f}."
