@@ -79,9 +79,13 @@ class Copy:
             "seeding": {"sizes": SIZES, "repeats": 1},
             "shap": {"encoder_rows": 0, "encoder_sizes": []},
             "training": {"learners": {"finetuned": {"sizes": SIZES[:1]}}},
-            "generation": {"generator": {"backend": "server", "model": "m", "url": f"{NOWHERE}/v1", "retries": 0}},
+            "generation": {
+                "generator": {"backend": "server", "model": "m", "url": f"{NOWHERE}/v1", "retries": 0},
+                "arms": {name: {"sizes": None} for name in ("random-exemplars", "shap-tokens", "shap-exemplars", "shap-bias")},
+            },
             "tuning": {"corpus": "own", "seeding": {"sizes": SIZES, "repeats": 1}, "held_out": 0.25, "kinds": {"lora": None, "all": None}},
             "synthesis": {"generation": {"arms": {"naive": {"sizes": None}, "tuned-lora": None, "tuned-all": None}}},
+            "transfer": {"targets": ["own"], "learners": {"encoder": {"targets": None, "sizes": None}}},
         }
         for section, values in changes.items():
             profile[section].update(values)
