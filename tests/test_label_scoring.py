@@ -111,9 +111,25 @@ def test_scores_depend_on_the_prompt_and_the_set_of_labels_alone(tiny: Path, tmp
     together = LabelScorer(tiny, tmp_path / "a", head="h ", rows=4, unit=3).score([*PROMPTS, PROMPTS[0]], LABELS)
     other = LabelScorer(tiny, tmp_path / "b", head="h ", rows=4)
     alone = np.concatenate([other.score([prompt], LABELS[::-1]) for prompt in PROMPTS[::-1]])[::-1, ::-1]
-    assert together[:-1].tobytes() == alone.tobytes() and together[-1].tobytes() == together[0].tobytes()
+    # Some processors sum up a matrix product in another order at another place of the batch.
+    assert together[:-1] == pytest.approx(alone, abs=1e-5) and together[-1].tobytes() == together[0].tobytes()
     twice = other.score(PROMPTS[:1], [*LABELS, LABELS[0]])
-    assert twice[0, -1] == together[0, 0]
+    assert twice[0, -1] == twice[0, 0] == alone[0, 0]
+
+
+def test_killed_run_goes_on_with_equal_bits(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = [f"{prompt[:-1]}{number}:" for number in range(3) for prompt in PROMPTS]
+    whole = LabelScorer(tiny, tmp_path / "whole", head="h", rows=4, unit=5).score(prompts, LABELS)
+
+    def die(line: str) -> None:
+        raise KeyboardInterrupt(line)
+
+    with pytest.raises(KeyboardInterrupt, match="5 of 18"):
+        LabelScorer(tiny, tmp_path / "killed", head="h", rows=4, unit=5).score(prompts, LABELS, die)
+    resumed = LabelScorer(tiny, tmp_path / "killed", head="h", rows=4, unit=5)
+    lines: list[str] = []
+    assert resumed.score(prompts, LABELS, lines.append).tobytes() == whole.tobytes()
+    assert lines[-1] == "labels: 13 of 13 texts"
 
 
 def test_scores_are_kept_and_the_model_is_not_needed_then(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

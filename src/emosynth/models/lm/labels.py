@@ -236,8 +236,10 @@ class LabelScorer:
     -----
     Head, prompt and label are turned into tokens apart, so that the border between them is the same for all labels. So prompts end
     without a space and labels start with one, which is where byte-level tokenisers cut anyway.
-    A prompt's scores depend on that prompt and the set of labels alone, not on its neighbours or the order of the labels. The model
-    is loaded when a prompt is met that is not kept.
+    A prompt's scores depend on that prompt and the set of labels alone, not on its neighbours or the order of the labels, but for the
+    last digits (1e-5 nats): where a row lies in its batch decides on some processors how a matrix product is summed up. A run that
+    was killed goes on with the batches that it would have had, so its scores are those of an uninterrupted one, bit for bit.
+    The model is loaded when a prompt is met that is not kept.
     """
 
     def __init__(self, files: Path, cache: Path, *, head: str = HEAD, rows: int = 8, unit: int = 512) -> None:
@@ -407,8 +409,8 @@ class LabelScorer:
                     remedy="Shorten the text or its context.",
                 )
         tree = LabelTree.of(label_ids)
-        # As in `emosynth.models.lm.perplexity`: equal shapes give a row the same bits whatever its neighbours, so a batch is always
-        # full and its length depends on the row alone.
+        # Equal shapes give a row the same scores whatever its neighbours, but for the last digits; so a batch is always full and its
+        # length depends on the row alone.
         by_length: dict[int, list[int]] = {}
         for row, line in enumerate(lines):
             by_length.setdefault(STEP * math.ceil(len(line) / STEP), []).append(row)
