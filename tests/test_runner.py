@@ -15,7 +15,7 @@ from emosynth.pipeline import Stage, stage
 from emosynth.progress import Progress, say
 from emosynth.runner import execute
 from emosynth.runner.execute import NotebookFailed, check_parameter_cell, parameters_of
-from emosynth.runner.render import WITHHELD, normalise, page, without_corpus_text
+from emosynth.runner.render import WITHHELD, normalise, page, public
 from emosynth.session import open_session
 
 ROOT = Path(__file__).parent.parent
@@ -41,7 +41,12 @@ def executed(seed: str) -> nbformat.NotebookNode:
         outputs=[v4.new_output("stream", name="stdout", text="a real person wrote this")],
         metadata={"tags": ["corpus-text"]},
     )
-    notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# Title"), code, secret], metadata={"papermill": {"start_time": seed}})
+    drawn = v4.new_code_cell(
+        "display(figure)",
+        outputs=[v4.new_output("display_data", data={"image/svg+xml": "<svg><title>a large figure</title></svg>"})],
+        metadata={"tags": ["in-report"]},
+    )
+    notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# Title"), code, secret, drawn], metadata={"papermill": {"start_time": seed}})
     return notebook
 
 
@@ -54,9 +59,10 @@ def test_runs_differ_in_nothing_after_normalising():
 def test_corpus_text_is_withheld_from_the_public_page_only():
     notebook = normalise(executed("1a2b3"))
     before = copy.deepcopy(notebook)
-    public = page(without_corpus_text(notebook), stage("00_corpora"))
-    assert "a real person" not in public and WITHHELD in public
+    shown = page(public(notebook), stage("00_corpora"))
+    assert "a real person" not in shown and WITHHELD["corpus-text"] in shown
     assert "a real person" in page(notebook, stage("00_corpora"))
+    assert "a large figure" not in shown and WITHHELD["in-report"] in shown
     assert notebook == before
 
 

@@ -13,7 +13,11 @@ from emosynth.paths import Paths
 from emosynth.pipeline import STAGES, Stage
 
 TEMPLATES = Path(__file__).parent / "templates"
-WITHHELD = "Real text is shown here when you run this notebook; it is not published with the report."
+WITHHELD = {
+    "corpus-text": "Real text is shown here when you run this notebook; it is not published with the report.",
+    "in-report": "The figures are on the <a href='../index.html'>page of the report</a>, each with its reading and its numbers.",
+}
+"""What stands on public pages instead of the outputs of cells with such a tag."""
 
 
 def normalise(notebook: Any) -> Any:
@@ -62,15 +66,16 @@ def _name_tables(cell: Any, position: int) -> None:
                 output["data"]["text/plain"] = "table"
 
 
-def without_corpus_text(notebook: Any) -> Any:
-    """Return a copy in which the outputs of cells tagged ``corpus-text`` are withheld."""
+def public(notebook: Any) -> Any:
+    """Return a copy without the outputs that are not published: those of cells with a tag of `WITHHELD`."""
     import nbformat
 
-    public = copy.deepcopy(notebook)
-    for cell in public.cells:
-        if cell.cell_type == "code" and "corpus-text" in cell.metadata.get("tags", []) and cell.outputs:
-            cell.outputs = [nbformat.v4.new_output("display_data", data={"text/html": f"<p class='withheld'>{WITHHELD}</p>"})]
-    return public
+    shown = copy.deepcopy(notebook)
+    for cell in shown.cells:
+        reason = next((WITHHELD[tag] for tag in cell.metadata.get("tags", []) if tag in WITHHELD), None)
+        if cell.cell_type == "code" and reason and cell.outputs:
+            cell.outputs = [nbformat.v4.new_output("display_data", data={"text/html": f"<p class='withheld'>{reason}</p>"})]
+    return shown
 
 
 def page(notebook: Any, item: Stage) -> str:
@@ -101,4 +106,4 @@ def publish(notebook: Any, paths: Paths, item: Stage) -> None:
     write_text(executed, json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     full = page(notebook, item)
     write_text(paths.notebooks / f"{item.name}.html", full)
-    write_text(paths.report / "notebooks" / f"{item.name}.html", page(without_corpus_text(notebook), item))
+    write_text(paths.report / "notebooks" / f"{item.name}.html", page(public(notebook), item))
