@@ -19,6 +19,7 @@ import pandas as pd
 
 from emosynth.evidence.claims import STATEMENTS, Claim, Verdict, not_tested
 from emosynth.evidence.training_claims import paired_t
+from emosynth.evidence.wording import points, span_text
 from emosynth.params import Evidence
 from emosynth.stats import Interval, equivalence_tost, holm
 
@@ -117,19 +118,9 @@ def _students(scores: pd.DataFrame) -> list[str]:
     return [student for student in STUDENTS if student in found]
 
 
-def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"
-
-
-def _span(interval: Interval, n: int, confidence: float) -> str:
-    if math.isnan(interval.low):
-        return f"no interval, {'one repeat' if n == 1 else f'{n} equal repeats'}"
-    return f"{confidence:.0%} interval {_points(interval.low)} to {_points(interval.high)}, {n} repeats"
-
-
 def _sentence(what: str, differences: np.ndarray, evidence: Evidence) -> str:
     mean, interval, _ = paired_t(differences, evidence.confidence)
-    return f"{what}: {_points(mean)} points of macro-F1 ({_span(interval, len(differences), evidence.confidence)})."
+    return f"{what}: {points(mean)} points of macro-F1 ({span_text(interval, len(differences), evidence.confidence)})."
 
 
 def _row(student: str, size: int, comparison: str, differences: np.ndarray, evidence: Evidence) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from scipy.stats import norm
 
 from emosynth.evidence.claims import STATEMENTS, Claim, Verdict, not_tested
 from emosynth.evidence.training_claims import paired_t
+from emosynth.evidence.wording import points, span_text
 from emosynth.params import Evidence
-from emosynth.stats import Interval
 
 LEARNERS = ("encoder", "embedding", "tfidf")
 """Learners in the order in which a claim is judged on them."""
@@ -73,16 +73,6 @@ def judge_grounding(
     ]
 
 
-def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"
-
-
-def _span(interval: Interval, n: int, confidence: float) -> str:
-    if math.isnan(interval.low):
-        return f"no interval, {'one repeat' if n == 1 else f'{n} equal repeats'}"
-    return f"{confidence:.0%} interval {_points(interval.low)} to {_points(interval.high)}, {n} repeats"
-
-
 # --- B1 -------------------------------------------------------------------------------------------------
 
 
@@ -121,8 +111,8 @@ def _pretraining(scores: pd.DataFrame | None, arm: str, evidence: Evidence) -> C
     differences = table.mean(axis=1).to_numpy(dtype=float)
     mean, interval, p = paired_t(differences, evidence.confidence)
     reading = (
-        f"Two-stage minus target-only, mean over {len(table.columns)} cells of target and seed size: {_points(mean)} points of macro-F1 "
-        f"({_span(interval, len(differences), evidence.confidence)})."
+        f"Two-stage minus target-only, mean over {len(table.columns)} cells of target and seed size: {points(mean)} points of macro-F1 "
+        f"({span_text(interval, len(differences), evidence.confidence)})."
     )
     worst = math.inf
     judged = set(table.columns.get_level_values("target"))
@@ -130,7 +120,7 @@ def _pretraining(scores: pd.DataFrame | None, arm: str, evidence: Evidence) -> C
     for target in targets:
         own, span, _ = paired_t(table[target].mean(axis=1).to_numpy(dtype=float), evidence.confidence)
         worst = min(worst, math.inf if math.isnan(span.high) else span.high)
-        reading += f" {target}: {_points(own)}" + ("." if math.isnan(span.low) else f" ({_points(span.low)} to {_points(span.high)}).")
+        reading += f" {target}: {points(own)}" + ("." if math.isnan(span.low) else f" ({points(span.low)} to {points(span.high)}).")
     verdict: Verdict = "inconclusive"
     if interval.low > 0 and worst >= 0:
         verdict = "supported"
@@ -308,11 +298,9 @@ def _context(table: pd.DataFrame | None, arm: str, evidence: Evidence) -> Claim:
     least = _least(parts)
     verdict: Verdict = "inconclusive"
     few = min(part.n for part in parts) < FEWEST
-    if few:
-        pass
-    elif len(parts) > 1 and all(part.low > 0 for part in parts):
+    if not few and len(parts) > 1 and all(part.low > 0 for part in parts):
         verdict = "supported"
-    elif all(part.high < evidence.equivalence_margin for part in parts):
+    elif not few and all(part.high < evidence.equivalence_margin for part in parts):
         verdict = "contradicted"
     reading = f"LRAP on {parts[0].n} rows of held-out stories, with context minus without: {parts[0].effect:+.3f} ({parts[0].low:+.3f} to {parts[0].high:+.3f})."
     if on_pairs is None:

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats as scipy_stats
 
 from emosynth.evidence.claims import STATEMENTS, Claim, Verdict, not_tested
+from emosynth.evidence.wording import points
 from emosynth.params import Evidence
 from emosynth.stats import Interval, equivalence_tost, t_interval
 
@@ -107,17 +108,13 @@ def _also(
     return rows
 
 
-def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"
-
-
 def _sentence(what: str, mean: float, interval: Interval, n: int, confidence: float) -> str:
     span = (
         "no interval (fewer than two repeats)"
         if math.isnan(interval.low)
-        else f"{confidence:.0%} interval {_points(interval.low)} to {_points(interval.high)}"
+        else f"{confidence:.0%} interval {points(interval.low)} to {points(interval.high)}"
     )
-    return f"{what}: {_points(mean)} points of macro-F1, {span}, {n} repeats."
+    return f"{what}: {points(mean)} points of macro-F1, {span}, {n} repeats."
 
 
 def _matches_real(scores: pd.DataFrame, learners: Sequence[str], primary: str, size: int, corpus: str, evidence: Evidence) -> Claim:
@@ -157,9 +154,7 @@ def _beats_naive(scores: pd.DataFrame, learners: Sequence[str], primary: str, si
     if verdict == "contradicted":
         reading += f" A gain of {100 * evidence.equivalence_margin:.0f} points or more is excluded."
     degrade, span, _ = paired_t(paired_scores(scores, primary, size, ("naive", False), ("seed", False)), evidence.confidence)
-    reading += (
-        f" Naïve minus seed only: {_points(degrade)} ({_points(span.low)} to {_points(span.high)})." if not math.isnan(span.low) else ""
-    )
+    reading += f" Naïve minus seed only: {points(degrade)} ({points(span.low)} to {points(span.high)})." if not math.isnan(span.low) else ""
     sizes = sorted(scores["size"].unique())
     also = _also(scores, learners, sizes, [(GUIDED, "naive"), ("naive", "seed")], evidence)
     return Claim(
@@ -247,8 +242,8 @@ def _threshold(
         f"Gain over the seed at n = {largest} minus gain at n = {smallest}", mean, interval, len(small), evidence.confidence
     )
     reading += (
-        f" Gain at n = {smallest}: {_points(at_small)} ({_points(small_interval.low)} to {_points(small_interval.high)});"
-        f" at n = {largest}: {_points(at_large)} ({_points(large_interval.low)} to {_points(large_interval.high)})."
+        f" Gain at n = {smallest}: {points(at_small)} ({points(small_interval.low)} to {points(small_interval.high)});"
+        f" at n = {largest}: {points(at_large)} ({points(large_interval.low)} to {points(large_interval.high)})."
         if not math.isnan(small_interval.low)
         else ""
     )

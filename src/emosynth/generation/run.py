@@ -1,8 +1,6 @@
 """Generate candidates: plan, look into the row cache, write what is missing, publish in order.
 
-Rows are generated in units of work of ``generator.batch`` rows of one arm. A unit is committed to the cache
-whole or not at all, so that a killed run resumes at a unit's border with the very calls that an
-uninterrupted run would have made.
+Rows are generated in units of work of ``generator.batch`` rows of one arm; see `emosynth.generation.fill`.
 """
 
 from __future__ import annotations
@@ -16,11 +14,12 @@ from typing import Any
 import pandas as pd
 
 from emosynth.errors import UserError
+from emosynth.generation.fill import fill
 from emosynth.generation.plan import Planned, plan_cell
 from emosynth.generation.prompts import Style, clean_completion, one_line
 from emosynth.models.lm import LanguageModel, request_key
-from emosynth.params import Decoding, Generation, Generator
-from emosynth.progress import Progress, say
+from emosynth.params import Generation, Generator
+from emosynth.progress import Progress
 from emosynth.store import RowStore
 
 OpenTuned = Callable[[str, int, int], LanguageModel]
@@ -140,7 +139,8 @@ def generate(
         try:
             for arm, rows in job.rows.items():
                 keys = [request_key(model.identity, decoding, row.request) for row in rows]
-                _fill(model, decoding, job.generator.batch, arm + job.suffix, rows, keys, store, progress)
+                requests = {key: row.request for row, key in zip(rows, keys, strict=True)}
+                fill(model, decoding, job.generator.batch, f"generation: arm {arm}{job.suffix}", requests, len(rows), store, progress)
                 style: Style = "tuned" if job.tuned else generation.prompt_style
                 frames.append(_publish(rows, keys, store, name, style))
         finally:
@@ -187,43 +187,6 @@ def _jobs(plan: Mapping[str, Sequence[Planned]], generation: Generation) -> list
     if biased and generation.bias_generator is not None:
         jobs.append(_Job(generation.bias_generator, biased))
     return jobs
-
-
-def _fill(
-    model: LanguageModel,
-    decoding: Decoding,
-    batch: int,
-    arm: str,
-    rows: Sequence[Planned],
-    keys: Sequence[str],
-    store: RowStore,
-    progress: Progress,
-) -> None:
-    """Generate and commit the rows that the store lacks, unit by unit."""
-    missing: dict[str, Planned] = {}
-    for row, key in zip(rows, keys, strict=True):
-        if key not in store:
-            missing.setdefault(key, row)
-    progress.skip(len(rows) - len(missing))
-    if not missing:
-        say(f"generation: arm {arm}: all {len(rows)} texts already there")
-        return
-    items = list(missing.items())
-    for start in range(0, len(items), batch):
-        unit = items[start : start + batch]
-        before = progress.done
-
-        def report(done: int, before: int = before) -> None:
-            progress.at(before + done)
-
-        completions = model.generate([row.request for _, row in unit], decoding, progress=report)
-        store.commit(
-            {
-                key: {"text": completion.text, "finish": completion.finish, "new_tokens": completion.new_tokens}
-                for (key, _), completion in zip(unit, completions, strict=True)
-            }
-        )
-        progress.at(before + len(unit))
 
 
 def _publish(rows: Sequence[Planned], keys: Sequence[str], store: RowStore, generator: str, style: Style) -> pd.DataFrame:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from emosynth.generation.fill import fill
 from emosynth.grounding.prompts import Prompt
-from emosynth.grounding.run import fill
 from emosynth.models.lm import LanguageModel, Request, request_key
 from emosynth.params import Decoding, Generator, Grounding
 from emosynth.progress import Progress

@@ -1,7 +1,6 @@
 """Write the examples: three texts each, step by step, through the row cache.
 
-A unit of work is ``generator.batch`` texts of one generator, step and arm. It is committed to the cache whole or not at all, so
-that a killed run resumes at a unit's border with the very calls that an uninterrupted run would have made.
+A unit of work is ``generator.batch`` texts of one generator, step and arm; see `emosynth.generation.fill`.
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ from typing import Any
 import pandas as pd
 
 from emosynth.errors import UserError
+from emosynth.generation.fill import fill
 from emosynth.grounding.plan import STEPS, Example, Kind
 from emosynth.grounding.prompts import Prompt, Style, Wording, build_prompt, clean
 from emosynth.models.lm import LanguageModel, Request, request_key
 from emosynth.params import Decoding, Generator, Grounding
-from emosynth.progress import Progress, say
+from emosynth.progress import Progress
 from emosynth.store import RowStore
 
 COLUMNS = [
@@ -142,60 +142,22 @@ def _write(
     seeds = [row.row_seeds[STEPS.index(step)] for row in rows]
     requests = [Request(prompt.text, seed, style == "chat") for prompt, seed in zip(prompts, seeds, strict=True)]
     keys = [request_key(model.identity, decoding, request) for request in requests]
-    fill(model, decoding, generator.batch, f"{step} of arm {arm}", dict(zip(keys, requests, strict=True)), len(keys), store, progress)
+    fill(
+        model,
+        decoding,
+        generator.batch,
+        f"grounding: {step} of arm {arm}",
+        dict(zip(keys, requests, strict=True)),
+        len(keys),
+        store,
+        progress,
+    )
     out = []
     for prompt, key in zip(prompts, keys, strict=True):
         value = store.get(key)
         text, whole = clean(step, style, value["text"], prompt.opening)
         out.append(Written(text, whole or value["finish"] == "stop", prompt.text, key, value.get("prompt_tokens", 0), value["new_tokens"]))
     return out
-
-
-def fill(
-    model: LanguageModel,
-    decoding: Decoding,
-    batch: int,
-    what: str,
-    requests: Mapping[str, Request],
-    total: int,
-    store: RowStore,
-    progress: Progress,
-) -> None:
-    """Generate and commit what the store lacks, unit by unit.
-
-    Parameters
-    ----------
-    what
-        Names the work in progress lines.
-    requests
-        Requests by key.
-    total
-        Texts that ``progress`` counts for them: equal requests are one entry of ``requests``.
-    """
-    items = [(key, request) for key, request in requests.items() if key not in store]
-    progress.skip(total - len(items))
-    if not items:
-        say(f"grounding: {what}: all {total} texts already there")
-    for start in range(0, len(items), batch):
-        unit = items[start : start + batch]
-        before = progress.done
-
-        def report(done: int, before: int = before) -> None:
-            progress.at(before + done)
-
-        completions = model.generate([request for _, request in unit], decoding, progress=report)
-        store.commit(
-            {
-                key: {
-                    "text": completion.text,
-                    "finish": completion.finish,
-                    "prompt_tokens": completion.prompt_tokens,
-                    "new_tokens": completion.new_tokens,
-                }
-                for (key, _), completion in zip(unit, completions, strict=True)
-            }
-        )
-        progress.at(before + len(unit))
 
 
 def _record(example: Example, texts: Sequence[Written], generator: str) -> dict[str, Any]:

@@ -315,19 +315,8 @@ class FineTunedEncoder:
                 for parameter in self.encoder.get_input_embeddings().parameters():
                     parameter.requires_grad_(False)
             parameters = [p for p in self.encoder.parameters() if p.requires_grad]
-            # The head starts from nothing and needs larger steps than the pre-trained layers.
-            optimiser = torch.optim.AdamW(
-                [
-                    {"params": parameters, "lr": settings.learning_rate},
-                    {"params": self.head.parameters(), "lr": 10 * settings.learning_rate},
-                ],
-                weight_decay=0.01,
-            )
             total = settings.epochs * math.ceil(len(ids) / settings.batch)
-            warm = max(1, total // 10)
-            schedule = torch.optim.lr_scheduler.LambdaLR(
-                optimiser, lambda step: min((step + 1) / warm, max(0.0, (total - step) / max(1, total - warm)))
-            )
+            optimiser, schedule = warmed_optimiser(parameters, list(self.head.parameters()), settings.learning_rate, total)
             self.encoder.train()
             for epoch in range(settings.epochs):
                 for rows in _bucketed([len(tokens) for tokens in ids], settings.batch, draw):
@@ -377,3 +366,25 @@ def _bucketed(lengths: Sequence[int], batch: int, draw: random.Random, window: i
         batches += [part[i : i + batch] for i in range(0, len(part), batch)]
     draw.shuffle(batches)
     return batches
+
+
+def warmed_optimiser(body: Sequence[Any], head: Sequence[Any], rate: float, steps: int) -> tuple[Any, Any]:
+    """Return AdamW over a pre-trained encoder and a new head, and a schedule that warms up over a tenth of the steps and falls to 0.
+
+    Parameters
+    ----------
+    body, head
+        Parameters of the encoder that are trained, and of the head: that starts from nothing and takes steps ten times as large.
+    rate
+        Learning rate of the encoder.
+    steps
+        All steps.
+    """
+    import torch
+
+    optimiser = torch.optim.AdamW([{"params": body, "lr": rate}, {"params": head, "lr": 10 * rate}], weight_decay=0.01)
+    warm = max(1, steps // 10)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min((step + 1) / warm, max(0.0, (steps - step) / max(1, steps - warm)))
+    )
+    return optimiser, schedule

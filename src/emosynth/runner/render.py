@@ -15,7 +15,7 @@ from emosynth.pipeline import STAGES, Stage
 TEMPLATES = Path(__file__).parent / "templates"
 WITHHELD = {
     "corpus-text": "Real text is shown here when you run this notebook; it is not published with the report.",
-    "in-report": "The figures are on the <a href='../index.html'>page of the report</a>, each with its reading and its numbers.",
+    "in-report": 'The figures are on the <a href="../index.html">page of the report</a>, each with its reading and its numbers.',
 }
 """What stands on public pages instead of the outputs of cells with such a tag."""
 

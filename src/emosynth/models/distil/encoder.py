@@ -15,7 +15,7 @@ from emosynth.errors import UserError
 from emosynth.models.classifiers import FloatArray
 from emosynth.models.distil.loss import softmax, torch_distillation_loss
 from emosynth.models.distil.rows import Rows, Weighting, check_settings, spread
-from emosynth.models.encoders import ROWS, STEP, _bucketed, _load, _mean, _pad, _seeded
+from emosynth.models.encoders import ROWS, STEP, _bucketed, _load, _mean, _pad, _seeded, warmed_optimiser
 from emosynth.params import TinyEncoder
 from emosynth.text import normalise
 
@@ -162,7 +162,8 @@ class EncoderStudent:
             torch.nn.init.normal_(self.head.weight, std=0.02)
             torch.nn.init.zeros_(self.head.bias)
             self.encoder.get_input_embeddings().requires_grad_(False)
-            optimiser, schedule, parameters = self._optimiser()
+            body, head = [p for p in self.encoder.parameters() if p.requires_grad], list(self.head.parameters())
+            optimiser, schedule = warmed_optimiser(body, head, settings.learning_rate, settings.steps)
             self.encoder.train()
             for step, rows in enumerate(_batches([len(tokens) for tokens in ids], settings.batch, settings.steps, draw), start=1):
                 # Averaging weights within a batch must not average away the balance of classes.
@@ -177,28 +178,13 @@ class EncoderStudent:
                 )
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
-                torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+                torch.nn.utils.clip_grad_norm_([*body, *head], 1.0)
                 optimiser.step()
                 schedule.step()
                 if progress and (step % max(1, settings.steps // 10) == 0 or step == settings.steps):
                     progress(f"student: step {step} of {settings.steps}")
         self.encoder.eval()
         return self
-
-    def _optimiser(self) -> tuple[Any, Any, list[Any]]:
-        """Return optimiser, schedule of the learning rate, and the trained parameters."""
-        import torch
-
-        body = [p for p in self.encoder.parameters() if p.requires_grad]
-        head = list(self.head.parameters())
-        rate, total = self.settings.learning_rate, self.settings.steps
-        # The head starts from nothing and needs larger steps than the pre-trained layers.
-        optimiser = torch.optim.AdamW([{"params": body, "lr": rate}, {"params": head, "lr": 10 * rate}], weight_decay=0.01)
-        warm = max(1, total // 10)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: min((step + 1) / warm, max(0.0, (total - step) / max(1, total - warm)))
-        )
-        return optimiser, schedule, [*body, *head]
 
     def logits(self, texts: Sequence[str]) -> FloatArray:
         """Return (n, k) logits; -inf for classes absent in training."""

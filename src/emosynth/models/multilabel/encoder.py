@@ -23,7 +23,7 @@ from emosynth.cards import atomic
 from emosynth.errors import UserError
 from emosynth.models.classifiers import FloatArray
 from emosynth.models.distil.encoder import _batches, keep_layers
-from emosynth.models.encoders import ROWS, STEP, _hash_folder, _load, _mean, _pad, _seeded
+from emosynth.models.encoders import ROWS, STEP, _hash_folder, _load, _mean, _pad, _seeded, warmed_optimiser
 from emosynth.models.multilabel.rows import checked_mass, checked_targets
 from emosynth.text import normalise
 
@@ -339,7 +339,8 @@ class MultiLabelEncoder:
                 self._restore(start, head=False)
                 self._reuse_head(start, mapped)
             criterion = torch.nn.BCEWithLogitsLoss(reduction="none", pos_weight=torch.tensor(factor, dtype=torch.float32))
-            optimiser, schedule, parameters = self._optimiser()
+            body, head = [p for p in self.encoder.parameters() if p.requires_grad], list(self.head.parameters())
+            optimiser, schedule = warmed_optimiser(body, head, settings.learning_rate, settings.steps)
             self.encoder.train()
             lengths, draw = [len(one.ids) for one in inputs], random.Random(self.seed)
             for step, rows in enumerate(_batches(lengths, settings.batch, settings.steps, draw), start=1):
@@ -348,7 +349,7 @@ class MultiLabelEncoder:
                 loss = (criterion(logits, soft[rows]).mean(dim=1) * weight[rows]).mean()
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
-                torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+                torch.nn.utils.clip_grad_norm_([*body, *head], 1.0)
                 optimiser.step()
                 schedule.step()
                 if progress and (step % max(1, settings.steps // 10) == 0 or step == settings.steps):
@@ -402,20 +403,6 @@ class MultiLabelEncoder:
         with torch.no_grad():
             self.head.weight[columns] = turned @ start.tensors["head.weight"]
             self.head.bias[columns] = turned @ start.tensors["head.bias"]
-
-    def _optimiser(self) -> tuple[Any, Any, list[Any]]:
-        """Return optimiser, schedule of the learning rate, and the trained parameters; as in `EncoderStudent`."""
-        import torch
-
-        body = [p for p in self.encoder.parameters() if p.requires_grad]
-        head = list(self.head.parameters())
-        rate, total = self.settings.learning_rate, self.settings.steps
-        optimiser = torch.optim.AdamW([{"params": body, "lr": rate}, {"params": head, "lr": 10 * rate}], weight_decay=0.01)
-        warm = max(1, total // 10)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: min((step + 1) / warm, max(0.0, (total - step) / max(1, total - warm)))
-        )
-        return optimiser, schedule, [*body, *head]
 
     # --- use ------------------------------------------------------------------------------------------
 
