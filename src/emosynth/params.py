@@ -474,6 +474,9 @@ class Transfer(Section):
     c_grid: list[float] = Field([0.3, 3.0, 30.0], min_length=1, description="inverse regularisation strengths; chosen on validation")
     leave_one_out: bool = Field(True, description="also train on the other corpora and score on the one left out")
     explanations: int = Field(6, ge=0, description="rows whose labels SHAP explains")
+    scorer_rows: int = Field(
+        200, ge=0, description="validation rows of each target that the scorer of grounding.labels is measured on; 0: not measured"
+    )
 
 
 # --- authenticity, evidence, figures ----------------------------------------------------------------

@@ -59,7 +59,8 @@ def judge_grounding(
     evidence
         Level of intervals, margin of equivalence.
     arm, against
-        Arms of the contrast (``transfer.arm``, ``transfer.against``).
+        Arms of the contrast (``transfer.arm``, ``transfer.against``); without ``against`` the diversity of ``arm`` is compared with the
+        first arm that its table holds.
 
     Returns
     -------
@@ -213,9 +214,11 @@ def _diversity(table: pd.DataFrame | None, arm: str, against: str | None, eviden
     Supported if in all four comparisons the interval over all emotions is above 0 and most emotions gain; contradicted if of
     utterances or of contexts both measures' intervals are below 0.
     """
-    if table is None or against is None:
+    rows = None if table is None else table[table["arm"] == arm]
+    if rows is None or rows.empty:
         return not_tested("B2", "", "The run has no grounded and ungrounded arm to compare.")
-    rows = table[(table["arm"] == arm) & (table["against"] == against)]
+    against = against or str(rows["against"].iloc[0])
+    rows = rows[rows["against"] == against]
     parts: dict[tuple[str, str], _Part] = {}
     shares: dict[tuple[str, str], float] = {}
     words = []

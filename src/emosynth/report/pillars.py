@@ -64,6 +64,7 @@ def details(tables: Tables, params: Params) -> dict[str, Any]:
         "pairs": _pairs(tables),
         "samples": _samples(tables),
         "guarded": tables.pillars.guarded,
+        "scorer": _scorer(tables),
         "labels": _labels(tables),
         "explanations": _explanations(tables),
         "scale": _scale(tables),
@@ -192,6 +193,23 @@ def _labels(tables: Tables) -> dict[str, Any]:
         ]
         rows.append({"how": what, "count": count(float(by_how[how])), "share": per_cent(float(by_how[how]) / total), "examples": examples})
     return {"rows": rows, "total": count(total)}
+
+
+def _scorer(tables: Tables) -> list[dict[str, str]]:
+    """Return how the scorer reads real rows, corpus by corpus."""
+    found = tables.pillars.scorer
+    return (
+        []
+        if found is None
+        else [
+            {
+                "target": str(row["target"]),
+                **{name: count(float(row[name])) for name in ("labels", "n")},
+                **{name: per_cent(float(row[name])) for name in ("top1", "frequency_top1", "top5", "frequency_top5")},
+            }
+            for row in found.to_dict("records")
+        ]
+    )
 
 
 def _explanations(tables: Tables) -> list[dict[str, Any]]:

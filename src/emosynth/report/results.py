@@ -31,7 +31,7 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     "candidates": ("generators.json",),
     "narratives": ("stories.parquet",),
     "grounding": ("diversity_differences.parquet", "scale.parquet", "generators.json"),
-    "transfer": ("scores.parquet", "context.parquet", "probe.parquet"),
+    "transfer": ("scores.parquet", "context.parquet", "probe.parquet", "scorer.parquet"),
 }
 """What the report reads and what holds no text, by step."""
 

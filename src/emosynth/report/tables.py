@@ -67,6 +67,7 @@ class Pillars:
     context: pd.DataFrame | None = None
     probe: pd.DataFrame | None = None
     explanations: pd.DataFrame | None = None
+    scorer: pd.DataFrame | None = None
 
     @classmethod
     def load(cls, paths: Paths) -> Pillars:
@@ -84,6 +85,7 @@ class Pillars:
             context=_parquet(paths.transfer / "context.parquet"),
             probe=_parquet(paths.transfer / "probe.parquet"),
             explanations=_parquet(paths.transfer / "explanations.parquet"),
+            scorer=_parquet(paths.transfer / "scorer.parquet"),
         )
 
     @property

@@ -10,9 +10,11 @@ from emosynth.cards import Card, Source, read_table, render_card, write_table, w
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus, load_corpus
 from emosynth.distillation.embeddings import embedding_cache
+from emosynth.grounding.labels import Scorer
 from emosynth.models.multilabel import EncoderState, MultiLabelEncoder
 from emosynth.params import Transfer
 from emosynth.paths import Paths
+from emosynth.progress import say
 from emosynth.taxonomy import Taxonomies
 from emosynth.transfer import explain, probe
 from emosynth.transfer.context import run_context
@@ -21,6 +23,7 @@ from emosynth.transfer.learners import Encoder
 from emosynth.transfer.probe import run_probe
 from emosynth.transfer.rows import COLUMNS, as_synthetic, build_target, synthetic_rows
 from emosynth.transfer.run import NEAR_DUPLICATE, run_transfer
+from emosynth.transfer.scorer import run_scorer
 
 _WHAT = {
     "scores": "Scores on the untouched test split of every target, learner, regime, arm, seed size and repeat.",
@@ -28,6 +31,7 @@ _WHAT = {
     "context": "Models that read context and utterance against models that read either alone: on rows of held-out stories, and on pairs of "
     "contexts for one utterance.",
     "probe": "Linear probes on the emotion embeddings and on the base encoder's embeddings, fitted on seeds of the targets.",
+    "scorer": "How the language model that labels synthetic rows reads validation rows of the targets, in their own taxonomies.",
     "explanations": "SHAP values of the words of some generated texts for their two most probable labels.",
 }
 _COLUMNS = {
@@ -50,6 +54,11 @@ _COLUMNS = {
         "the right way with the context (0.5: chance)",
     },
     "probe": {"representation": "base: the base encoder's own; emotion: after pre-training on synthetic rows"},
+    "scorer": {
+        "mrr": "mean of 1/rank of a row's best-placed label",
+        "top1": "share of rows with a label of theirs in the first place; top5: among the first five",
+        "frequency_top1": "the same of one ranking for all rows, by frequency among training rows; likewise the others",
+    },
     "explanations": {"value": "contribution to the label's log-probability", "token": "lower-case; generated text"},
 }
 _LIMITS = [
@@ -70,13 +79,14 @@ def build_transfer(
     paths: Paths,
     source: str = "goemotions",
     others: Sequence[str] = (),
+    scorer: Scorer | None = None,
     near_duplicate: float = NEAR_DUPLICATE,
     confidence: float = 0.95,
     resamples: int = 2000,
 ) -> dict[str, pd.DataFrame]:
     """Train, score and write everything of the step; return the tables.
 
-    Writes ``scores``, ``per_class``, ``context``, ``probe`` and ``explanations`` with cards, and the encoder of the headline arm
+    Writes ``scores``, ``per_class``, ``context``, ``probe``, ``explanations`` and ``scorer`` with cards, and the encoder of the headline arm
     as ``encoder.safetensors`` with a card that says how to load it. Without the learner ``encoder`` there is no such file,
     and ``probe`` and ``explanations`` are empty.
 
@@ -86,6 +96,8 @@ def build_transfer(
         Taxonomy of the synthetic rows (``grounding.taxonomy``).
     others
         Corpora besides the targets that leave-one-out may train on.
+    scorer
+        What labelled the synthetic rows, to be measured on real ones; None: not measured.
     near_duplicate
         Similarity from which a row repeats a held-out text (``corpora.near_duplicate``).
     confidence, resamples
@@ -125,6 +137,8 @@ def build_transfer(
         model = MultiLabelEncoder(folder, state.settings, state.labels).load_state(state)
         tables["explanations"] = explain_rows(model, drawn, transfer.explanations)
         _write_encoder(state, transfer, len(drawn), paths)
+    if scorer is not None and transfer.scorer_rows:
+        tables["scorer"] = run_scorer(transfer.targets, corpora, taxonomies, scorer, transfer.scorer_rows, say)
     for name, frame in tables.items():
         write_table(frame, paths.transfer / f"{name}.parquet", _card(name, transfer, corpora))
     return tables

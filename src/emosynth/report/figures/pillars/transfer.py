@@ -203,10 +203,10 @@ def gain_words(frame: pd.DataFrame, tables: Tables) -> Words:
         grounding = gain_of(tables, rows, target, learner, size, ("two-stage", arm), ("two-stage", other))
         if grounding.n:
             reading.append(f"{arm_label(arm)} minus {arm_label(other).lower()} rows at {target}, n = {size}: {said(grounding, level)}.")
-    limits = (
-        "where a gain comes from: two stages take more gradient steps than the target alone, and see more text. Both arms pre-train on equally many rows. "
-        + CLIPPED
-    )
+    limits = "where a gain comes from: two stages take more gradient steps than the target alone, and see more text. "
+    if other is not None:
+        limits += "Both arms pre-train on equally many rows. "
+    limits += CLIPPED
     return Words(title, reading, limits, "Differences in macro-F1 with intervals, by target and seed size, one panel per learner.")
 
 
