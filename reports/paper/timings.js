@@ -1,52 +1,52 @@
 window.EMOSYNTH_TIMINGS = [
  {
   "stage": "00_corpora",
-  "seconds": 11.4,
-  "peak_mb": 619
+  "seconds": 42.0,
+  "peak_mb": 1089
  },
  {
   "stage": "01_seeding",
   "seconds": 6.7,
-  "peak_mb": 532
+  "peak_mb": 538
  },
  {
   "stage": "02_shap",
-  "seconds": 50.0,
-  "peak_mb": 1592
+  "seconds": 72.4,
+  "peak_mb": 1583
  },
  {
   "stage": "03_generation",
-  "seconds": 238.1,
-  "peak_mb": 1561
+  "seconds": 2987.4,
+  "peak_mb": 2900
  },
  {
   "stage": "04_training",
-  "seconds": 504.3,
-  "peak_mb": 1993
+  "seconds": 673.5,
+  "peak_mb": 2264
  },
  {
   "stage": "05_authenticity",
-  "seconds": 100.1,
-  "peak_mb": 884
+  "seconds": 107.4,
+  "peak_mb": 878
  },
  {
   "stage": "06_tuning",
-  "seconds": 7.0,
-  "peak_mb": 743
+  "seconds": 1437.7,
+  "peak_mb": 3466
  },
  {
   "stage": "07_synthesis",
-  "seconds": 60.0,
-  "peak_mb": 1870
+  "seconds": 4296.7,
+  "peak_mb": 2825
  },
  {
   "stage": "08_distillation",
-  "seconds": 1013.7,
-  "peak_mb": 2326
+  "seconds": 1472.5,
+  "peak_mb": 2538
  },
  {
-  "stage": "09_figures",
-  "seconds": 35.5,
-  "peak_mb": 854
+  "stage": "12_figures",
+  "seconds": 55.1,
+  "peak_mb": 978
  }
 ];
