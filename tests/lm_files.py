@@ -44,3 +44,22 @@ def make_tiny_model(folder: Path, seed: int = 0, chat: bool = True) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def make_tiny_architecture(folder: Path, kind: str) -> Path:
+    """Save a random two-layer model of another architecture over single bytes."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    make_tiny_model(folder)
+    size = {"gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128}}.get(
+        kind, {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48, "max_position_embeddings": 128}
+    )
+    grouped = {"num_key_value_heads": 2, "head_dim": 8} if kind in ("qwen2", "gemma2", "mistral") else {}
+    window = {"sliding_window": 8} if kind in ("gemma2", "mistral") else {}
+    tokens = {"vocab_size": 257, "eos_token_id": 0, "bos_token_id": 0, "pad_token_id": 0}
+    torch.manual_seed(1)
+    AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(kind, **size, **grouped, **window, **tokens, initializer_range=0.5)
+    ).save_pretrained(folder)
+    return folder

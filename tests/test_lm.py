@@ -21,7 +21,7 @@ from emosynth.models.lm import STOP, Completion, LanguageModel, Request, assets,
 from emosynth.models.lm.base import shortened
 from emosynth.models.lm.local import TransformersModel, WordBias, sample, uniforms
 from emosynth.params import Decoding, Generator
-from lm_files import catalog, make_tiny_model, smollm2
+from lm_files import catalog, make_tiny_architecture, make_tiny_model, smollm2
 
 GREEDY = Decoding(temperature=1e-6, top_p=1.0, max_new_tokens=20)
 
@@ -417,19 +417,9 @@ def test_half_precision_and_identity(tmp_path: Path, tiny: TransformersModel) ->
 @pytest.mark.parametrize("kind", ["gpt2", "gpt_neox", "qwen2", "gemma2", "mistral"])
 def test_other_architectures(tmp_path: Path, kind: str) -> None:
     """Whether or not prompts can be shared, texts are those of plain generate."""
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
-    folder = make_tiny_model(tmp_path / "m")
-    size = {"gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128}}.get(
-        kind, {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48, "max_position_embeddings": 128}
-    )
-    grouped = {"num_key_value_heads": 2, "head_dim": 8} if kind in ("qwen2", "gemma2", "mistral") else {}
-    window = {"sliding_window": 8} if kind in ("gemma2", "mistral") else {}
-    tokens = {"vocab_size": 257, "eos_token_id": 0, "bos_token_id": 0, "pad_token_id": 0}
-    torch.manual_seed(1)
-    AutoModelForCausalLM.from_config(
-        AutoConfig.for_model(kind, **size, **grouped, **window, **tokens, initializer_range=0.5)
-    ).save_pretrained(folder)
+    folder = make_tiny_architecture(tmp_path / "m", kind)
     assert AutoTokenizer.from_pretrained(str(folder)).chat_template
     model = TransformersModel(folder, "0" * 64)
     requests = some_requests(6)

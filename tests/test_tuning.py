@@ -30,7 +30,7 @@ from emosynth.tuning import build as build_code
 from emosynth.tuning import build_tuning, examples_of, label_prefix, tuned_generators
 from emosynth.tuning.build import HISTORY, TUNED, cells
 from emosynth.tuning.plots import perplexity_curves, summary
-from lm_files import catalog, make_tiny_model, smollm2
+from lm_files import catalog, make_tiny_architecture, make_tiny_model, smollm2
 
 TOP = TuningKind(trainable="top_blocks", blocks=1, learning_rate=1e-2)
 LORA = TuningKind(trainable="lora", rank=3, learning_rate=1e-2)
@@ -354,6 +354,22 @@ def test_applied_weights_have_the_perplexity_that_was_measured(tiny: Path, tmp_p
     assert changed and all(base[name].ndim == 2 for name in changed)
     if kind is TOP:
         assert all(name.startswith("model.layers.1.") for name in changed)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("architecture", ["gpt2", "gpt_neox"])
+def test_other_architectures_are_tuned_too(architecture: str, tmp_path: Path, kind: TuningKind) -> None:
+    """GPT-2 keeps its matrices transposed and gives tuples; what is measured must be what the model writes with."""
+    folder = make_tiny_architecture(tmp_path / "m", architecture)
+    found = run(folder, kind, tmp_path / "c.pt", epochs=2)
+    assert found.best > 0 and found.history[found.best].perplexity < found.history[0].perplexity
+    model = apply_delta(load_for_tuning(folder)[1], kind, found.delta)
+    by_hand = [nll_by_hand(folder, item, model) for item in HELD]
+    assert math.exp(sum(nll for nll, _ in by_hand) / sum(n for _, n in by_hand)) == pytest.approx(
+        found.history[found.best].perplexity, rel=1e-3
+    )
+    changed = {name for name, value in load_for_tuning(folder)[1].named_parameters() if not torch.equal(value, dict(model.named_parameters())[name])}
+    assert changed and (kind is not TOP or all(".1." in name for name in changed))
 
 
 def test_no_delta_leaves_the_model_and_a_strange_one_is_an_error(tiny: Path) -> None:
