@@ -35,8 +35,8 @@ figures: setup ## figures and report of PROFILE again, from its published result
 	@echo
 	@echo "Report: reports/$(PROFILE)/index.html"
 
-test: setup ## run the tests: the pipeline's beside all others
-	@python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+test: setup ## run the tests
+	@python -m pytest $(PYTEST_ARGS)
 
 check: setup ## formatting, lint, types, pipeline files, notebook sources
 	@ruff format --check src tests benchmarks
