@@ -580,7 +580,7 @@ def test_explanations_add_up_and_are_escaped(folder, tmp_path):
 
 
 class Reader:
-    """Knows the two words of FEELINGS that stand for joy and anger, and holds everything else to be neutral."""
+    """Knows the two words of FEELINGS that stand for joy and anger; of anything else it holds all labels to be as likely."""
 
     def score(self, prompts, labels, progress=None):
         seen = [{"glad": "happy", "mad": "angry"}.get(word, "") for prompt in prompts for word in [prompt.split('"')[1].split()[0]]]
