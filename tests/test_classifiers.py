@@ -199,14 +199,14 @@ def test_cache_gives_equal_embeddings(folder, tmp_path):
     encoder = Encoder(folder)
     expected = encoder.embed(TEXTS)
     with RowStore(tmp_path / "e.jsonl") as store:
-        np.testing.assert_array_equal(EmbeddingCache(encoder, store).embed(TEXTS[:5]), expected[:5])
+        np.testing.assert_allclose(EmbeddingCache(encoder, store).embed(TEXTS[:5]), expected[:5], atol=1e-5)
     with RowStore(tmp_path / "e.jsonl") as store:
         cache = EmbeddingCache(encoder, store)
-        np.testing.assert_array_equal(cache.embed(TEXTS[::-1]), expected[::-1])
-        np.testing.assert_array_equal(cache.embed([TEXTS[0], TEXTS[0]]), expected[[0, 0]])
+        np.testing.assert_allclose(cache.embed(TEXTS[::-1]), expected[::-1], atol=1e-5)
+        np.testing.assert_allclose(cache.embed([TEXTS[0], TEXTS[0]]), expected[[0, 0]], atol=1e-5)
     idle = Encoder(folder)
     with RowStore(tmp_path / "e.jsonl") as store:
-        np.testing.assert_array_equal(EmbeddingCache(idle, store).embed(TEXTS), expected)
+        np.testing.assert_allclose(EmbeddingCache(idle, store).embed(TEXTS), expected, atol=1e-5)
     assert idle._loaded is None, "a full cache never loads the model"
 
 

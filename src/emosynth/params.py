@@ -449,12 +449,23 @@ class TransferEncoder(Section):
     max_tokens: int = Field(64, ge=8)
 
 
+class TransferContext(Section):
+    """The encoders that read context and utterance, or either alone: four inputs in each repeat."""
+
+    steps: int | None = Field(None, ge=1, description="of each model; None: transfer.encoder.pretrain_steps")
+    repeats: int | None = Field(None, ge=1, description="None: those of the learner encoder")
+
+
+Regime = Literal["target", "two-stage", "joint", "zero-shot", "leave-one-out"]
+
+
 class TransferLearner(Section):
     """One learner and the part of the design it is run on (None: all of it)."""
 
     targets: list[str] | None = None
     sizes: list[int] | None = None
     repeats: int | None = Field(None, ge=1)
+    regimes: list[Regime] | None = Field(None, min_length=1, description="see emosynth.transfer.design.Run; None: all")
 
 
 TransferLearnerName = Literal["tfidf", "embedding", "encoder"]
@@ -470,6 +481,7 @@ class Transfer(Section):
     rows: int | None = Field(None, ge=10, description="synthetic rows used of each arm; None: as many as the smallest has")
     learners: dict[TransferLearnerName, TransferLearner] = Field(min_length=1)
     encoder: TransferEncoder = TransferEncoder()
+    context: TransferContext = TransferContext()
     base_encoder: str = Field("all-minilm-l6-v2", description="catalogue entry, model folder or hub id")
     c_grid: list[float] = Field([0.3, 3.0, 30.0], min_length=1, description="inverse regularisation strengths; chosen on validation")
     leave_one_out: bool = Field(True, description="also train on the other corpora and score on the one left out")

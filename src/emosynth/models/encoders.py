@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 
-# A text's embedding must not depend on its neighbours in a batch, or a cache would change results. Matrix products
-# give the same row the same bits as long as their shapes are the same; so every batch has exactly ROWS rows (blank
-# ones fill the last) and a length that is a multiple of STEP and depends on the text alone.
+# A text's embedding must not depend on its neighbours in a batch, or a cache would change results. Most processors give
+# a row the same bits as long as the shapes are the same, some in the same place of a batch alone; so every batch has
+# exactly ROWS rows (blank ones fill the last) and a length that is a multiple of STEP and depends on the text alone:
+# what is left is rounding.
 ROWS = 16
 STEP = 8
 
@@ -102,7 +103,7 @@ class Encoder:
         return self._loaded
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return (n, d) embeddings of length 1. A text's embedding depends on that text alone, bit for bit."""
+        """Return (n, d) embeddings of length 1. A text's embedding depends on that text alone, but for rounding (1e-5)."""
         import torch
 
         tokenizer, model = self._parts()

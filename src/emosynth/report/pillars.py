@@ -65,6 +65,7 @@ def details(tables: Tables, params: Params) -> dict[str, Any]:
         "samples": _samples(tables),
         "guarded": tables.pillars.guarded,
         "scorer": _scorer(tables),
+        "read": per_cent(1.0 - params.grounding.labels.intended),
         "labels": _labels(tables),
         "explanations": _explanations(tables),
         "scale": _scale(tables),
@@ -195,8 +196,12 @@ def _labels(tables: Tables) -> dict[str, Any]:
     return {"rows": rows, "total": count(total)}
 
 
+_FIVE = 5
+"""Labels above which a place among the first five says something."""
+
+
 def _scorer(tables: Tables) -> list[dict[str, str]]:
-    """Return how the scorer reads real rows, corpus by corpus."""
+    """Return how the scorer reads real rows, corpus by corpus; "–" for the first five of five labels or fewer."""
     found = tables.pillars.scorer
     return (
         []
@@ -205,7 +210,8 @@ def _scorer(tables: Tables) -> list[dict[str, str]]:
             {
                 "target": str(row["target"]),
                 **{name: count(float(row[name])) for name in ("labels", "n")},
-                **{name: per_cent(float(row[name])) for name in ("top1", "frequency_top1", "top5", "frequency_top5")},
+                **{name: per_cent(float(row[name])) for name in ("top1", "frequency_top1")},
+                **{name: per_cent(float(row[name])) if row["labels"] > _FIVE else "–" for name in ("top5", "frequency_top5")},
             }
             for row in found.to_dict("records")
         ]

@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score
 from emosynth.errors import UserError
 from emosynth.generation.plan import stable_seed
 from emosynth.models.classifiers import FloatArray, embedding_features
-from emosynth.models.multilabel import MultiLabelEncoder, OneVsRest, Text
+from emosynth.models.multilabel import MultiLabelEncoder, OneVsRest, Text, row_lrap
 from emosynth.params import Transfer
 from emosynth.progress import Progress
 from emosynth.stats import percentile_interval
@@ -180,15 +180,6 @@ def flips(first: FloatArray, second: FloatArray, wanted: npt.NDArray[np.int64]) 
     return np.asarray(0.5 + 0.5 * np.sign(margins[0] - margins[1]), dtype=np.float64)
 
 
-def row_lrap(probabilities: FloatArray, truth: FloatArray) -> FloatArray:
-    """Return label-ranking average precision row by row (scikit-learn's is their mean); each row has a true label."""
-    true = truth.astype(bool)
-    out = np.zeros(len(truth))
-    for row, (p, y) in enumerate(zip(probabilities, true, strict=True)):
-        out[row] = np.mean([(p[y] >= value).sum() / (p >= value).sum() for value in p[y]])
-    return out
-
-
 def top_one(probabilities: FloatArray, truth: FloatArray) -> FloatArray:
     """Return row by row whether the most probable label is one of those asked for."""
     return np.asarray(truth[np.arange(len(truth)), probabilities.argmax(axis=1)], dtype=np.float64)
@@ -224,7 +215,7 @@ def _shown(data: _Data, kind: str, repeat: int) -> tuple[_Texts, dict[str, _Text
 
 
 def _encoder(params: Transfer, folder: Path, labels: Sequence[str]) -> Predict:
-    settings = encoder_settings(params.encoder, params.encoder.pretrain_steps)
+    settings = encoder_settings(params.encoder, params.context.steps or params.encoder.pretrain_steps)
 
     def predict(data: _Data, kind: str, repeat: int) -> Predictions:
         train, tests = _shown(data, kind, repeat)
@@ -272,7 +263,7 @@ def run_context(
 ) -> pd.DataFrame:
     """Train each input's model on contextual rows of the headline arm and test it on held-out stories and on pairs.
 
-    All are trained on the same rows and soft labels with the same steps. Training rows whose context repeats one of a
+    All are trained on the same rows and soft labels with the same steps (``transfer.context``). Training rows whose context repeats one of a
     pair are left out. ``embedding`` concatenates the embeddings of utterance and context; it is deterministic, and run once.
 
     Parameters
@@ -305,8 +296,9 @@ def run_context(
     data = _data(params, rows, pairs, taxonomy)
     plan: list[tuple[str, Predict, int, Any]] = []
     if encoder_folder is not None and "encoder" in params.learners:
-        repeats = min(params.learners["encoder"].repeats or params.seeding.repeats, params.seeding.repeats)
-        plan.append(("encoder", _encoder(params, encoder_folder, taxonomy.labels), repeats, params.encoder.model_dump()))
+        repeats = params.context.repeats or params.learners["encoder"].repeats or params.seeding.repeats
+        identity = {**params.encoder.model_dump(), "context": params.context.steps}
+        plan.append(("encoder", _encoder(params, encoder_folder, taxonomy.labels), repeats, identity))
     if embed is not None:
         plan.append(("embedding", _linear(params, embed), 1, params.c_grid))
     base = digest(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from emosynth.params import Transfer, TransferLearnerName
+from emosynth.params import Regime, Transfer, TransferLearnerName
 
-Regime = Literal["target", "two-stage", "joint", "zero-shot", "leave-one-out"]
 Kind = Literal["", "both", "contextual", "contextless"]
 
 SEED = "seed"
@@ -50,8 +49,9 @@ def list_runs(params: Transfer) -> list[Run]:
     what an hour goes into, is done once for each arm. ``joint`` is run with the headline arm alone.
     """
     arms = [params.arm, *([params.against] if params.against else [])]
-    runs = []
+    found: list[Run] = []
     for learner, part in params.learners.items():
+        runs: list[Run] = []
         for target in params.targets:
             if part.targets is not None and target not in part.targets:
                 continue
@@ -65,4 +65,5 @@ def list_runs(params: Transfer) -> list[Run]:
                     runs.append(Run(target, learner, "target", SEED, "", size, repeat))
                     runs += [Run(target, learner, "two-stage", arm, "both", size, repeat) for arm in arms]
                     runs.append(Run(target, learner, "joint", params.arm, "both", size, repeat))
-    return runs
+        found += [run for run in runs if part.regimes is None or run.regime in part.regimes]
+    return found

@@ -30,9 +30,9 @@ Backend = Literal["openvino", "transformers"]
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
-# A text's score must not depend on its neighbours in a batch, or a cache would change results. Matrix products give the same row the
-# same bits as long as their shapes are the same; so every batch has the same number of rows (blank ones fill the last) and a length
-# that is a multiple of STEP and depends on the text alone.
+# A text's score must not depend on its neighbours in a batch, or a cache would change results. Most processors give a row the same
+# bits as long as the shapes are the same, some in the same place of a batch alone; so every batch has the same number of rows (blank
+# ones fill the last) and a length that is a multiple of STEP and depends on the text alone: what is left is rounding.
 STEP = 8
 MAX_TOKENS = 128
 """Longer texts are cut here: a batch holds rows x tokens x vocabulary logits."""
@@ -145,8 +145,8 @@ class ReferenceModel:
 
     Notes
     -----
-    A text's score depends on that text alone, bit for bit on one machine, so results are the same with a full, a partial and no
-    cache. The model is loaded when a text is met that is not kept.
+    A text's score depends on that text alone, but for rounding (1e-5) where a processor sums a matrix product differently at
+    another place in the batch; so results are the same with a full, a partial and no cache. The model is loaded when a text is met that is not kept.
     """
 
     def __init__(self, files: Path, cache: Path, backend: Backend | None = None, rows: int = 16, unit: int = 2048) -> None:

@@ -6,7 +6,7 @@ exactly one label are a special case that needs no other model; their class is t
 
 from emosynth.models.multilabel.encoder import EncoderSettings, EncoderState, MultiLabelEncoder, Text
 from emosynth.models.multilabel.linear import OneVsRest
-from emosynth.models.multilabel.metrics import binarise, per_class, scores
+from emosynth.models.multilabel.metrics import binarise, per_class, row_lrap, scores
 from emosynth.models.multilabel.thresholds import best_threshold, choose_thresholds
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "binarise",
     "choose_thresholds",
     "per_class",
+    "row_lrap",
     "scores",
 ]

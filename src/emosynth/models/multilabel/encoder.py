@@ -409,7 +409,7 @@ class MultiLabelEncoder:
     def embed(self, texts: Sequence[Text]) -> npt.NDArray[np.float32]:
         """Return the (n, d) mean hidden states of the utterances' tokens, of any length: the emotion embeddings.
 
-        A text's embedding depends on that text alone, bit for bit: batches have fixed shapes, as in
+        A text's embedding depends on that text alone, but for rounding: batches have fixed shapes, as in
         `emosynth.models.encoders.Encoder`.
         """
         import torch
