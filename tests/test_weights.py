@@ -9,7 +9,7 @@ from openvino import opset13 as op
 
 from emosynth.errors import UserError
 from emosynth.models.lm.assets import dequantised_folder, openvino_folder
-from emosynth.models.lm.weights import restore_weights
+from emosynth.models.lm.weights import _compressed, _first_rows, _value, restore_weights
 from lm_files import catalog, smollm2
 
 
@@ -37,6 +37,20 @@ def test_weight_without_counterpart_is_an_error():
     model = linear(np.full((64, 32), 9), np.full((64, 1), 0.1), 7)
     with pytest.raises(UserError, match="no counterpart"):
         restore_weights(model, {"w": np.full((64, 32), -5.0, np.float32)})
+
+
+def test_restored_weights_are_read_without_compiling(monkeypatch):
+    weight = np.random.default_rng(1).normal(size=(100, 32)).astype(np.float32)
+    x = op.parameter([1, 32], ov.Type.f32)
+    model = ov.Model([op.result(op.matmul(x, _compressed(weight), False, True))], [x], "restored")
+    node = model.get_results()[0].input_value(0).get_node().input_value(1).get_node()
+    compiled = ov.Core().compile_model(ov.Model([op.result(node.output(0))], [], "weight"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})({})[
+        0
+    ]
+    np.testing.assert_allclose(_first_rows(node), compiled[:64], atol=2e-3)  # the graph multiplies half-precision numbers
+    monkeypatch.setattr(ov, "Model", None)
+    assert _value(ov.Core(), node).shape == (64, 32)
+    assert restore_weights(model, {"w": weight + 0.01, "v": -weight}).values()  # tuned weights replace restored ones
 
 
 @pytest.mark.model
