@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -19,8 +19,10 @@ import yaml
 
 from emosynth.cards import read_json, read_table
 from emosynth.distillation.design import SWEEPS, VARIANTS
+from emosynth.models.lm.assets import dequantised_folder, openvino_folder
 from emosynth.paths import Paths
 from emosynth.report.checks import find_corpus_text
+from lm_files import smollm2
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.model, pytest.mark.timeout(3000)]
 
@@ -28,10 +30,18 @@ ROOT = Path(__file__).parent.parent
 PIPELINE = "profiles/smoke/dvc.yaml"
 
 
-def environment(cache: Path) -> dict[str, str]:
+def environment(root: Path, cache: Path) -> dict[str, str]:
     path = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ["PATH"]])
-    # The copy's own code runs, not the checkout that the environment was installed from.
-    return {**os.environ, "PATH": path, "EMOSYNTH_CACHE": str(cache), "DVC_NO_ANALYTICS": "1"}
+    return {
+        **os.environ,
+        "PATH": path,
+        "PYTHONPATH": str(root / "src"),  # the copy's own code runs, not the checkout that the environment was installed from
+        "EMOSYNTH_CACHE": str(cache),
+        "DVC_NO_ANALYTICS": "1",
+        # One thread a run: two runs go side by side, and two threads each would slow both down on two cores.
+        "EMOSYNTH_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
 
 
 def copy_repository(to: Path) -> Path:
@@ -57,12 +67,13 @@ def share_assets(cache: Path) -> Path:
     for name in ("assets", "models", "downloads"):
         (ours / name).mkdir(parents=True, exist_ok=True)
         (cache / name).symlink_to(ours / name)
+    for convert in (openvino_folder, dequantised_folder):  # once, not in two runs at the same time
+        convert(smollm2(), ours)
     return cache
 
 
 def repro(root: Path, cache: Path, *more: str) -> str:
-    env = {**environment(cache), "PYTHONPATH": str(root / "src")}
-    done = subprocess.run(["dvc", "repro", *(more or [PIPELINE])], cwd=root, env=env, capture_output=True, text=True)
+    done = subprocess.run(["dvc", "repro", *(more or [PIPELINE])], cwd=root, env=environment(root, cache), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 
@@ -77,22 +88,47 @@ def products(root: Path) -> dict[str, str]:
     }
 
 
-def kill_when(root: Path, cache: Path, reached: Callable[[], bool]) -> None:
-    """Start the pipeline and kill it and all its children without warning as soon as ``reached``."""
-    env = {**environment(cache), "PYTHONPATH": str(root / "src")}
-    run = subprocess.Popen(["dvc", "repro", PIPELINE], cwd=root, env=env, start_new_session=True, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 900
-    while not reached():
-        assert run.poll() is None and time.monotonic() < deadline, "the point to be killed at was never reached"
-        time.sleep(0.1)
+def kill(run: subprocess.Popen[bytes]) -> None:
+    """Kill a run and all its children without warning."""
     for pid in [run.pid, *[child.pid for child in psutil.Process(run.pid).children(recursive=True)]]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     run.wait()
 
 
+def kill_when(root: Path, cache: Path, reached: Callable[[], bool]) -> None:
+    """Start the pipeline and kill it as soon as ``reached``."""
+    run = subprocess.Popen(
+        ["dvc", "repro", PIPELINE], cwd=root, env=environment(root, cache), start_new_session=True, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 1800
+    while not reached():
+        assert run.poll() is None and time.monotonic() < deadline, "the point to be killed at was never reached"
+        time.sleep(0.1)
+    kill(run)
+
+
 @pytest.fixture(scope="module")
-def killed_and_resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Path]]:
+    """A cold run that goes on beside the tests; call it to wait for its end and have its folder."""
+    folder = tmp_path_factory.mktemp("b")
+    root, cache, log = copy_repository(folder / "repo"), share_assets(folder / "cache"), folder / "log"
+    with log.open("wb") as out:
+        run = subprocess.Popen(
+            ["dvc", "repro", PIPELINE], cwd=root, env=environment(root, cache), start_new_session=True, stdout=out, stderr=out
+        )
+
+    def finished() -> Path:
+        assert run.wait(timeout=2400) == 0, log.read_text(encoding="utf-8")[-6000:]
+        return root
+
+    yield finished
+    if run.poll() is None:
+        kill(run)
+
+
+@pytest.fixture(scope="module")
+def killed_and_resumed(uninterrupted, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A run that was killed in tuning, killed again in generation, and then let finish."""
     root = copy_repository(tmp_path_factory.mktemp("a") / "repo")
     cache = share_assets(tmp_path_factory.mktemp("a") / "cache")
@@ -106,12 +142,10 @@ def killed_and_resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     return root, cache
 
 
-def test_killed_run_equals_an_uninterrupted_one(killed_and_resumed, tmp_path):
+def test_killed_run_equals_an_uninterrupted_one(killed_and_resumed, uninterrupted):
     """Two cold runs, one of them killed in tuning and in generation: equal bytes of tables, notebooks, figures and pages."""
     resumed, _ = killed_and_resumed
-    whole = copy_repository(tmp_path / "repo")
-    repro(whole, share_assets(tmp_path / "cache"))
-    one, other = products(resumed), products(whole)
+    one, other = products(resumed), products(uninterrupted())
     assert set(one) == set(other)
     assert [name for name in one if one[name] != other[name]] == []
 
@@ -173,7 +207,7 @@ def test_tables_open_with_datasets(killed_and_resumed):
 
 def test_dvc_commands_work(killed_and_resumed):
     root, cache = killed_and_resumed
-    env = {**environment(cache), "PYTHONPATH": str(root / "src")}
+    env = environment(root, cache)
     lock = yaml.safe_load((root / "profiles" / "smoke" / "dvc.lock").read_text())
     assert set(lock["stages"]) == set(yaml.safe_load((root / PIPELINE).read_text())["stages"])
     for command in (["metrics", "show", PIPELINE], ["plots", "show", "-o", "plots", "learning-curves-smoke"], ["params", "diff"]):
@@ -186,7 +220,7 @@ def test_failing_stage_says_what_and_where(killed_and_resumed):
     params = root / "params.yaml"
     before = params.read_text()
     params.write_text(before.replace("near_duplicate: 0.8\n\nseeding", "near_duplicates: 0.8\n\nseeding"))
-    env = {**environment(cache), "PYTHONPATH": str(root / "src")}
+    env = environment(root, cache)
     done = subprocess.run(
         ["python", "-m", "emosynth", "run", "00_corpora", "--profile", "smoke"], cwd=root, env=env, capture_output=True, text=True
     )
