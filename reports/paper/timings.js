@@ -45,8 +45,23 @@ window.EMOSYNTH_TIMINGS = [
   "peak_mb": 2538
  },
  {
+  "stage": "09_narratives",
+  "seconds": 15.1,
+  "peak_mb": 601
+ },
+ {
+  "stage": "10_grounding",
+  "seconds": 5791.1,
+  "peak_mb": 2263
+ },
+ {
+  "stage": "11_transfer",
+  "seconds": 1597.7,
+  "peak_mb": 2530
+ },
+ {
   "stage": "12_figures",
-  "seconds": 55.1,
-  "peak_mb": 978
+  "seconds": 83.3,
+  "peak_mb": 1136
  }
 ];
