@@ -83,8 +83,8 @@ class Copy:
                 "generator": {"backend": "server", "model": "m", "url": f"{NOWHERE}/v1", "retries": 0},
                 "arms": {name: {"sizes": None} for name in ("random-exemplars", "shap-tokens", "shap-exemplars", "shap-bias")},
             },
-            "tuning": {"corpus": "own", "seeding": {"sizes": SIZES, "repeats": 1}, "held_out": 0.25, "kinds": {"lora": None, "all": None}},
-            "synthesis": {"generation": {"arms": {"naive": {"sizes": None}, "tuned-lora": None, "tuned-all": None}}},
+            "tuning": {"corpus": "own", "seeding": {"sizes": SIZES, "repeats": 1}, "held_out": 0.25, "kinds": {"lora": None}},
+            "synthesis": {"generation": {"arms": {"naive": {"sizes": None}, "tuned-lora": None}}},
             "transfer": {"targets": ["own"], "learners": {"encoder": {"targets": None, "sizes": None}}},
         }
         for section, values in changes.items():
