@@ -1,67 +1,67 @@
 window.EMOSYNTH_TIMINGS = [
  {
   "stage": "00_corpora",
-  "seconds": 28.3,
-  "peak_mb": 667
+  "seconds": 25.0,
+  "peak_mb": 666
  },
  {
   "stage": "01_seeding",
-  "seconds": 8.3,
-  "peak_mb": 525
+  "seconds": 8.0,
+  "peak_mb": 529
  },
  {
   "stage": "02_shap",
-  "seconds": 37.0,
-  "peak_mb": 1433
+  "seconds": 37.5,
+  "peak_mb": 1439
  },
  {
   "stage": "03_generation",
-  "seconds": 214.0,
-  "peak_mb": 2637
+  "seconds": 16.2,
+  "peak_mb": 1459
  },
  {
   "stage": "04_training",
-  "seconds": 152.2,
-  "peak_mb": 1486
+  "seconds": 11.0,
+  "peak_mb": 779
  },
  {
   "stage": "05_authenticity",
-  "seconds": 37.8,
-  "peak_mb": 728
+  "seconds": 32.3,
+  "peak_mb": 719
  },
  {
   "stage": "06_tuning",
-  "seconds": 257.5,
-  "peak_mb": 5891
+  "seconds": 9.0,
+  "peak_mb": 736
  },
  {
   "stage": "07_synthesis",
-  "seconds": 254.3,
-  "peak_mb": 2858
+  "seconds": 241.9,
+  "peak_mb": 3050
  },
  {
   "stage": "08_distillation",
-  "seconds": 182.8,
-  "peak_mb": 1290
+  "seconds": 186.4,
+  "peak_mb": 1372
  },
  {
   "stage": "09_narratives",
-  "seconds": 18.2,
-  "peak_mb": 597
+  "seconds": 15.9,
+  "peak_mb": 593
  },
  {
   "stage": "10_grounding",
-  "seconds": 18.5,
-  "peak_mb": 774
+  "seconds": 139.1,
+  "peak_mb": 1774
  },
  {
   "stage": "11_transfer",
-  "seconds": 620.8,
-  "peak_mb": 2085
+  "seconds": 355.1,
+  "peak_mb": 2043
  },
  {
   "stage": "12_figures",
-  "seconds": 62.6,
-  "peak_mb": 729
+  "seconds": 53.7,
+  "peak_mb": 661
  }
 ];
