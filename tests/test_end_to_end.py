@@ -93,6 +93,14 @@ def products(root: Path) -> dict[str, str]:
     }
 
 
+def start(root: Path, cache: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start the pipeline; what it says goes into ``log``."""
+    with log.open("wb") as out:
+        return subprocess.Popen(
+            ["dvc", "repro", PIPELINE], cwd=root, env=environment(root, cache), start_new_session=True, stdout=out, stderr=out
+        )
+
+
 def kill(run: subprocess.Popen[bytes]) -> None:
     """Kill a run and all its children without warning."""
     for pid in [run.pid, *[child.pid for child in psutil.Process(run.pid).children(recursive=True)]]:
@@ -103,12 +111,11 @@ def kill(run: subprocess.Popen[bytes]) -> None:
 
 def kill_when(root: Path, cache: Path, reached: Callable[[], bool]) -> None:
     """Start the pipeline and kill it as soon as ``reached``."""
-    run = subprocess.Popen(
-        ["dvc", "repro", PIPELINE], cwd=root, env=environment(root, cache), start_new_session=True, stdout=subprocess.DEVNULL
-    )
+    log = cache.parent / "log"
+    run = start(root, cache, log)
     deadline = time.monotonic() + 1800
     while not reached():
-        assert run.poll() is None and time.monotonic() < deadline, "the point to be killed at was never reached"
+        assert run.poll() is None and time.monotonic() < deadline, "the point to be killed at was never reached: " + log.read_text()[-3000:]
         time.sleep(0.1)
     kill(run)
 
@@ -118,10 +125,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
     """A cold run that goes on beside the tests; call it to wait for its end and have its folder."""
     folder = tmp_path_factory.mktemp("b")
     root, cache, log = copy_repository(folder / "repo"), share_assets(folder / "cache"), folder / "log"
-    with log.open("wb") as out:
-        run = subprocess.Popen(
-            ["dvc", "repro", PIPELINE], cwd=root, env=environment(root, cache), start_new_session=True, stdout=out, stderr=out
-        )
+    run = start(root, cache, log)
 
     def finished() -> Path:
         assert run.wait(timeout=2400) == 0, log.read_text(encoding="utf-8")[-6000:]
