@@ -243,6 +243,22 @@ def test_tables_over_cells():
     assert rejection_reasons(result).loc["x"].to_dict() == {"accepted": 0.5, "nonempty": 0.5}
 
 
+@pytest.mark.parametrize("bound", [Perplexity(low=0.0, high=1.0), Perplexity(bound="absolute", low=1.0, high=float(np.exp(5)))])
+def test_all_cells_are_scored_at_once_and_get_the_verdicts_of_each_alone(bound):
+    params = Verification(perplexity=bound, min_novelty=0.2)
+    texts = ["nothing works today at all", "unbelievably excruciating circumstances", "oh", "nothing works today at all again"]
+    frames = [cell(texts).candidates, cell(["it is cold and wet", *texts]).candidates.assign(arm="b", size=3)]
+    seeds = {(2, 0): SEED, (3, 0): [*SEED, "oh well"]}
+    reference = Lengthy()
+    result = verify(pd.concat(frames, ignore_index=True), seeds, lambda size, repeat: Keyword(), "note", params, reference)
+    alone = [verify_cell(Cell(frame, seeds[int(frame["size"].iloc[0]), 0], "note", Keyword(), params, Lengthy())) for frame in frames]
+    pd.testing.assert_frame_equal(result, pd.concat(alone, ignore_index=True))
+    sound = int(result["score_perplexity"].notna().sum())
+    assert 0 < sound < len(result)
+    assert reference.calls[0] == sound + (5 if bound.bound == "quantile" else 0)
+    assert max(reference.calls[1:]) < reference.calls[0]
+
+
 def test_rejected_texts_are_not_scored():
     texts = ["nothing works today at all", "it rains", "nothing was left of it", "it rains and rains on"]
     reference = Lengthy()

@@ -367,18 +367,36 @@ def enabled(params: Verification) -> list[str]:
     return [name for name in CHECKS if optional.get(name, True)]
 
 
+class Verdicts:
+    """The verdicts on one cell, check by check: cells can be taken together before a check that is cheaper for all of them at once."""
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell
+        self._frame = cell.candidates.copy()
+        self._reason = np.full(len(self._frame), "", dtype=object)
+        self._sound = np.ones(len(self._frame), dtype=bool)  # whatever τ is
+
+    @property
+    def sound(self) -> list[str]:
+        """Texts that have passed all checks made so far, `check_confidence` aside."""
+        return self._frame.loc[self._sound, "text"].tolist()
+
+    def make(self, names: Sequence[str]) -> Verdicts:
+        """Make the named checks, in this order."""
+        for name in names:
+            passed = {"novelty": self._reason == "", "perplexity": self._sound}.get(name)
+            ok, score = CHECKS[name](self.cell if passed is None else replace(self.cell, passed=passed))
+            if name != "confidence":
+                self._sound = self._sound & ok
+            self._frame[f"ok_{name}"], self._frame[f"score_{name}"] = ok, score
+            self._reason[(self._reason == "") & ~ok] = name
+        return self
+
+    def table(self) -> pd.DataFrame:
+        """Return the candidates with ``ok_*`` and ``score_*`` columns of the checks made, ``accepted`` and ``reason``."""
+        return self._frame.assign(accepted=self._reason == "", reason=self._reason.astype(str))
+
+
 def verify_cell(cell: Cell) -> pd.DataFrame:
     """Return the cell's candidates with ``ok_*`` and ``score_*`` columns of enabled checks, ``accepted`` and ``reason``."""
-    frame = cell.candidates.copy()
-    reason = np.full(len(frame), "", dtype=object)
-    sound = np.ones(len(frame), dtype=bool)  # whatever τ is
-    for name in enabled(cell.params):
-        passed = {"novelty": reason == "", "perplexity": sound}.get(name)
-        ok, score = CHECKS[name](cell if passed is None else replace(cell, passed=passed))
-        if name != "confidence":
-            sound = sound & ok
-        frame[f"ok_{name}"], frame[f"score_{name}"] = ok, score
-        reason[(reason == "") & ~ok] = name
-    frame["accepted"] = reason == ""
-    frame["reason"] = reason.astype(str)
-    return frame
+    return Verdicts(cell).make(enabled(cell.params)).table()

@@ -9,8 +9,8 @@ import pandas as pd
 
 from emosynth.errors import UserError
 from emosynth.params import Verification
-from emosynth.progress import Progress
-from emosynth.verification.checks import CHECKS, KEYS, Cell, Classifier, Reference, verify_cell
+from emosynth.progress import Progress, say
+from emosynth.verification.checks import CHECKS, KEYS, Cell, Classifier, Reference, Verdicts, enabled
 
 TAUS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Values of τ (min_confidence) at which `require_accepted` shows acceptance."""
@@ -33,18 +33,26 @@ def verify(
     fit
         Returns the classifier fitted on the seed of (size, repeat); called once per seed.
     reference
-        Language model behind the perplexity check; needed if ``params.perplexity`` is set.
+        Language model behind the perplexity check; needed if ``params.perplexity`` is set. It is asked about all cells at once first,
+        and then cell by cell: one that keeps what it has scored (`emosynth.models.lm.perplexity.ReferenceModel`) scores a text once.
     """
     classifiers: dict[tuple[int, int], Classifier] = {}
     groups = list(candidates.groupby(["arm", "size", "repeat"], sort=False))
     progress = Progress(len(groups), "verification", "cells")
-    verified = []
+    names = enabled(params)
+    cheap = names[: names.index("perplexity")] if "perplexity" in names else names
+    begun = []
     for (_, size, repeat), frame in groups:
         seed = (int(str(size)), int(str(repeat)))
         if seed not in classifiers:
             classifiers[seed] = fit(*seed)
-        verified.append(verify_cell(Cell(frame, seed_texts[seed], noun, classifiers[seed], params, reference)))
+        begun.append(Verdicts(Cell(frame, seed_texts[seed], noun, classifiers[seed], params, reference)).make(cheap))
         progress.advance()
+    if begun and reference is not None and params.perplexity is not None:
+        # The dear check is asked ahead about the texts of all cells: cell by cell, a third of each batch would be blank.
+        real = [text for seed in classifiers for text in seed_texts[seed]] if params.perplexity.bound == "quantile" else []
+        reference.score([text for cell in begun for text in cell.sound] + real, say)
+    verified = [cell.make(names[len(cheap) :]).table() for cell in begun]
     return pd.concat(verified).sort_index() if verified else candidates
 
 

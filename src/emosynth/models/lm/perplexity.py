@@ -149,7 +149,7 @@ class ReferenceModel:
     another place in the batch; so results are the same with a full, a partial and no cache. The model is loaded when a text is met that is not kept.
     """
 
-    def __init__(self, files: Path, cache: Path, backend: Backend | None = None, rows: int = 16, unit: int = 2048) -> None:
+    def __init__(self, files: Path, cache: Path, backend: Backend | None = None, rows: int = 16, unit: int = 512) -> None:
         self.files, self.cache, self.rows, self.unit = Path(files), Path(cache), rows, unit
         exported = self.files.is_file() or (self.files / "openvino_model.xml").is_file()
         self.backend: Backend = backend or ("openvino" if exported else "transformers")
