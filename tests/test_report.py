@@ -22,7 +22,7 @@ from emosynth.report.build import distillation_metrics, transfer_metrics
 from emosynth.report.checks import Texts, find_corpus_text
 from emosynth.report.figures import figure_names, get_figure, write_figure
 from emosynth.report.grounded import WITHHELD_COPY, WITHHELD_TEXT, explained, guarded, shown_rows
-from emosynth.report.page import WITHHELD, draw_figures, readable, regenerate, render_report
+from emosynth.report.page import WITHHELD_SEED, draw_figures, readable, regenerate, render_report
 from emosynth.report.sentisynth import NOT_RUN
 from emosynth.report.tables import Tables
 from emosynth.style import arm_colour, arm_label, figure_style, new_figure, order_arms, save_figure
@@ -522,7 +522,7 @@ def test_generated_text_is_escaped(page: str) -> None:
 
 def test_copied_text_is_withheld(page: str, report: Paths) -> None:
     assert COPIED not in page
-    assert WITHHELD in page
+    assert WITHHELD_SEED in page
     texts = [text for name in ("vader-tweets", "vader-films") for text in pd.read_parquet(report.corpora / f"{name}.parquet")["text"]]
     assert find_corpus_text(report.report, texts) == []
 

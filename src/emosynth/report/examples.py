@@ -12,9 +12,9 @@ from emosynth.report.checks import Texts
 from emosynth.report.figures.verification import check_names, reason_label
 from emosynth.style import arm_label
 
-__all__ = ["WITHHELD", "WITHHELD_RUN", "example_groups", "shown_rows"]
+__all__ = ["WITHHELD_RUN", "WITHHELD_SEED", "example_groups", "shown_rows"]
 
-WITHHELD = "[withheld: copies the seed]"
+WITHHELD_SEED = "[withheld: copies the seed]"
 WITHHELD_RUN = "[withheld: shares six words in a row with a corpus text]"
 _ACCEPTED, _REJECTED = 3, 4
 _COPYING = re.compile("original|cop(y|ie)|leak|overlap|memor|verbatim")
@@ -48,7 +48,7 @@ def example_groups(candidates: pd.DataFrame, arms: Sequence[str], corpus: Texts)
             copied = not verdict and any(not row[name] for name in copying)
             # Published results hold the mark in the text's place.
             shared = text == WITHHELD_RUN or corpus.shares_run(text)
-            withheld = WITHHELD if copied else WITHHELD_RUN if shared else ""
+            withheld = WITHHELD_SEED if copied else WITHHELD_RUN if shared else ""
             rows.append(
                 {
                     "label": row["label"],

@@ -23,7 +23,7 @@ from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.report import figures as report_figures
 from emosynth.report import pillars, sentisynth
-from emosynth.report.examples import WITHHELD, example_groups
+from emosynth.report.examples import WITHHELD_SEED, example_groups
 from emosynth.report.figures.authenticity import CONTROL, effect_text, kind_label, measure_label, panel_of
 from emosynth.report.figures.base import Missing
 from emosynth.report.figures.pillars.common import PART as PILLARS
@@ -34,7 +34,7 @@ from emosynth.report.numbers import POINTS, count, per_cent, points, span, summa
 from emosynth.report.tables import Tables
 from emosynth.style import arm_label, is_real, learner_label, order_arms
 
-__all__ = ["PARTS", "WITHHELD", "NotebookLink", "Part", "draw_figures", "regenerate", "render_report"]
+__all__ = ["PARTS", "WITHHELD_SEED", "NotebookLink", "Part", "draw_figures", "regenerate", "render_report"]
 
 TITLE = "The Synthetic Emotion Compendium"
 VERDICTS = ("supported", "contradicted", "inconclusive", "not tested")
