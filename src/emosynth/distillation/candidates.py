@@ -82,7 +82,17 @@ def build_synthesis(
         open_tuned=tuned_generators(tuning, generation.generator, catalog, paths.tuning),
     )
     say("synthesis: teachers")
-    teachers = build_teachers(corpus, order, tuning.seeding, synthesis.teacher, training.encoder, catalog, paths, training.finetuning)
+    teachers = build_teachers(
+        corpus,
+        order,
+        tuning.seeding,
+        synthesis.teacher,
+        training.encoder,
+        catalog,
+        paths,
+        training.finetuning,
+        asked=candidates["text"].tolist(),
+    )
     seeds = {cell: list(texts.values()) for cell, texts in seed_texts(corpus, order, tuning.seeding).items()}
     reference = _reference(verification.perplexity, catalog)
     verified = build_verdicts(

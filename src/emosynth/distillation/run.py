@@ -21,7 +21,6 @@ from emosynth.corpora import Corpus
 from emosynth.distillation import gaps as gap_code
 from emosynth.distillation import phenomena, rows, students
 from emosynth.distillation.design import VARIANTS, Design, Run
-from emosynth.distillation.embeddings import embedding_cache
 from emosynth.distillation.gaps import Gaps
 from emosynth.distillation.rows import RowBuilder, Rows
 from emosynth.distillation.students import LinearDistilled, Student, TinyDistilled
@@ -35,6 +34,7 @@ from emosynth.models import classifiers, encoders
 from emosynth.models.classifiers import label_indices
 from emosynth.models.distil import encoder, linear, loss
 from emosynth.models.distil import rows as distil_rows
+from emosynth.models.embeddings import embedding_cache
 from emosynth.params import Corpora, Distillation, Synthesis, Training, Tuning
 from emosynth.paths import Paths
 from emosynth.progress import Progress

@@ -19,13 +19,14 @@ from sklearn.model_selection import StratifiedKFold
 from emosynth import params
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus
-from emosynth.distillation.embeddings import embedding_cache
 from emosynth.errors import UserError
 from emosynth.learning.scores import reliability, score
 from emosynth.models.calibration import fit_temperature, scaled_softmax
 from emosynth.models.classifiers import EmbeddingClassifier, TextClassifier, label_indices
+from emosynth.models.embeddings import embedding_cache
 from emosynth.models.encoders import FineTunedEncoder
 from emosynth.paths import Paths
+from emosynth.progress import say
 from emosynth.seeding import primary_labels, seed_rows
 
 FloatArray = npt.NDArray[np.float64]
@@ -305,6 +306,7 @@ def build_teachers(
     catalog: Catalog,
     paths: Paths,
     finetuning: params.FineTuning,
+    asked: Sequence[str] = (),
 ) -> Teachers:
     """Return the teachers of every seed, and the oracle if it is wanted; only training rows are taken from the corpus.
 
@@ -314,6 +316,8 @@ def build_teachers(
         Seeds of the corpus.
     encoder
         Catalogue entry; fetched unless the teacher is of kind ``tfidf``.
+    asked
+        Texts that the teachers will be asked about; if they read embeddings, those are made at once, in full batches.
 
     Raises
     ------
@@ -328,6 +332,8 @@ def build_teachers(
     train = pd.DataFrame({"id": rows["id"], "text": rows["text"], "label": primary_labels(rows, corpus.classes)})
     folder = catalog.fetch(encoder) if settings.kind != "tfidf" else None
     embed = embedding_cache(folder, paths.cache).embed if folder is not None and settings.kind == "embedding" else None
+    if embed is not None and asked:
+        embed(asked, say)
 
     def fit(texts: list[str], labels: list[str], repeat: int, name: TeacherName) -> tuple[Teacher, OutOfFold]:
         return fit_teacher(

@@ -22,7 +22,7 @@ from emosynth.learning.fit import FineTunedLearner, HeldOut, Learner, LinearLear
 from emosynth.learning.scores import as_dict
 from emosynth.models import classifiers, encoders
 from emosynth.models.classifiers import label_indices
-from emosynth.models.encoders import EmbeddingCache
+from emosynth.models.embeddings import embedding_cache
 from emosynth.params import Corpora, Generation, Seeding, Training
 from emosynth.paths import Paths
 from emosynth.progress import Progress
@@ -178,7 +178,7 @@ def run_training(
         corpus, order, candidates, seeding=seeding, generation=generation, training=training, near_duplicate=corpora.near_duplicate
     )
     folder = catalog.fetch(training.encoder)
-    cache = EmbeddingCache.open(folder, paths.cache)
+    cache = embedding_cache(folder, paths.cache)
     learners: list[Learner] = []
     for chosen in training.learners:
         if chosen == "finetuned":

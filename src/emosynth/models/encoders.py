@@ -159,7 +159,7 @@ class EmbeddingCache:
     results are the same with a full, a partial and no cache.
     """
 
-    def __init__(self, encoder: Encoder, store: RowStore | None = None, unit: int = 2048) -> None:
+    def __init__(self, encoder: Encoder, store: RowStore | None = None, unit: int = 512) -> None:
         self.encoder = encoder
         self.store = store
         self.unit = unit
@@ -188,7 +188,7 @@ class EmbeddingCache:
                 missing[key] = text
             else:
                 self._memory[key] = np.frombuffer(base64.b64decode(kept), dtype="<f4")
-        pending = list(missing.items())
+        pending = sorted(missing.items(), key=lambda pair: (len(pair[1]), pair[1]))  # texts of like length fill batches
         for start in range(0, len(pending), self.unit):
             part = pending[start : start + self.unit]
             made = self.encoder.embed([text for _, text in part])

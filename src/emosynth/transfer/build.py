@@ -9,8 +9,8 @@ import pandas as pd
 from emosynth.cards import Card, Source, read_table, render_card, write_table, write_text
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus, load_corpus
-from emosynth.distillation.embeddings import embedding_cache
 from emosynth.grounding.labels import Scorer
+from emosynth.models.embeddings import embedding_cache
 from emosynth.models.multilabel import EncoderState, MultiLabelEncoder
 from emosynth.params import Transfer
 from emosynth.paths import Paths

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import pandas as pd
@@ -10,14 +10,21 @@ import pandas as pd
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus
 from emosynth.models.classifiers import EmbeddingClassifier, TextClassifier
-from emosynth.models.encoders import EmbeddingCache
+from emosynth.models.embeddings import embedding_cache
 from emosynth.paths import Paths
+from emosynth.progress import say
 from emosynth.seeding import seed_rows
 from emosynth.verification.checks import Classifier
 
 
 def seed_classifier(
-    corpus: Corpus, order: pd.DataFrame, kind: Literal["tfidf", "embedding"], encoder: str, catalog: Catalog, paths: Paths
+    corpus: Corpus,
+    order: pd.DataFrame,
+    kind: Literal["tfidf", "embedding"],
+    encoder: str,
+    catalog: Catalog,
+    paths: Paths,
+    asked: Sequence[str] = (),
 ) -> Callable[[int, int], Classifier]:
     """Return a function that fits the classifier of one seed (size, repeat).
 
@@ -28,9 +35,13 @@ def seed_classifier(
         seed has no rows to spare for choosing one.
     encoder
         Catalogue entry of the encoder; only ``embedding`` fetches it.
+    asked
+        Texts that the classifiers will be asked about. They are embedded at once: cell by cell, a third of each batch would be blank.
     """
     texts = dict(zip(corpus.frame["id"], corpus.frame["text"], strict=True))
-    embed = EmbeddingCache.open(catalog.fetch(encoder), paths.cache).embed if kind == "embedding" else None
+    embed = embedding_cache(catalog.fetch(encoder), paths.cache).embed if kind == "embedding" else None
+    if embed is not None and asked:
+        embed(asked, say)
 
     def fit(size: int, repeat: int) -> Classifier:
         rows = seed_rows(order, repeat, size)

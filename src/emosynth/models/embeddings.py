@@ -1,4 +1,4 @@
-"""The one cache of embeddings that teachers and students of a process share: its file has one writer."""
+"""The one cache of embeddings that all parts of a process share: its file has one writer."""
 
 from __future__ import annotations
 
