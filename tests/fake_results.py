@@ -70,7 +70,8 @@ PASSAGE = "the ferryman counted seven silver coins while the lantern swung above
 REPEATED = "he saw the lantern swung above the black water and turned away"
 """A generated context that shares a run of words with the passage."""
 STORY = "The Ferryman & the <b>Lantern</b>"
-TRANSFERRED = {"target": 0.0, "joint": 0.035, "two-stage": 0.05}
+ALONE = ("target", "target-long", "leave-one-out")
+TRANSFERRED = {"target": 0.0, "target-long": 0.01, "joint": 0.035, "two-stage": 0.05}
 TRANSFER_LEVEL = {"tfidf": 0.40, "embedding": 0.55, "encoder": 0.52}
 _WORDS = [
     "grey",
@@ -639,8 +640,8 @@ def _transfer(paths: Paths, repeats: int) -> None:
             def row(
                 regime: str, arm: str, size: int, repeat: int, f1: float, target: str = target, learner: str = learner, task: str = task
             ) -> list[dict[str, Any]]:
-                head = {"target": target, "task": task, "learner": learner, "regime": regime, "arm": arm, "kind": "" if regime in ("target", "leave-one-out") else "both",
-                        "size": size, "repeat": repeat, "n_real": size, "n_synthetic": 0 if regime in ("target", "leave-one-out") else 120, "c": 3.0}  # fmt: skip
+                head = {"target": target, "task": task, "learner": learner, "regime": regime, "arm": arm, "kind": "" if regime in ALONE else "both",
+                        "size": size, "repeat": repeat, "n_real": size, "n_synthetic": 0 if regime in ALONE else 120, "c": 3.0}  # fmt: skip
                 measures = dict.fromkeys(
                     ("micro_f1", "lrap", "macro_average_precision", "accuracy", "ece", "brier", "validation_macro_f1"), f1
                 )
@@ -654,7 +655,11 @@ def _transfer(paths: Paths, repeats: int) -> None:
                 for repeat in range(min(2, repeats) if learner == "encoder" else repeats):
                     luck = np.random.default_rng([43, size, repeat]).normal(0, 0.012)  # shared by regimes: they share the seed
                     for regime, extra in TRANSFERRED.items():
-                        for arm in {"target": ("seed",), "joint": ("grounded",)}.get(regime, ("grounded", "ungrounded")):
+                        if regime == "target-long" and learner != "encoder":
+                            continue
+                        for arm in {"target": ("seed",), "target-long": ("seed",), "joint": ("grounded",)}.get(
+                            regime, ("grounded", "ungrounded")
+                        ):
                             gain = extra - 0.02 * (arm == "ungrounded")
                             f1 = level + height + 0.04 * np.log2(size / 50) + gain + luck + generator.normal(0, 0.006)
                             scores += row(regime, arm, size, repeat, f1)

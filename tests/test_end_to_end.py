@@ -194,7 +194,7 @@ def test_results_are_complete_and_public(killed_and_resumed):
     assert {"grounded", "ungrounded", "grounded-topical"} == set(rows["arm"]) and {"contextual", "contextless"} == set(rows["kind"])
     assert rows["kept"].any() and all(abs(sum(soft) - 1) < 1e-6 for soft in rows["soft"])
     regimes = set(read_table(paths.transfer / "scores.parquet")["regime"])
-    assert regimes == {"target", "two-stage", "joint", "zero-shot", "leave-one-out"}
+    assert regimes == {"target", "target-long", "two-stage", "joint", "zero-shot", "leave-one-out"}
     # The seeds of the systems come from different corpora: neither may be seen in the report.
     texts = [text for name in ("vader-tweets", "vader-films") for text in read_table(paths.corpora / f"{name}.parquet")["text"]]
     texts += list(read_table(paths.narratives / "passages.parquet")["text"])

@@ -19,7 +19,7 @@ from emosynth.errors import UserError
 from emosynth.evidence.grounding_claims import judge_grounding, p_of_interval
 from emosynth.models.classifiers import embedding_features
 from emosynth.models.multilabel import EncoderState, MultiLabelEncoder, OneVsRest
-from emosynth.params import Evidence, Seeding, Transfer, TransferContext, TransferEncoder, TransferLearner
+from emosynth.params import Evidence, Params, Seeding, Transfer, TransferContext, TransferEncoder, TransferLearner, load_params
 from emosynth.paths import Paths
 from emosynth.progress import Progress
 from emosynth.store import RowStore
@@ -179,7 +179,7 @@ def test_the_design_lists_every_run_once():
     of_encoder = [run for run in runs if run.learner == "encoder"]
     assert [(run.regime, run.arm, run.size, run.repeat) for run in of_encoder] == [
         ("zero-shot", "grounded", 0, 0), ("zero-shot", "loose", 0, 0), ("leave-one-out", OTHERS, 0, 0),
-        ("target", SEED, 28, 0), ("two-stage", "grounded", 28, 0), ("two-stage", "loose", 28, 0), ("joint", "grounded", 28, 0),
+        ("target", SEED, 28, 0), ("target-long", SEED, 28, 0), ("two-stage", "grounded", 28, 0), ("two-stage", "loose", 28, 0), ("joint", "grounded", 28, 0),
     ]  # fmt: skip
     alone = list_runs(params(against=None, leave_one_out=False))
     assert {run.arm for run in alone} == {"grounded", SEED} and not any(run.regime == "leave-one-out" for run in alone)
@@ -362,8 +362,8 @@ def test_the_encoder_goes_from_stage_to_stage(folder, tmp_path):
     model = MultiLabelEncoder(folder, state.settings, GO.labels).load_state(state)
     fitted = still.run(Job("two-stage", rows, TO_POLES, seed, 0), POLES)
     np.testing.assert_allclose(fitted.test, expit(model.logits(POLES.test_texts) @ head_map(TO_POLES)), atol=1e-5)
-    steps = {regime: learner._steps(regime) for regime in ("target", "two-stage", "joint", "leave-one-out")}
-    assert steps == {"target": 3, "two-stage": 3, "joint": 9, "leave-one-out": 6}
+    steps = {regime: learner._steps(regime) for regime in ("target", "target-long", "two-stage", "joint", "leave-one-out")}
+    assert steps == {"target": 3, "target-long": 9, "two-stage": 3, "joint": 9, "leave-one-out": 6}
     with pytest.raises(UserError, match="needs an encoder"):
         learners.make_learners(params(), GO.labels, None, None, "", tmp_path)
 
@@ -620,7 +620,7 @@ def test_the_step_from_files(folder, tmp_path, monkeypatch):
     tables = build_transfer(small, catalog=catalog, paths=paths, others=["faces"], resamples=20)
     for name in ("scores", "per_class", "context", "probe", "explanations"):
         assert len(read_table(paths.transfer / f"{name}.parquet")) == len(tables[name]) > 0
-    assert set(tables["scores"]["regime"]) == {"target", "two-stage", "joint", "zero-shot", "leave-one-out"}
+    assert set(tables["scores"]["regime"]) == {"target", "target-long", "two-stage", "joint", "zero-shot", "leave-one-out"}
     state = EncoderState.read(paths.transfer / "encoder.safetensors")
     assert "scorer" not in tables
     assert state.labels == GO.labels and "load_state" in (paths.transfer / "encoder.md").read_text()
@@ -673,6 +673,27 @@ def test_b1_is_the_mean_gain_over_targets_and_sizes():
     both = pd.concat([score_table({"poles": 0, "faces": 0}, repeats=2, learner="encoder"), score_table({"poles": 0.06, "faces": 0.02})])
     assert judge_grounding(both, None, None, Evidence())[0].learner == "embedding"  # two repeats are too few
     assert [claim.verdict for claim in judge_grounding(None, None, None, Evidence())] == ["not tested"] * 3
+
+
+def test_b1_says_what_the_steps_alone_are_worth():
+    table = score_table({"poles": 0.06, "faces": 0.02}, learner="encoder")
+    alone = table[table["regime"] == "target"]
+    longer = alone.assign(regime="target-long", macro_f1=alone["macro_f1"] + 0.03 * (alone["thresholds"] != "none"))
+    claim = judge_grounding(pd.concat([table, longer]), None, None, Evidence())[0]
+    assert "as many gradient steps: +1.0 (95% interval" in claim.reading
+    own = next(row for row in claim.also if row["target"] == "faces" and row["comparison"].endswith("with the steps of both stages"))
+    assert own["effect"] == pytest.approx(-0.01)
+    assert "gradient steps" not in judge_grounding(table, None, None, Evidence())[0].reading
+
+
+@pytest.mark.parametrize("learner", ["tfidf", "embedding"])
+def test_a_learner_without_steps_has_no_longer_training(learner):
+    assert not any(run.regime == "target-long" for run in list_runs(params(learners={learner: TransferLearner()})))
+    root = Path(__file__).parents[1]
+    given = load_params(root, "smoke").model_dump()
+    given["transfer"]["learners"][learner]["regimes"] = ["target", "target-long"]
+    with pytest.raises(ValueError, match=f"{learner}.regimes: target-long"):
+        Params.model_validate(given)
 
 
 def diversity_table(shift, neutral=-0.01):

@@ -456,7 +456,7 @@ class TransferContext(Section):
     repeats: int | None = Field(None, ge=1, description="None: those of the learner encoder")
 
 
-Regime = Literal["target", "two-stage", "joint", "zero-shot", "leave-one-out"]
+Regime = Literal["target", "target-long", "two-stage", "joint", "zero-shot", "leave-one-out"]
 
 
 class TransferLearner(Section):
@@ -644,6 +644,8 @@ class Params(Section):
             strange = [name for name in part.targets or [] if name not in transfer.targets]
             if strange:
                 raise ValueError(f"transfer.learners.{learner}.targets: {strange[0]} is not one of transfer.targets")
+            if learner != "encoder" and "target-long" in (part.regimes or []):
+                raise ValueError(f"transfer.learners.{learner}.regimes: target-long is a number of gradient steps; only encoder takes such")
             for size in part.sizes or []:
                 if size not in transfer.seeding.sizes:
                     raise ValueError(

@@ -10,6 +10,7 @@ import ast
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,12 @@ def stage(name: str) -> Stage:
 # --- module dependencies ------------------------------------------------------------------------------
 
 
-def _imports(source: str, package: str) -> set[str]:
-    """Return the emosynth modules that a source imports, possibly with names of attributes among them."""
+@cache
+def _imports(source: str, package: str) -> frozenset[str]:
+    """Return the emosynth modules that a source imports, possibly with names of attributes among them.
+
+    Kept, since every stage is checked before it runs, and most modules are reached from many notebooks.
+    """
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -151,7 +156,7 @@ def _imports(source: str, package: str) -> set[str]:
                 base = ".".join([*parts[: len(parts) - node.level + 1], *([node.module] if node.module else [])])
             found.add(base)
             found.update(f"{base}.{alias.name}" for alias in node.names)
-    return {name for name in found if name.split(".")[0] == "emosynth"}
+    return frozenset(name for name in found if name.split(".")[0] == "emosynth")
 
 
 def module_files(root: Path, sources: list[str]) -> list[str]:
@@ -165,7 +170,7 @@ def module_files(root: Path, sources: list[str]) -> list[str]:
             return path.with_suffix(".py")
         return path / "__init__.py" if (path / "__init__.py").is_file() else None
 
-    pending = set().union(*[_imports(source, "") for source in sources]) if sources else set()
+    pending: set[str] = set().union(*(_imports(source, "") for source in sources))
     while pending:
         module = pending.pop()
         path = locate(module)

@@ -122,6 +122,12 @@ def _pretraining(scores: pd.DataFrame | None, arm: str, evidence: Evidence) -> C
         own, span, _ = paired_t(table[target].mean(axis=1).to_numpy(dtype=float), evidence.confidence)
         worst = min(worst, math.inf if math.isnan(span.high) else span.high)
         reading += f" {target}: {points(own)}" + ("." if math.isnan(span.low) else f" ({points(span.low)} to {points(span.high)}).")
+    longer = _gains(rows[rows["learner"] == learner], ("two-stage", "target-long"), (arm, None)).dropna()
+    if longer.size:
+        equal, span, _ = paired_t(longer.mean(axis=1).to_numpy(dtype=float), evidence.confidence)
+        reading += (
+            f" Over the target alone with as many gradient steps: {points(equal)} ({span_text(span, len(longer), evidence.confidence)})."
+        )
     verdict: Verdict = "inconclusive"
     if interval.low > 0 and worst >= 0:
         verdict = "supported"
@@ -145,6 +151,7 @@ def _b1_also(rows: pd.DataFrame, arm: str, evidence: Evidence) -> list[dict[str,
     others = [name for name in dict.fromkeys(rows.loc[rows["regime"] == "two-stage", "arm"]) if name != arm]
     pairs: list[tuple[str, tuple[str, str], tuple[str | None, str | None]]] = [
         (f"two-stage ({arm}) − target only", ("two-stage", "target"), (arm, None)),
+        (f"two-stage ({arm}) − target only with the steps of both stages", ("two-stage", "target-long"), (arm, None)),
         (f"two-stage − joint ({arm})", ("two-stage", "joint"), (arm, arm)),
         *((f"two-stage: {arm} − {other}", ("two-stage", "two-stage"), (arm, other)) for other in others),
     ]

@@ -37,7 +37,7 @@ def key_result(tables: Tables) -> dict[str, Any]:
     target, learner, size = headline_cell(tables, rows)
     cell = rows[(rows["target"] == target) & (rows["learner"] == learner) & rows["size"].isin([0, size]) & is_headline(tables, rows)]
     levels = []
-    for regime in ("target", "joint", "two-stage", "zero-shot"):
+    for regime in ("target", "target-long", "joint", "two-stage", "zero-shot"):
         found = summary(cell.loc[cell["regime"] == regime, "macro_f1"] * POINTS, tables.evidence.confidence)
         if found.n:
             edges = span(found.low, found.high) if found.known else "one model"

@@ -20,8 +20,9 @@ class Run:
     Attributes
     ----------
     regime
-        ``target``: the seed alone. ``two-stage``: synthetic rows first, then the seed. ``joint``: synthetic rows and
-        the seed at once, a control for the order. ``zero-shot``: synthetic rows alone, moved to the target's labels.
+        ``target``: the seed alone. ``target-long``: the seed alone with the gradient steps of both stages, a control for
+        training longer; of the encoder only, since the others are trained to their optimum. ``two-stage``: synthetic rows
+        first, then the seed. ``joint``: synthetic rows and the seed at once, a control for the order. ``zero-shot``: synthetic rows alone, moved to the target's labels.
         ``leave-one-out``: training rows of the other corpora, moved likewise.
     arm
         Arm of the synthetic rows; `SEED` or `OTHERS` where there are none.
@@ -63,6 +64,8 @@ def list_runs(params: Transfer) -> list[Run]:
                     continue
                 for repeat in range(min(part.repeats or params.seeding.repeats, params.seeding.repeats)):
                     runs.append(Run(target, learner, "target", SEED, "", size, repeat))
+                    if learner == "encoder":
+                        runs.append(Run(target, learner, "target-long", SEED, "", size, repeat))
                     runs += [Run(target, learner, "two-stage", arm, "both", size, repeat) for arm in arms]
                     runs.append(Run(target, learner, "joint", params.arm, "both", size, repeat))
         found += [run for run in runs if part.regimes is None or run.regime in part.regimes]

@@ -159,7 +159,7 @@ class Encoder:
 
     One pre-training serves all seeds and targets of an arm: it has random seed 0, and its state is kept in the cache by
     content, so that a killed run resumes after it. Repeats therefore differ by seed rows and tuning, not by
-    pre-training. ``joint`` has the steps of both stages together, ``leave-one-out`` those of the first. Nothing is
+    pre-training. ``joint`` and ``target-long`` have the steps of both stages together, ``leave-one-out`` those of the first. Nothing is
     chosen on validation but thresholds.
 
     Parameters
@@ -194,7 +194,7 @@ class Encoder:
 
     def _steps(self, regime: Regime) -> int:
         first, second = self.settings.pretrain_steps, self.settings.tune_steps
-        return {"joint": first + second, "leave-one-out": first}.get(regime, second)
+        return {"joint": first + second, "target-long": first + second, "leave-one-out": first}.get(regime, second)
 
     def run(self, job: Job, target: Target) -> Fitted:
         """Train, or take the pre-trained state as it is, and predict."""

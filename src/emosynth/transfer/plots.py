@@ -10,7 +10,7 @@ from emosynth.stats import t_interval
 from emosynth.transfer.context import ALL_REPEATS, CONTEXT_ONLY, INPUTS
 from emosynth.transfer.run import HEADLINE
 
-_REGIMES = ("target", "two-stage", "joint")
+_REGIMES = ("target", "target-long", "two-stage", "joint")
 _LINES = {"zero-shot": ":", "leave-one-out": "--"}
 
 

@@ -21,12 +21,21 @@ LEARNERS = ("encoder", "embedding", "tfidf")
 
 REGIMES = {
     "target": "Target only",
+    "target-long": "Target only, steps of both stages",
     "joint": "Generated rows and target at once",
     "two-stage": "Generated rows first, then target",
     "zero-shot": "Generated rows only",
     "leave-one-out": "Other corpora only",
 }
-_REGIME_LOOKS = {"target": (None, "o"), "joint": (4, "s"), "two-stage": (0, "D"), "zero-shot": (1, "v"), "leave-one-out": (2, "P")}
+_REGIME_LOOKS = {
+    "target": (None, "o"),
+    "target-long": (7, "X"),
+    "joint": (4, "s"),
+    "two-stage": (0, "D"),
+    "zero-shot": (1, "v"),
+    "leave-one-out": (2, "P"),
+}
+_OF_NO_ARM = ("target", "target-long")
 _ARM_LOOKS = ((2, "o"), (1, "X"), (9, "D"), (4, "s"), (6, "P"))
 KINDS = {"contextual": "with context", "contextless": "context-less"}
 
@@ -115,11 +124,11 @@ def is_headline(tables: Tables, rows: pd.DataFrame) -> pd.Series:
 def gain_of(
     tables: Tables, rows: pd.DataFrame, target: str, learner: str, size: int, first: tuple[str, str], second: tuple[str, str]
 ) -> Mean:
-    """Return the mean difference in points of two (regime, arm) pairs at one cell, paired by repeat; the arm of ``target`` is any."""
+    """Return the mean difference in points of two (regime, arm) pairs at one cell, paired by repeat; where the target alone is trained on, any arm."""
     held: dict[str, object] = {"target": target, "learner": learner, "size": size}
 
     def side(regime: str, arm: str) -> dict[str, object]:
-        return {**held, "regime": regime, **({} if regime == "target" else {"arm": arm})}
+        return {**held, "regime": regime, **({} if regime in _OF_NO_ARM else {"arm": arm})}
 
     return summary(paired(rows, side(*first), side(*second), ["repeat"], "macro_f1")["difference"], tables.evidence.confidence)
 

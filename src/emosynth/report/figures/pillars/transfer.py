@@ -40,7 +40,7 @@ from emosynth.report.numbers import count, interval, points
 from emosynth.report.tables import Tables
 from emosynth.style import arm_label, new_figure
 
-_SHOWN = ("target", "joint", "two-stage", "zero-shot")
+_SHOWN = ("target", "target-long", "joint", "two-stage", "zero-shot")
 
 # --- levels ---------------------------------------------------------------------------------------------
 
@@ -64,6 +64,8 @@ def paint_transfer(frame: pd.DataFrame, tables: Tables, figures: Figures) -> Fig
     fig = new_figure(figures, 0.9 + 2.5 * len(targets))
     grid = fig.subplots(len(targets), len(learners), squeeze=False)
     sizes = sorted({int(size) for size in frame["size"] if size > 0}) or [0]
+    present = [regime for regime in _SHOWN if regime in set(frame["regime"])]
+    lines = len(set(present) - {"zero-shot"})  # that one comes last
     for panels, target in zip(grid, targets, strict=True):
         frames = [frame[(frame["target"] == target) & (frame["learner"] == learner)] for learner in learners]
         run = [(axes, rows) for axes, rows in zip(panels, frames, strict=True) if len(rows)]
@@ -74,13 +76,13 @@ def paint_transfer(frame: pd.DataFrame, tables: Tables, figures: Figures) -> Fig
                 axes.text(0.5, 0.5, "not run", ha="center", va="center", transform=axes.transAxes)
                 axes.set_axis_off()
                 continue
-            for place, regime in enumerate(_SHOWN):
+            for place, regime in enumerate(present):
                 line, look = rows[rows["regime"] == regime], regime_look(regime)
                 if regime == "zero-shot":
                     for level in line["mean"]:
                         axes.axhline(level, color=look["color"], linestyle=(0, (1, 1.5)), linewidth=1.6)
                     continue
-                x = [sizes.index(int(size)) + 0.09 * (place - 1) for size in line["size"]]
+                x = [sizes.index(int(size)) + 0.1 * (place - (lines - 1) / 2) for size in line["size"]]
                 axes.plot(x, line["mean"], color=look["color"], alpha=0.9)
                 for at, row in zip(x, rows_of(line), strict=True):
                     dot_interval(axes, at, row.mean, row.low, row.high, look, size=5.5, horizontal=False, limits=axes.get_ylim())
@@ -89,7 +91,6 @@ def paint_transfer(frame: pd.DataFrame, tables: Tables, figures: Figures) -> Fig
             if target == targets[-1]:
                 axes.set_xlabel("seed size n (real rows)")
         panels[0].set_ylabel("macro-F1 (points)")
-    present = [regime for regime in _SHOWN if regime in set(frame["regime"])]
     handles = [
         handle(REGIMES[name], {**regime_look(name), **({"linestyle": (0, (1, 1.5)), "marker": ""} if name == "zero-shot" else {})})
         for name in present
@@ -112,10 +113,10 @@ def transfer_words(frame: pd.DataFrame, tables: Tables) -> Words:
             f"the target's rows alone: {points(mean_of(at.loc['target']).mean)} ({learner_name(learner)}, n = {size})"
         )
     reading = []
-    for regime in ("joint", "zero-shot"):
+    for regime in ("target-long", "joint", "zero-shot"):
         if regime in at.index:
             found = mean_of(at.loc[regime])
-            value = said(found, level, sign=False) if regime == "joint" else f"{points(found.mean)} points (one model, no interval)"
+            value = f"{points(found.mean)} points (one model, no interval)" if regime == "zero-shot" else said(found, level, sign=False)
             reading.append(f"{REGIMES[regime]}: {value}.")
     order = gain_of(tables, rows, target, learner, size, ("two-stage", arm), ("joint", arm))
     if order.n:
@@ -203,7 +204,13 @@ def gain_words(frame: pd.DataFrame, tables: Tables) -> Words:
         grounding = gain_of(tables, rows, target, learner, size, ("two-stage", arm), ("two-stage", other))
         if grounding.n:
             reading.append(f"{arm_label(arm)} minus {arm_label(other).lower()} rows at {target}, n = {size}: {said(grounding, level)}.")
-    limits = "where a gain comes from: two stages take more gradient steps than the target alone, and see more text. "
+    steps = gain_of(tables, rows, target, learner, size, ("two-stage", arm), ("target-long", arm))
+    if steps.n:
+        reading.append(
+            f"Over the target alone with as many gradient steps as both stages together: {said(steps, level)} ({target}, n = {size})."
+        )
+    limits = "where a gain comes from: two stages see more text than the target alone"
+    limits += ". " if steps.n else ", and take more gradient steps where a learner counts them. "
     if other is not None:
         limits += "Both arms pre-train on equally many rows. "
     limits += CLIPPED
