@@ -1,67 +1,67 @@
 window.EMOSYNTH_TIMINGS = [
  {
   "stage": "00_corpora",
-  "seconds": 25.0,
-  "peak_mb": 666
+  "seconds": 23.6,
+  "peak_mb": 686
  },
  {
   "stage": "01_seeding",
-  "seconds": 8.0,
-  "peak_mb": 529
+  "seconds": 6.2,
+  "peak_mb": 539
  },
  {
   "stage": "02_shap",
-  "seconds": 37.5,
-  "peak_mb": 1439
+  "seconds": 36.5,
+  "peak_mb": 1448
  },
  {
   "stage": "03_generation",
-  "seconds": 16.2,
-  "peak_mb": 1459
+  "seconds": 179.5,
+  "peak_mb": 2717
  },
  {
   "stage": "04_training",
-  "seconds": 11.0,
-  "peak_mb": 779
+  "seconds": 74.8,
+  "peak_mb": 1538
  },
  {
   "stage": "05_authenticity",
-  "seconds": 32.3,
-  "peak_mb": 719
+  "seconds": 40.0,
+  "peak_mb": 726
  },
  {
   "stage": "06_tuning",
-  "seconds": 9.0,
-  "peak_mb": 736
+  "seconds": 202.0,
+  "peak_mb": 4101
  },
  {
   "stage": "07_synthesis",
-  "seconds": 241.9,
-  "peak_mb": 3050
+  "seconds": 166.7,
+  "peak_mb": 3084
  },
  {
   "stage": "08_distillation",
-  "seconds": 186.4,
-  "peak_mb": 1372
+  "seconds": 134.7,
+  "peak_mb": 1298
  },
  {
   "stage": "09_narratives",
-  "seconds": 15.9,
-  "peak_mb": 593
+  "seconds": 20.9,
+  "peak_mb": 613
  },
  {
   "stage": "10_grounding",
-  "seconds": 139.1,
-  "peak_mb": 1774
+  "seconds": 158.7,
+  "peak_mb": 1819
  },
  {
   "stage": "11_transfer",
-  "seconds": 355.1,
-  "peak_mb": 2043
+  "seconds": 272.0,
+  "peak_mb": 2030
  },
  {
   "stage": "12_figures",
-  "seconds": 53.7,
-  "peak_mb": 661
+  "seconds": 54.7,
+  "peak_mb": 711
  }
 ];
