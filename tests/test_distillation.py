@@ -993,6 +993,17 @@ def test_headline_arm_must_yield_something_and_others_need_not(monkeypatch, tmp_
                 synthesise(monkeypatch, tmp_path / arm, bad)
 
 
+def test_a_small_seed_whose_rows_are_all_rejected_ends_nothing(monkeypatch, tmp_path: Path, capsys) -> None:
+    table = generated()
+    small, lost = table["size"].min(), TOY.classes[0]
+    assert small < table["size"].max()
+    bad = (table["arm"] == "tuned") & (table["size"] == small) & (table["label"] == lost)
+    tables, _, _ = synthesise(monkeypatch, tmp_path, table.assign(text=table["text"].where(~bad, "no")))
+    cell = tables["candidates"].query("arm == 'tuned' and size == @small")
+    assert not cell.loc[cell["label"] == lost, "accepted"].any() and cell["accepted"].any()
+    assert f"arm tuned, size {small}, repeat 0: no candidate of {lost} was accepted" in capsys.readouterr().err
+
+
 def test_guidance_is_made_for_guided_arms_only(monkeypatch, tmp_path: Path) -> None:
     made = []
     monkeypatch.setattr(synthesis_code, "build_guidance", lambda *given: made.append(given))

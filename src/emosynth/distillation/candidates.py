@@ -19,7 +19,7 @@ from emosynth.params import Distillation, Perplexity, Shap, Synthesis, Training,
 from emosynth.paths import Paths
 from emosynth.progress import say
 from emosynth.tuning import tuned_generators
-from emosynth.verification import build_verdicts, require_accepted
+from emosynth.verification import build_verdicts, require_accepted, starved_cells
 
 _TABLES = {
     "logits": "Unscaled logits of every candidate by teacher, and the teacher's temperature: soft labels are softmax(logits / temperature / T).",
@@ -66,7 +66,7 @@ def build_synthesis(
     Raises
     ------
     UserError
-        If a check leaves nothing of an arm that students are to be trained on; its text shows acceptance by τ.
+        If checks leave nothing of a class of the headline arm on a largest seed; its text shows acceptance by τ.
     """
     generation, verification = synthesis.generation, synthesis.verification
     guided = write_guidance(corpus, order, shap, tuning, synthesis, paths)
@@ -109,8 +109,12 @@ def build_synthesis(
         step="Step 07 (synthesis)",
         classifier=synthesis.teacher.kind,
     )
-    # Without the headline arm there is nothing to distil; another arm that yields nothing is a finding.
-    require_accepted(verified[verified["arm"] == distillation.arm], verification)
+    # Without the headline arm's rows on the largest seed there is nothing to distil; a smaller seed or another arm that yields nothing is a
+    # finding, and students are trained on what there is.
+    headline = verified[verified["arm"] == distillation.arm]
+    require_accepted(headline[headline["size"] == headline["size"].max()], verification)
+    for where, _, classes in starved_cells(verified):
+        say(f"synthesis: {where}: no candidate of {', '.join(classes)} was accepted")
     say("synthesis: soft labels")
     return {"candidates": verified, **_tables(corpus, verified, teachers, distillation, synthesis, paths)}, account
 

@@ -3,7 +3,7 @@
 from emosynth.verification.build import build_verdicts
 from emosynth.verification.checks import CHECKS, Cell, enabled, verify_cell
 from emosynth.verification.classifier import seed_classifier
-from emosynth.verification.run import acceptance, acceptance_curve, rejection_reasons, require_accepted, verify
+from emosynth.verification.run import acceptance, acceptance_curve, rejection_reasons, require_accepted, starved_cells, verify
 
 __all__ = [
     "CHECKS",
@@ -15,6 +15,7 @@ __all__ = [
     "rejection_reasons",
     "require_accepted",
     "seed_classifier",
+    "starved_cells",
     "verify",
     "verify_cell",
 ]

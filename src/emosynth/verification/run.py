@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -120,17 +120,21 @@ def require_accepted(verified: pd.DataFrame, params: Verification, needed: int =
     """
     if not len(verified):
         raise UserError("There are no candidates.", where=section, remedy="Check the arms, sizes and growth of the generation.")
-    for (arm, size, repeat), frame in verified.groupby(["arm", "size", "repeat"], sort=False):
-        by_class = frame.groupby("label", sort=False)["accepted"].sum()
-        if (by_class > 0).all():
-            continue
-        where = f"arm {arm}, size {size}, repeat {repeat}"
-        whole = not by_class.any()
-        starved = frame if whole else frame[frame["label"].isin(by_class.index[by_class == 0])]
-        names = ", ".join(str(label) for label in by_class.index[by_class == 0])
+    for where, frame, classes in starved_cells(verified):
+        whole = len(classes) == frame["label"].nunique()
+        starved = frame[frame["label"].isin(classes)]
+        names = ", ".join(classes)
         what = f"No candidate was accepted{'' if whole else f' of class {names}'}."
         curves = [_curve(frame, "this cell")] + ([] if whole else [_curve(starved, names)])
         raise UserError("\n".join([what, *curves]), where=where, remedy=_remedy(frame, starved, params, needed, section))
+
+
+def starved_cells(verified: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
+    """Yield the cells (arm, size, repeat) that lack an accepted candidate of a class: name, rows, and the classes."""
+    for (arm, size, repeat), frame in verified.groupby(["arm", "size", "repeat"], sort=False):
+        by_class = frame.groupby("label", sort=False)["accepted"].sum()
+        if (by_class == 0).any():
+            yield f"arm {arm}, size {size}, repeat {repeat}", frame, [str(label) for label in by_class.index[by_class == 0]]
 
 
 def _curve(rows: pd.DataFrame, whose: str) -> str:
