@@ -993,7 +993,7 @@ def test_headline_arm_must_yield_something_and_others_need_not(monkeypatch, tmp_
                 synthesise(monkeypatch, tmp_path / arm, bad)
 
 
-def test_a_small_seed_whose_rows_are_all_rejected_ends_nothing(monkeypatch, tmp_path: Path, capsys) -> None:
+def test_a_small_seed_that_is_left_without_a_class_ends_nothing(monkeypatch, tmp_path: Path, capsys) -> None:
     table = generated()
     small, lost = table["size"].min(), TOY.classes[0]
     assert small < table["size"].max()

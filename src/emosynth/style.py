@@ -313,7 +313,7 @@ def save_figure(
     Parameters
     ----------
     fig
-        Figure drawn inside ``figure_style``.
+        Figure drawn inside ``figure_style``; its layout is made once and stays as it is.
     folder
         Made if missing.
     name

@@ -66,7 +66,7 @@ def build_synthesis(
     Raises
     ------
     UserError
-        If checks leave nothing of a class of the headline arm on a largest seed; its text shows acceptance by τ.
+        If checks leave nothing of a class of the headline arm on its largest seed; its text shows acceptance by τ.
     """
     generation, verification = synthesis.generation, synthesis.verification
     guided = write_guidance(corpus, order, shap, tuning, synthesis, paths)

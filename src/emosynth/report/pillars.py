@@ -10,7 +10,17 @@ import pandas as pd
 
 from emosynth.params import Params
 from emosynth.report.figures.base import Missing, get_figure
-from emosynth.report.figures.pillars.common import KINDS, REGIMES, arms, headline_arm, headline_cell, is_headline, learner_name, transferred
+from emosynth.report.figures.pillars.common import (
+    COMPARED,
+    KINDS,
+    REGIMES,
+    arms,
+    headline_arm,
+    headline_cell,
+    is_headline,
+    learner_name,
+    transferred,
+)
 from emosynth.report.figures.pillars.labels import HOWS, shown_labels
 from emosynth.report.figures.verification import reason_label
 from emosynth.report.grounded import WITHHELD_COPY, WITHHELD_TEXT, explained, guarded, shown_rows
@@ -37,7 +47,7 @@ def key_result(tables: Tables) -> dict[str, Any]:
     target, learner, size = headline_cell(tables, rows)
     cell = rows[(rows["target"] == target) & (rows["learner"] == learner) & rows["size"].isin([0, size]) & is_headline(tables, rows)]
     levels = []
-    for regime in ("target", "target-long", "joint", "two-stage", "zero-shot"):
+    for regime in COMPARED:
         found = summary(cell.loc[cell["regime"] == regime, "macro_f1"] * POINTS, tables.evidence.confidence)
         if found.n:
             edges = span(found.low, found.high) if found.known else "one model"

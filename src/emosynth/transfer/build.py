@@ -36,7 +36,8 @@ _WHAT = {
 }
 _COLUMNS = {
     "scores": {
-        "regime": "target: seed alone; target-long: seed alone, as many steps as two stages; two-stage: synthetic rows, then the seed; joint: both at once; zero-shot: synthetic rows alone; "
+        "regime": "target: seed alone; target-long: seed alone, as many steps as two stages; two-stage: synthetic rows, then the seed; "
+        "joint: both at once; zero-shot: synthetic rows alone; "
         "leave-one-out: training rows of the other corpora",
         "arm": "arm of the synthetic rows; seed or other corpora where there are none",
         "size": "rows of the target's seed; 0 without one",

@@ -22,8 +22,8 @@ class Run:
     regime
         ``target``: the seed alone. ``target-long``: the seed alone with the gradient steps of both stages, a control for
         training longer; of the encoder only, since the others are trained to their optimum. ``two-stage``: synthetic rows
-        first, then the seed. ``joint``: synthetic rows and the seed at once, a control for the order. ``zero-shot``: synthetic rows alone, moved to the target's labels.
-        ``leave-one-out``: training rows of the other corpora, moved likewise.
+        first, then the seed. ``joint``: synthetic rows and the seed at once, a control for the order. ``zero-shot``: synthetic
+        rows alone, moved to the target's labels. ``leave-one-out``: training rows of the other corpora, moved likewise.
     arm
         Arm of the synthetic rows; `SEED` or `OTHERS` where there are none.
     kind

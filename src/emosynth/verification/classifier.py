@@ -36,7 +36,7 @@ def seed_classifier(
     encoder
         Catalogue entry of the encoder; only ``embedding`` fetches it.
     asked
-        Texts that the classifiers will be asked about. They are embedded at once: cell by cell, a third of each batch would be blank.
+        Texts that the classifiers will be asked about. They are embedded at once, in full batches.
     """
     texts = dict(zip(corpus.frame["id"], corpus.frame["text"], strict=True))
     embed = embedding_cache(catalog.fetch(encoder), paths.cache).embed if kind == "embedding" else None

@@ -49,7 +49,7 @@ def verify(
         begun.append(Verdicts(Cell(frame, seed_texts[seed], noun, classifiers[seed], params, reference)).make(cheap))
         progress.advance()
     if begun and reference is not None and params.perplexity is not None:
-        # The dear check is asked ahead about the texts of all cells: cell by cell, a third of each batch would be blank.
+        # The dear check is asked ahead about the texts of all cells: cell by cell, the last batch of every length would be filled with blanks.
         real = [text for seed in classifiers for text in seed_texts[seed]] if params.perplexity.bound == "quantile" else []
         reference.score([text for cell in begun for text in cell.sound] + real, say)
     verified = [cell.make(names[len(cheap) :]).table() for cell in begun]

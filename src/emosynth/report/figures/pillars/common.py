@@ -36,6 +36,8 @@ _REGIME_LOOKS = {
     "leave-one-out": (2, "P"),
 }
 _OF_NO_ARM = ("target", "target-long")
+COMPARED = tuple(name for name in REGIMES if name != "leave-one-out")
+"""Regimes that are shown side by side; those that left a corpus out have a figure of their own."""
 _ARM_LOOKS = ((2, "o"), (1, "X"), (9, "D"), (4, "s"), (6, "P"))
 KINDS = {"contextual": "with context", "contextless": "context-less"}
 

@@ -22,6 +22,7 @@ from emosynth.report.figures.base import (
     zero_line,
 )
 from emosynth.report.figures.pillars.common import (
+    COMPARED,
     PART,
     REGIMES,
     against,
@@ -40,18 +41,16 @@ from emosynth.report.numbers import count, interval, points
 from emosynth.report.tables import Tables
 from emosynth.style import arm_label, new_figure
 
-_SHOWN = ("target", "target-long", "joint", "two-stage", "zero-shot")
-
 # --- levels ---------------------------------------------------------------------------------------------
 
 
 def transfer_numbers(tables: Tables) -> pd.DataFrame:
     """Return mean macro-F1 (points) by target, learner, regime and size, with the rows of the headline arm; size 0: no seed."""
     rows = transferred(tables)
-    rows = rows[rows["regime"].isin(_SHOWN) & is_headline(tables, rows)]
+    rows = rows[rows["regime"].isin(COMPARED) & is_headline(tables, rows)]
     if rows.empty:
         raise Missing("No model was tuned on a target.")
-    parts = [rows[rows["regime"] == regime].sort_values("size", kind="stable") for regime in _SHOWN]
+    parts = [rows[rows["regime"] == regime].sort_values("size", kind="stable") for regime in COMPARED]
     frame = means(pd.concat(parts), ["target", "learner", "regime", "size"], tables.evidence.confidence, extra=["n_real", "n_synthetic"])
     order = {cell: place for place, cell in enumerate(dict.fromkeys(zip(rows["target"], rows["learner"], strict=True)))}
     place = pd.Series([order[cell] for cell in zip(frame["target"], frame["learner"], strict=True)], index=frame.index)
@@ -64,7 +63,7 @@ def paint_transfer(frame: pd.DataFrame, tables: Tables, figures: Figures) -> Fig
     fig = new_figure(figures, 0.9 + 2.5 * len(targets))
     grid = fig.subplots(len(targets), len(learners), squeeze=False)
     sizes = sorted({int(size) for size in frame["size"] if size > 0}) or [0]
-    present = [regime for regime in _SHOWN if regime in set(frame["regime"])]
+    present = [regime for regime in COMPARED if regime in set(frame["regime"])]
     lines = len(set(present) - {"zero-shot"})  # that one comes last
     for panels, target in zip(grid, targets, strict=True):
         frames = [frame[(frame["target"] == target) & (frame["learner"] == learner)] for learner in learners]
