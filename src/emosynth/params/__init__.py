@@ -1,0 +1,113 @@
+"""Every parameter of the compendium, declared once, typed and checked before work starts.
+
+Values live in ``params.yaml`` (the demo profile) and, where a profile differs, in ``profiles/<profile>.yaml``. Sections are the unit
+that a pipeline stage declares: a stage sees the sections that its ``dvc.yaml`` entry names and no others. What a piece can be set
+to is declared by the piece itself (`emosynth.pieces`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from emosynth.errors import UserError
+from emosynth.params.analysis import Authenticity, Context, Evidence, Figures, Shap
+from emosynth.params.arms import Arm, Flaw, Grid, Mix, PieceSpec, Teacher, Training
+from emosynth.params.base import Section, deep_merge, explain, read_file
+from emosynth.params.corpora import Cells, CellsOf, Corpora, UserCorpus
+from emosynth.params.writing import Decoding, Generation, Generator, Models, Narratives, Tuning, WriterSpec
+
+__all__ = [
+    "Arm", "Authenticity", "Cells", "CellsOf", "Context", "Corpora", "Decoding", "Evidence", "Figures", "Flaw", "Generation", "Generator", "Grid",
+    "Mix", "Models", "Narratives", "Params", "PieceSpec", "Section", "Shap", "Teacher", "Training", "Tuning", "UserCorpus", "WriterSpec",
+    "deep_merge", "explain", "load_params", "read_file", "section_types", "select",
+]  # fmt: skip
+
+_NAME = re.compile(r"^[a-z0-9][a-z0-9+-]*$")
+
+
+class Params(Section):
+    """All sections of one profile."""
+
+    pieces: list[str] = Field(default_factory=list, description="Python files with pieces of the user's own")
+    corpora: Corpora
+    models: Models = Models()
+    cells: Cells
+    shap: Shap = Shap()
+    narratives: Narratives = Narratives()
+    tuning: Tuning = Tuning()
+    writers: dict[str, WriterSpec] = Field(default_factory=dict, description="who writes, by name; plain is always there")
+    guides: dict[str, list[PieceSpec]] = Field(default_factory=dict, description="guides that arms name together")
+    generation: Generation = Generation()
+    checks: dict[str, dict[str, Any]] = Field(description="sets of checks, by name; none is always there")
+    teacher: Teacher = Teacher()
+    arms: dict[str, Arm] = Field(min_length=1)
+    sweeps: dict[str, dict[str, list[Any]]] = Field(
+        default_factory=dict, description="arm -> dotted name of one of its choices -> values tried one at a time"
+    )
+    learners: dict[str, dict[str, Any]] = Field(min_length=1, description="learners by name, with settings")
+    training: Training = Training()
+    authenticity: Authenticity = Authenticity()
+    context: Context = Context()
+    evidence: Evidence = Evidence()
+    figures: Figures = Figures()
+
+    @model_validator(mode="after")
+    def _names(self) -> Params:
+        for section in ("arms", "writers", "guides", "checks"):
+            for name in getattr(self, section):
+                if not _NAME.match(name):
+                    raise ValueError(f"{section}.{name}: names are lower-case letters, digits, and + - between them")
+        known = set(self.corpora.names)
+        lists = [("cells.per", list(self.cells.per)), *((f"arms.{name}.corpora", arm.corpora or []) for name, arm in self.arms.items())]
+        lists += [(f"training.{grid}.corpora", getattr(self.training, grid).corpora or []) for grid in ("budgets_on", "sweeps_on")]
+        for where, names in lists:
+            strange = [name for name in names if name not in known]
+            if strange:
+                raise ValueError(f"{where}: {strange[0]} is not built; there are {', '.join(self.corpora.names)}")
+        return self
+
+
+def section_types() -> dict[str, Any]:
+    """Return the annotated type of each section by name."""
+    return {name: field.annotation for name, field in Params.model_fields.items()}
+
+
+def load_params(root: str | os.PathLike[str], profile: str) -> Params:
+    """Load and validate the parameters of a profile, its arms and pieces included.
+
+    Raises
+    ------
+    UserError
+        If the profile does not exist, a value is misspelt, missing or of the wrong type, or choices do not go together.
+    """
+    from emosynth.design.arms import check_design
+
+    root = Path(root)
+    base = read_file(root / "params.yaml")
+    where = "params.yaml"
+    if profile != "demo":
+        overlay = root / "profiles" / f"{profile}.yaml"
+        base = deep_merge(base, read_file(overlay))
+        where = f"params.yaml + profiles/{profile}.yaml"
+    params = validate(base, where)
+    check_design(params, root, where)
+    return params
+
+
+def validate(values: dict[str, Any], where: str) -> Params:
+    """Return values as parameters; raises UserError naming every offending key."""
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise explain(error, where, Params) from None
+
+
+def select(params: Params, sections: Iterable[str]) -> dict[str, Any]:
+    """Return only the sections named, as a stage may see them."""
+    return {name: getattr(params, name) for name in sections}

@@ -1,0 +1,76 @@
+"""Sections about what is measured and shown: SHAP, authenticity, context, evidence, figures."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from emosynth.params.base import Section
+
+
+class Shap(Section):
+    """SHAP analysis of a classifier fitted on the seed alone."""
+
+    explain: Literal["tfidf", "trees"] = Field("tfidf", description="the classifier whose SHAP values guide: logistic regression, or XGBoost")
+    tokens: int = Field(10, ge=1, description="tokens per class kept for guides")
+    exemplars: int = Field(12, ge=1, description="exemplars per class kept for guides")
+    diversity: float = Field(0.5, ge=0, le=1, description="weight of diversity against SHAP mass when choosing exemplars (MMR)")
+    min_document_frequency: int = Field(2, ge=1, description="documents of the seed a token must occur in to be ranked")
+    function_words: bool = Field(
+        False, description="hand function words (the, it, you, …) to the generator too; negations and I/me always may"
+    )
+    compare: bool = Field(True, description="also explain the other classifier, and cross-validate six classical learners on the seed")
+    encoder_rows: int = Field(0, ge=0, description="rows explained with the fine-tuned encoder (slow); 0: none")
+    encoder_sizes: list[int] = Field(default_factory=list, description="seed sizes of the target for which the encoder is explained")
+
+
+class Authenticity(Section):
+    """Linguistic authenticity against the seed's corpus."""
+
+    size: int | None = Field(None, description="seed size whose candidates are analysed; None: the largest")
+    texts: int = Field(500, ge=10, description="texts per arm and per half of the real text, at most, drawn class by class")
+    tokens: int = Field(2000, ge=100, description="equal token count for type-token ratio")
+    subsamples: int = Field(50, ge=5, description="subsamples without replacement at equal token counts")
+    orders: int = Field(20, ge=1, description="random text orders for MATTR and MTLD")
+    permutations: int = Field(1000, ge=19)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    random_seed: int = Field(7, ge=0)
+
+
+class Context(Section):
+    """What the context of a grounded text is worth: models that read the utterance, the context, or both."""
+
+    arm: str | None = Field(None, description="arm whose contextual rows train; None: the first that is guided by a narrative")
+    pairs: int = Field(0, ge=0, description="minimal pairs: one utterance in two contexts that call for different labels")
+    steps: int = Field(100, ge=1, description="gradient steps of each encoder; 0 would be none")
+    layers: int | None = Field(2, ge=1, description="first layers of the encoder kept; None: all")
+    batch: int = Field(16, ge=1)
+    learning_rate: float = Field(3e-4, gt=0)
+    max_tokens: int = Field(64, ge=8)
+    encoder_repeats: int = Field(1, ge=0, description="encoders trained for each input; 0: embeddings with logistic regression only")
+    free_form: int = Field(0, ge=0, description="rows that the writer also labels in its own words, for the out-of-taxonomy table")
+    similarity: float = Field(0.66, gt=0, le=1, description="cosine from which such a label goes to its nearest in the taxonomy")
+    reader_rows: int = Field(60, ge=0, description="real validation rows that the reader of labels is measured on; 0: not measured")
+
+
+class Evidence(Section):
+    """How claims are judged."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    alpha: float = Field(0.05, gt=0, lt=0.5)
+    margin: float = Field(0.5, gt=0, le=1, description="margin of equivalence as a share of what real expansion gains in the same cell")
+    substantial_gain: float = Field(0.05, gt=0, description="F1 gain of a class that counts as substantial")
+    minority_share: float = Field(0.5, gt=0, description="a class is under-represented below this share of the uniform share")
+    resamples: int = Field(2000, ge=100)
+    random_seed: int = Field(11, ge=0)
+
+
+class Figures(Section):
+    """Style of the report's figures."""
+
+    width: float = Field(7.2, gt=0, description="inches")
+    dpi: int = Field(160, ge=50)
+    font_size: float = Field(10.0, gt=0)
+    palette: str = Field("colorblind", description="seaborn palette")
+    formats: list[Literal["png", "svg", "pdf"]] = ["png", "svg", "pdf"]

@@ -1,0 +1,95 @@
+"""Sections about arms: five choices each, and what is swept over."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from emosynth.params.base import Section
+
+PieceSpec = str | dict[str, Any]
+"""A piece by name, or ``{name: settings}``."""
+
+Flaw = Literal["oracle-teacher", "mixed-evaluation", "double-softmax", "batch-weights"]
+
+NONE: dict[str, Any] = {"nonempty": None}
+"""The checks of ``checks: none``: a text must be there."""
+
+
+class Mix(Section):
+    """How an arm's rows meet the seed."""
+
+    weight: float = Field(1.0, gt=0, le=10, description="β: weight of an added row; rows of the seed weigh 1")
+    order: Literal["joint", "first", "only"] = Field(
+        "joint", description="joint: one training on both; first: added rows first, then the seed; only: added rows alone"
+    )
+    temperature: float = Field(1.0, gt=0, description="T of the distillation loss, where labels of the teacher have a share")
+    soft_seed: bool = Field(True, description="whether rows of the seed get the teacher's soft labels too")
+    steps: Literal["one", "both"] = Field("one", description="gradient steps of a fine-tuned learner: of one stage, or of both stages together")
+    select: Literal["index", "random"] = Field(
+        "index", description="index: accepted rows as they come; random: as many candidates, accepted or not, the control of a filter"
+    )
+
+
+class Arm(Section):
+    """A way to grow a seed."""
+
+    title: str = Field("", description="name for readers; empty: the arm's name")
+    add: Literal["written", "none", "real", "real-balanced", "other-corpora"] = Field(
+        "written", description="what is added to the seed: written rows, nothing, real rows of the pool (as they come, or class-balanced), others"
+    )
+    guide: str | list[PieceSpec] = Field(default_factory=list, description="what a prompt shows besides the class: pieces, or a name in guides")
+    writer: str | dict[str, float] = Field("plain", description="a name in writers, or several with weights")
+    space: str = Field("target", description="labels that are asked for: target, or a taxonomy")
+    checks: str | dict[str, Any] = Field("basic", description="a name in checks, or checks with settings; extends: names a set to start from")
+    labels: str | dict[str, Any] = Field("asked", description="labellers by share; what is left of 1 stays with asked")
+    mix: Mix = Mix()
+    after: str | None = Field(None, description="an arm whose rows the learner is trained on first")
+    plus: list[str] = Field(default_factory=list, description="arms whose rows are added in equal shares, the total as wanted")
+    growth: float | None = Field(None, gt=0, description="rows added per seed row; None: generation.growth")
+    oversample: float | None = Field(None, ge=1, description="candidates written per wanted row; None: generation.oversample")
+    rows: int | None = Field(None, ge=1, description="rows wanted in all, for arms that owe nothing to a seed; each repeat has its share")
+    flaws: list[Flaw] = Field(default_factory=list, description="departures of a published code from its report, switched on")
+    corpora: list[str] | None = Field(None, description="corpora this arm runs on; None: all")
+    sizes: list[int] | None = Field(None, description="seed sizes this arm runs on; None: all")
+    repeats: int | None = Field(None, ge=1, description="repeats this arm runs on; None: all")
+    unverified: bool | None = Field(None, description="also train on its rows as written; None: as training.unverified says")
+
+    @model_validator(mode="after")
+    def _real(self) -> Arm:
+        own = {"guide", "writer", "space", "checks", "labels", "rows", "flaws"} & self.model_fields_set
+        if self.add != "written" and own:
+            raise ValueError(f"{min(own)}: says something of written rows, and this arm adds {self.add} rows")
+        return self
+
+
+class Teacher(Section):
+    """The classifier, fitted on each seed, that verifies candidates and gives them soft labels."""
+
+    kind: Literal["tfidf", "embedding", "encoder"] = "embedding"
+    folds: int = Field(5, ge=2, description="folds of the seed whose out-of-fold logits the temperature is fitted on")
+
+
+class Grid(Section):
+    """The part of the design that sweeps and budgets run on; None: all of it."""
+
+    corpora: list[str] | None = None
+    sizes: list[int] | None = Field(None, description="None: the largest of each corpus")
+    repeats: int | None = Field(None, ge=1)
+    learners: list[str] | None = None
+
+
+class Training(Section):
+    """What all learners have in common."""
+
+    choose_on: Literal["seed", "validation"] = Field(
+        "seed", description="settings are chosen by cross-validation within the seed, or on validation rows: labels that a poor seed has not"
+    )
+    folds: int = Field(3, ge=2, description="folds of the seed")
+    unverified: bool = Field(True, description="train each verified arm on its rows as written too")
+    budgets: list[Literal["generated", "tokens"]] = Field(
+        default_factory=list, description="besides equal accepted rows: compare arms at equal rows written, at equal tokens"
+    )
+    budgets_on: Grid = Grid()
+    sweeps_on: Grid = Grid()
