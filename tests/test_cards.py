@@ -105,8 +105,10 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path, monkeypatch: py
 def test_missing_tables_name_their_stage(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Run the seeding stage"):
         read_table(tmp_path / "seeds" / "order.parquet")
-    with pytest.raises(UserError, match="Run the guidance stage"):
-        read_json(tmp_path / "x.json", "guidance")
+    with pytest.raises(UserError, match="Run the shap stage"):
+        read_table(tmp_path / "materials" / "tokens.parquet")
+    with pytest.raises(UserError, match="Run the tuning stage"):
+        read_json(tmp_path / "x.json", "tuning")
 
 
 def test_torn_and_foreign_tables(tmp_path: Path) -> None:

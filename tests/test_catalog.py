@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emosynth import catalog as module
 from emosynth.catalog import Catalog, CorpusSpec, hash_files, unpack
+from emosynth.catalog import fetch as module
 from emosynth.corpora.loaders import read_goemotions
 from emosynth.errors import UserError
 from emosynth.paths import Paths
@@ -223,7 +223,7 @@ def test_an_unreachable_hub_tells_of_the_mirror(paths: Paths, monkeypatch: pytes
     def unreachable(*args: object) -> None:
         raise ConnectionError("no route\nmore")
 
-    monkeypatch.setattr(module, "_download_hub", unreachable)
+    monkeypatch.setattr(module, "download_hub", unreachable)
     with pytest.raises(UserError) as caught:
         make(paths, small=CORPUS).fetch("small")
     message = str(caught.value)
@@ -240,7 +240,7 @@ def test_the_hub_serves_and_is_kept(paths: Paths, monkeypatch: pytest.MonkeyPatc
         (stage / "train.parquet").write_bytes(b"rows")
         (stage / "features.json").write_text(json.dumps({"revision": "abcdef0123456789", "names": {}}))
 
-    monkeypatch.setattr(module, "_download_hub", serve)
+    monkeypatch.setattr(module, "download_hub", serve)
     loaded = make(paths, small=CORPUS)
     assert (loaded.fetch("small") / "train.parquet").is_file()
     assert "revision abcdef012345" in loaded.source_of("small")
@@ -266,7 +266,7 @@ def test_downloading_keeps_splits_and_label_names(tmp_path: Path) -> None:
     stage = tmp_path / "stage"
     stage.mkdir()
     # a folder stands in for the hub: the library loads both alike
-    module._download_hub(module.HubSource.model_construct(hub=str(place), config=None, revision="main"), stage)
+    module.download_hub(module.HubSource.model_construct(hub=str(place), config=None, revision="main"), stage)
     assert sorted(path.name for path in stage.iterdir()) == ["features.json", "test.parquet", "train.parquet", "validation.parquet"]
     assert json.loads((stage / "features.json").read_text())["names"] == {"labels": ["joy", "love"]}
     loaded = read_goemotions(stage, CorpusSpec(layout="goemotions", task="multi", register_noun="comment"))

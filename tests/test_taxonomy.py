@@ -148,8 +148,8 @@ def test_matrix_must_be_shares(few: Taxonomies, matrix: Any) -> None:
 
 def paths() -> list[tuple[str, str]]:
     found = []
-    for source in REAL.names():
-        for target in REAL.names():
+    for source in REAL.names:
+        for target in REAL.names:
             try:
                 REAL.map(source, target)
             except UserError:
@@ -158,7 +158,7 @@ def paths() -> list[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("name", REAL.names())
+@pytest.mark.parametrize("name", REAL.names)
 def test_identity(name: str) -> None:
     found, k = REAL.map(name, name), len(REAL.get(name).labels)
     assert found.matrix.tolist() == np.eye(k).tolist()
@@ -294,14 +294,14 @@ def test_of_classes(few: Taxonomies) -> None:
 
 
 def test_label_sets() -> None:
-    assert REAL.names() == ("goemotions", "ekman", "plutchik", "tweeteval-emotion", "valence-five", "valence-two")
+    assert REAL.names == ("goemotions", "ekman", "plutchik", "tweeteval-emotion", "valence-five", "valence-two")
     assert list(REAL.get("goemotions").labels) == GOEMOTIONS
     assert set(REAL.get("ekman").labels) == {"anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral"}
     assert set(REAL.get("plutchik").labels) == set(REAL.get("ekman").labels) | {"trust", "anticipation"}
     assert REAL.get("tweeteval-emotion").labels == ("anger", "joy", "optimism", "sadness")
     assert REAL.get("valence-five").labels == ("very-negative", "negative", "neutral", "positive", "very-positive")
     assert REAL.get("valence-two").labels == ("negative", "positive")
-    assert {name: REAL.get(name).neutral for name in REAL.names()} == {
+    assert {name: REAL.get(name).neutral for name in REAL.names} == {
         "goemotions": "neutral",
         "ekman": "neutral",
         "plutchik": "neutral",
@@ -350,7 +350,7 @@ def test_dyads_are_halves() -> None:
         assert {target: share for target, share in zip(found.target.labels, row, strict=True) if share} == dict.fromkeys(parts, 0.5)
 
 
-@pytest.mark.parametrize("name", REAL.names())
+@pytest.mark.parametrize("name", REAL.names)
 def test_every_taxonomy_reaches_both_poles(name: str) -> None:
     found = REAL.map(name, "valence-two")
     assert found.labels(found.source.labels) == ["negative", "positive"]
@@ -366,7 +366,7 @@ def test_maps_agree_on_the_pole() -> None:
             assert not direct or not detour or direct == detour, (source, via, label)
 
 
-@pytest.mark.parametrize("name", REAL.names())
+@pytest.mark.parametrize("name", REAL.names)
 def test_own_words_resolve_to_their_label(name: str) -> None:
     found = REAL.get(name)
     resolver = Resolver(found, no_embedding, 0.5)
@@ -376,7 +376,7 @@ def test_own_words_resolve_to_their_label(name: str) -> None:
 
 
 def test_citations_are_balanced_bibtex() -> None:
-    for name in REAL.names():
+    for name in REAL.names:
         citation = REAL.get(name).citation
         assert citation.startswith("@") and citation.count("{") == citation.count("}")
         assert all(field in citation for field in ("title = ", "author = ", "year = "))

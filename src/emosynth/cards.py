@@ -251,23 +251,15 @@ def read_table(path: str | os.PathLike[str], columns: Sequence[str] | None = Non
         raise UserError(f"This is not a whole Parquet file: {error}", where=str(path), remedy="Delete it and run dvc repro.") from None
 
 
-_STAGES = {
-    "corpora": "corpora",
-    "seeds": "seeding",
-    "guidance": "guidance",
-    "candidates": "generation",
-    "training": "training",
-    "authenticity": "authenticity",
-    "tuning": "tuning",
-    "synthesis": "synthesis",
-    "distillation": "distillation",
-}
+_STAGES = {"seeds": "seeding", "materials": "shap", "candidates": "generation", "verdicts": "verification", "trials": "training"}
+"""Folders that are not named like the stage that makes them."""
 
 
 def _missing(path: Path, stage: str) -> UserError:
-    stage = stage or _STAGES.get(path.parent.name, "")
-    which = f"the {stage} stage" if stage else "the stage that makes it"
-    return UserError("This file has not been made yet.", where=str(path), remedy=f"Run {which} first (dvc repro runs all that is needed).")
+    stage = stage or _STAGES.get(path.parent.name, path.parent.name)
+    return UserError(
+        "This file has not been made yet.", where=str(path), remedy=f"Run the {stage} stage first (dvc repro runs all that is needed)."
+    )
 
 
 def size_category(rows: int) -> str:

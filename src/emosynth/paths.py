@@ -55,54 +55,44 @@ class Paths:
         return self.data / "seeds"
 
     @property
-    def guidance(self) -> Path:
-        """Step 02: guidance files and token rankings."""
-        return self.data / "guidance"
-
-    @property
-    def candidates(self) -> Path:
-        """Step 03: candidates with verdicts."""
-        return self.data / "candidates"
-
-    @property
-    def training(self) -> Path:
-        """Step 04: scores."""
-        return self.data / "training"
-
-    @property
-    def authenticity(self) -> Path:
-        """Step 05: the authenticity panel."""
-        return self.data / "authenticity"
-
-    @property
-    def tuning(self) -> Path:
-        """Step 06: seeds of the tuning corpus, and generators tuned on them."""
-        return self.data / "tuning"
-
-    @property
-    def synthesis(self) -> Path:
-        """Step 07: candidates of tuned generators, verdicts, the teacher's logits."""
-        return self.data / "synthesis"
-
-    @property
-    def distillation(self) -> Path:
-        """Step 08: scores of the students."""
-        return self.data / "distillation"
+    def materials(self) -> Path:
+        """Step 02: tokens and exemplars of each seed, and what SHAP says of them."""
+        return self.data / "materials"
 
     @property
     def narratives(self) -> Path:
-        """Stories, passages, characters."""
+        """Step 03: stories, passages, characters."""
         return self.data / "narratives"
 
     @property
-    def grounding(self) -> Path:
-        """Grounded examples, verdicts, soft labels."""
-        return self.data / "grounding"
+    def tuning(self) -> Path:
+        """Step 04: writers tuned on the seeds."""
+        return self.data / "tuning"
 
     @property
-    def transfer(self) -> Path:
-        """Scores of two-stage training and transfer."""
-        return self.data / "transfer"
+    def candidates(self) -> Path:
+        """Step 05: what was written."""
+        return self.data / "candidates"
+
+    @property
+    def verdicts(self) -> Path:
+        """Step 06: scores of the checks, verdicts, soft labels, teachers."""
+        return self.data / "verdicts"
+
+    @property
+    def trials(self) -> Path:
+        """Step 07: trained models' predictions and scores."""
+        return self.data / "trials"
+
+    @property
+    def authenticity(self) -> Path:
+        """Step 08: the authenticity panel and diversity."""
+        return self.data / "authenticity"
+
+    @property
+    def context(self) -> Path:
+        """Step 09: what the context of grounded texts is worth."""
+        return self.data / "context"
 
     @property
     def notebooks(self) -> Path:
@@ -128,3 +118,7 @@ class Paths:
         """Folder with corpora in their upstream file layout (``EMOSYNTH_MIRROR``), if set."""
         mirror = os.environ.get("EMOSYNTH_MIRROR")
         return Path(mirror).expanduser() if mirror else None
+
+    def own(self, path: str) -> Path:
+        """Return where a path that a user wrote lies: from ``~``, absolute, or relative to the root."""
+        return self.root / Path(path).expanduser()

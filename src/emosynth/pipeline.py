@@ -1,40 +1,32 @@
 """The pipeline, declared once: stages, the parameters each may see, what each reads and makes.
 
 ``dvc.yaml`` (demo) and ``profiles/<profile>/dvc.yaml`` are written from here by ``emosynth pipeline``; a test
-holds them equal. Module dependencies are found by following imports, because DVC does not.
+holds them equal. `emosynth.dependencies` finds the files that a stage depends on.
 """
 
 from __future__ import annotations
 
-import ast
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from emosynth.errors import UserError
-from emosynth.params import deep_merge, read_file
-
-# Modules that cannot change a result: declaration, places, progress and the runner itself. The values
-# that params.py declares are tracked as DVC parameters, key by key.
-_NEUTRAL = {
-    "emosynth",
-    "emosynth.errors",
-    "emosynth.params",
-    "emosynth.paths",
-    "emosynth.display",
-    "emosynth.progress",
-    "emosynth.pipeline",
-    "emosynth.session",
-}
-
+from emosynth.params import Arm, Params, deep_merge, load_params, read_file
 
 RENDERER = "src/emosynth/runner"
 """What executes and publishes notebooks: every stage's pages depend on it."""
+
+REPORT = "10_figures"
+"""The stage that may read everything."""
+
+_WRITTEN = ("add", "guide", "writer", "space", "growth", "oversample", "rows", "plus", "after", "corpora", "sizes", "repeats")
+_VERIFIED = (*_WRITTEN, "checks", "labels", "flaws")
+_DESIGN = ("pieces", "corpora", "models", "cells", "writers", "guides", "generation")
+"""What it takes to know who writes what for which cell."""
+_CATALOG, _TAXONOMIES = "data/catalog.yaml", "data/taxonomies.yaml"
 
 
 @dataclass(frozen=True)
@@ -53,6 +45,12 @@ class Stage:
         Folders under ``data/<profile>/`` made by earlier stages.
     makes
         Folder under ``data/<profile>/``; empty for the report.
+    arm_fields
+        Fields of an arm that the stage may depend on; None: all, if ``arms`` is among its sections.
+    model_fields
+        Fields of ``models`` that the stage may depend on; None: all, if ``models`` is among its sections.
+    runs
+        Kinds of pieces that it runs: those that the profile names are dependencies.
     report
         Files and folders under ``reports/<profile>/`` that the stage makes besides its own page.
     files
@@ -64,61 +62,52 @@ class Stage:
     sections: tuple[str, ...]
     reads: tuple[str, ...]
     makes: str
+    arm_fields: tuple[str, ...] | None = None
+    model_fields: tuple[str, ...] | None = None
+    runs: tuple[str, ...] = ()
     report: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
+    files: tuple[str, ...] = (_CATALOG, _TAXONOMIES)
 
 
 STAGES: tuple[Stage, ...] = (
-    Stage("00_corpora", "Corpora: sources, cleaning, splits", ("corpora",), (), "corpora", files=("data/catalog.yaml",)),
-    Stage("01_seeding", "Seeding: nested stratified seeds and the pool", ("corpora", "seeding"), ("corpora",), "seeds"),
+    Stage("00_corpora", "Corpora: sources, cleaning, splits", ("corpora",), (), "corpora"),
+    Stage("01_seeding", "Seeding: nested stratified seeds and the pool", ("corpora", "cells"), ("corpora",), "seeds", files=()),
     Stage(
-        "02_shap", "SHAP analysis: which tokens and exemplars carry each class", ("corpora", "seeding", "shap", "training"), ("corpora", "seeds"),
-        "guidance", files=("data/catalog.yaml",),
+        "02_shap", "SHAP analysis: which tokens and exemplars carry each class", ("corpora", "models", "cells", "shap"), ("corpora", "seeds"),
+        "materials", model_fields=("encoder",),
+    ),
+    Stage("03_narratives", "Narratives: stories, passages, characters", ("narratives",), (), "narratives", files=(_CATALOG,)),
+    Stage(
+        "04_tuning", "Tuning: writers tuned on each seed", (*_DESIGN, "tuning", "arms"), ("corpora", "seeds", "materials"), "tuning",
+        arm_fields=_WRITTEN, model_fields=("writer", "others"), runs=("guide",),
     ),
     Stage(
-        "03_generation", "Generation and verification of candidates", ("corpora", "seeding", "generation", "verification", "training"),
-        ("corpora", "seeds", "guidance"), "candidates", files=("data/catalog.yaml",),
+        "05_generation", "Generation: every arm's writer fills every prompt", (*_DESIGN, "tuning", "arms"),
+        ("corpora", "seeds", "materials", "narratives", "tuning"), "candidates", arm_fields=_WRITTEN, model_fields=("writer", "others"),
+        runs=("guide",),
     ),
     Stage(
-        "04_training", "Training: every arm, size, repeat and learner on the untouched test split",
-        ("corpora", "seeding", "generation", "training"), ("corpora", "seeds", "candidates"), "training", files=("data/catalog.yaml",),
+        "06_verification", "Verification: scores of every check, verdicts, soft labels", (*_DESIGN, "checks", "teacher", "arms"),
+        ("corpora", "seeds", "narratives", "candidates"), "verdicts", arm_fields=_VERIFIED, runs=("check", "labeller"),
     ),
     Stage(
-        "05_authenticity", "Linguistic authenticity of the synthetic text", ("corpora", "seeding", "authenticity"),
-        ("corpora", "seeds", "candidates"), "authenticity", files=("data/catalog.yaml",),
+        "07_training", "Training: every arm, cell and learner on the untouched test split",
+        (*_DESIGN, "checks", "teacher", "arms", "sweeps", "learners", "training"), ("corpora", "seeds", "candidates", "verdicts"), "trials",
+        model_fields=("encoder",), runs=("check", "labeller", "learner"),
     ),
     Stage(
-        "06_tuning", "Tuning: the generator tuned on each seed", ("corpora", "tuning"), ("corpora",), "tuning", files=("data/catalog.yaml",),
+        "08_authenticity", "Linguistic authenticity of the synthetic text", (*_DESIGN, "checks", "arms", "authenticity"),
+        ("corpora", "seeds", "candidates", "verdicts"), "authenticity", arm_fields=tuple(name for name in Arm.model_fields if name != "mix"),
+        model_fields=("encoder",),
     ),
     Stage(
-        "07_synthesis", "Synthesis: tuned generators write, the teacher verifies and labels softly",
-        ("corpora", "shap", "training", "tuning", "synthesis", "distillation"), ("corpora", "tuning"), "synthesis", files=("data/catalog.yaml",),
+        "09_context", "Context: what the situation of a text is worth", (*_DESIGN, "narratives", "checks", "arms", "context"),
+        ("corpora", "seeds", "narratives", "candidates", "verdicts"), "context", arm_fields=_VERIFIED, runs=("guide",),
     ),
     Stage(
-        "08_distillation", "Distillation: students, sweeps, ablation, gaps", ("corpora", "training", "tuning", "synthesis", "distillation"),
-        ("corpora", "tuning", "synthesis"), "distillation", files=("data/catalog.yaml",),
-    ),
-    Stage("09_narratives", "Narratives: stories, passages, characters", ("narratives",), (), "narratives", files=("data/catalog.yaml",)),
-    Stage(
-        "10_grounding", "Grounding: examples from passage and character, soft labels, diversity", ("grounding", "transfer"),
-        ("narratives",), "grounding", files=("data/catalog.yaml", "data/taxonomies.yaml"),
-    ),
-    Stage(
-        "11_transfer", "Transfer: pre-trained on grounded rows, tuned on target seeds", ("corpora", "grounding", "transfer"),
-        ("corpora", "narratives", "grounding"), "transfer", files=("data/catalog.yaml", "data/taxonomies.yaml"),
-    ),
-    Stage(
-        "12_figures", "Evidence, figures and report",
-        (
-            "corpora", "seeding", "shap", "generation", "verification", "training", "authenticity", "tuning", "synthesis", "distillation",
-            "narratives", "grounding", "transfer", "evidence", "figures",
-        ),
-        (
-            "corpora", "seeds", "guidance", "candidates", "training", "authenticity", "tuning", "synthesis", "distillation", "narratives",
-            "grounding", "transfer",
-        ),
-        "",
-        report=("index.html", "figures", "results", "claims.json", "metrics.json"), files=("data/catalog.yaml",),
+        REPORT, "Evidence, figures and report", tuple(Params.model_fields),
+        ("corpora", "seeds", "materials", "narratives", "tuning", "candidates", "verdicts", "trials", "authenticity", "context"), "",
+        runs=("figure",), report=("index.html", "figures", "results", "claims.json", "metrics.json"),
     ),
 )  # fmt: skip
 
@@ -136,66 +125,6 @@ def stage(name: str) -> Stage:
     raise UserError(f"There is no stage {name}.", remedy=f"Stages: {', '.join(s.name for s in STAGES)}.")
 
 
-# --- module dependencies ------------------------------------------------------------------------------
-
-
-@cache
-def _imports(source: str, package: str) -> frozenset[str]:
-    """Return the emosynth modules that a source imports, possibly with names of attributes among them.
-
-    Kept, since every stage is checked before it runs, and most modules are reached from many notebooks.
-    """
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parts = package.split(".")
-                base = ".".join([*parts[: len(parts) - node.level + 1], *([node.module] if node.module else [])])
-            found.add(base)
-            found.update(f"{base}.{alias.name}" for alias in node.names)
-    return frozenset(name for name in found if name.split(".")[0] == "emosynth")
-
-
-def module_files(root: Path, sources: list[str]) -> list[str]:
-    """Return the package files that the given sources reach by imports, relative to the root, sorted."""
-    base = root / "src"
-    files: dict[str, Path] = {}
-
-    def locate(module: str) -> Path | None:
-        path = base / Path(*module.split("."))
-        if path.with_suffix(".py").is_file():
-            return path.with_suffix(".py")
-        return path / "__init__.py" if (path / "__init__.py").is_file() else None
-
-    pending: set[str] = set().union(*(_imports(source, "") for source in sources))
-    while pending:
-        module = pending.pop()
-        path = locate(module)
-        if path is None or module in files or module in _NEUTRAL or module.startswith("emosynth.runner"):
-            continue
-        files[module] = path
-        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-        pending |= _imports(path.read_text(encoding="utf-8"), package)
-        parent = module.rpartition(".")[0]
-        if parent and parent not in _NEUTRAL:
-            pending.add(parent)
-    found = {str(path.relative_to(root)) for path in files.values()}
-    # Templates and other files of a step belong to the step.
-    for folder in {str(Path(name).parent) for name in found if "/report" in name}:
-        found.update(str(p.relative_to(root)) for p in (root / folder).rglob("*") if p.suffix in {".j2", ".css", ".js"})
-    return sorted(found)
-
-
-def notebook_source(path: Path) -> str:
-    """Return the code of a notebook as one module, magics left out."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    return "\n".join(line for cell in code for line in cell.splitlines() if not line.lstrip().startswith(("%", "!")))
-
-
 # --- dvc.yaml -------------------------------------------------------------------------------------------
 
 
@@ -204,39 +133,46 @@ def pipeline_file(root: Path, profile: str) -> Path:
     return root / "dvc.yaml" if profile == "demo" else root / "profiles" / profile / "dvc.yaml"
 
 
-def own_files(root: Path, values: Mapping[str, Any], item: Stage) -> list[str]:
-    """Return the user's own files that the parameters name and the stage reads: a corpus, models given as paths."""
-    generation, training = values.get("generation") or {}, values.get("training") or {}
-    synthesis = values.get("synthesis") or {}
-    named = {
-        "corpora": [((values.get("corpora") or {}).get("custom") or {}).get("path")],
-        "generation": [(generation.get(key) or {}).get("model") for key in ("generator", "bias_generator")],
-        "training": [training.get("encoder")],
-        "tuning": [(values.get("tuning") or {}).get("model")],
-        "synthesis": [
-            ((synthesis.get("generation") or {}).get("generator") or {}).get("model"),
-            ((synthesis.get("verification") or {}).get("perplexity") or {}).get("model"),
-        ],
-    }
-    reads = ["corpora"] if item.makes == "corpora" else ["generation", "training", "tuning", "synthesis"]
-    paths = [str(path) for section in reads if section in item.sections for path in named[section] if path]
-    return sorted({path for path in paths if (root / path).exists()})
+def parameter_keys(item: Stage, written: Mapping[str, Any], arms: Iterable[str]) -> list[str]:
+    """Return the keys of one parameter file that a stage depends on: DVC fails on keys that a file lacks.
+
+    Parameters
+    ----------
+    written
+        Content of the file.
+    arms
+        The arms of the profile; what the file says of others was taken away.
+    """
+    keys: list[str] = []
+    for section in item.sections:
+        given: Any = written.get(section)
+        if section not in written:
+            continue
+        if section == "models" and item.model_fields is not None:
+            keys += [f"models.{name}" for name in item.model_fields if name in given]
+        elif section == "arms" and item.arm_fields is not None:
+            keys += [f"arms.{arm}.{name}" for arm in given if arm in arms for name in item.arm_fields if name in given[arm]]
+        else:
+            keys.append(section)
+    return keys
 
 
 def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
     """Return the content of a profile's ``dvc.yaml``."""
-    overlay: dict[str, Any] = {}
-    if profile != "demo":
-        overlay = read_file(root / "profiles" / f"{profile}.yaml")
-    values = deep_merge(read_file(root / "params.yaml"), overlay)
+    from emosynth.dependencies import code_files, own_files
+
+    base = read_file(root / "params.yaml")
+    overlay: dict[str, Any] = {} if profile == "demo" else read_file(root / "profiles" / f"{profile}.yaml")
+    values, loaded = deep_merge(base, overlay), load_params(root, profile)
     renderer = sorted(str(path.relative_to(root)) for path in (root / RENDERER).rglob("*") if path.suffix in {".py", ".j2", ".json"})
     up = "" if profile == "demo" else "../../"
     data, report = f"data/{profile}", f"reports/{profile}"
     stages: dict[str, Any] = {}
     for item in STAGES:
         notebook = f"notebooks/{item.name}.ipynb"
-        params: list[Any] = list(item.sections)
-        changed = [name for name in item.sections if name in overlay]
+        params: list[Any] = parameter_keys(item, base, loaded.arms)
+        changed = parameter_keys(item, overlay, loaded.arms)
+        silent = [arm for arm in loaded.arms if not any(key.startswith(f"arms.{arm}.") for key in [*params, *changed])]
         if changed:
             params.append({f"profiles/{profile}.yaml": changed})
         outs: list[Any] = [f"{data}/{item.makes}"] if item.makes else []
@@ -245,21 +181,24 @@ def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
         metrics: list[Any] = []
         for name in item.report:
             (metrics if name == "metrics.json" else outs).append({f"{report}/{name}": {"cache": False}})
+        # An arm of which a stage sees no field still is one: its name is a part of the command, which DVC compares.
+        also = f"  # and the arms {' '.join(silent)}" if item.arm_fields is not None and silent else ""
         entry: dict[str, Any] = {
             "desc": item.title,
-            "cmd": f"python -m emosynth run {item.name} --profile {profile}",
+            "cmd": f"python -m emosynth run {item.name} --profile {profile}{also}",
             **({"wdir": "../.."} if up else {}),
             "deps": [
                 notebook,
                 *item.files,
                 *own_files(root, values, item),
                 *renderer,
-                *module_files(root, [notebook_source(root / notebook)]),
+                *code_files(root, loaded, item),
                 *[f"{data}/{name}" for name in item.reads],
             ],
-            "params": params,
+            **({"params": params} if params else {}),
             "outs": outs,
         }
+        entry["deps"] = list(dict.fromkeys(entry["deps"]))
         if metrics:
             entry["metrics"] = metrics
         stages[item.name] = entry
@@ -300,11 +239,11 @@ def write_pipelines(root: Path) -> list[Path]:
     return changed
 
 
-def stale_pipelines(root: Path) -> list[Path]:
-    """Return the ``dvc.yaml`` files that do not say what this module says."""
+def stale_pipelines(root: Path, only: str | None = None) -> list[Path]:
+    """Return the ``dvc.yaml`` files, or one profile's, that do not say what this module says."""
     return [
         pipeline_file(root, profile)
-        for profile in profiles(root)
+        for profile in (profiles(root) if only is None else [only])
         if not pipeline_file(root, profile).exists()
         or pipeline_file(root, profile).read_text(encoding="utf-8") != pipeline_text(root, profile)
     ]

@@ -1,15 +1,13 @@
-"""Small statistics on NumPy arrays: intervals, paired comparisons, equivalence, permutation tests, effect sizes, correction.
+"""Small statistics on NumPy arrays: intervals, nested half-samples, permutation p, effect sizes, correction.
 
-Scores of repeats are paired by seed; corpora are compared by texts. Wherever SciPy or statsmodels has a method, theirs is
-used. Nothing here draws from a global random state: what is random takes a ``seed``.
-Missing values (NaN) among the input are dropped, in pairs where values are paired, so every result states its ``n``.
+Wherever SciPy or statsmodels has a method, theirs is used. Nothing here draws from a global random state. Missing values (NaN) among
+the input are dropped.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +16,8 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_effectsize
 
-EXACT = 12
-"""Largest number of pairs for which :func:`paired_difference` goes through all sign flips (2¹² = 4,096)."""
-
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -33,64 +29,6 @@ class Interval:
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
-
-
-@dataclass(frozen=True)
-class Paired:
-    """Result of :func:`paired_difference`.
-
-    Attributes
-    ----------
-    mean
-        Mean of a - b; NaN without pairs.
-    low, high
-        Student's t interval of the mean difference; NaN for fewer than two pairs.
-    p
-        Two-sided p; NaN for fewer than two pairs.
-    n
-        Number of complete pairs.
-    dz
-        Cohen's d_z: mean over standard deviation of the differences; NaN for fewer than two pairs or when all
-        differences are equal (the ratio has no meaning then).
-    method
-        "sign-flip", "t" or "none".
-    """
-
-    mean: float
-    low: float
-    high: float
-    p: float
-    n: int
-    dz: float
-    method: str
-
-
-@dataclass(frozen=True)
-class Equivalence:
-    """Result of :func:`equivalence_tost`.
-
-    Attributes
-    ----------
-    p
-        The larger of the two one-sided p; NaN for fewer than two pairs.
-    equivalent
-        Whether p < alpha, that is whether the (1 - 2 alpha) interval lies within the margin.
-    mean, low, high
-        Mean difference and its (1 - 2 alpha) interval.
-    margin, alpha
-        As asked.
-    n
-        Number of complete pairs.
-    """
-
-    p: float
-    equivalent: bool
-    mean: float
-    low: float
-    high: float
-    margin: float
-    alpha: float
-    n: int
 
 
 @dataclass(frozen=True)
@@ -109,40 +47,12 @@ def _clean(values: ArrayLike) -> Floats:
     return array[~np.isnan(array)]
 
 
-def _pairs(a: ArrayLike, b: ArrayLike) -> Floats:
-    first, second = np.asarray(a, dtype=float).ravel(), np.asarray(b, dtype=float).ravel()
-    if first.shape != second.shape:
-        raise ValueError(f"paired values must be equally many, not {first.size} and {second.size}")
-    difference = first - second
-    return difference[~np.isnan(difference)]
-
-
 def _check_confidence(confidence: float) -> None:
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, not {confidence}")
 
 
 # --- intervals ------------------------------------------------------------------------------------
-
-
-def bootstrap_mean(values: ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
-    """Return the percentile bootstrap interval of the mean (Efron and Tibshirani 1993).
-
-    NaN for fewer than two values. With few values it is too narrow; :func:`t_interval` is the better choice for
-    fewer than about ten.
-    """
-    _check_confidence(confidence)
-    sample = _clean(values)
-    if sample.size < 2:
-        return Interval(math.nan, math.nan)
-    generator = np.random.default_rng(seed)
-    means = np.empty(resamples)
-    # In blocks, so that many values with many resamples stay within memory.
-    block = max(1, 4_000_000 // sample.size)
-    for start in range(0, resamples, block):
-        stop = min(start + block, resamples)
-        means[start:stop] = sample[generator.integers(0, sample.size, (stop - start, sample.size))].mean(axis=1)
-    return percentile_interval(means, confidence)
 
 
 def percentile_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
@@ -167,113 +77,89 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     return Interval(mean - half, mean + half)
 
 
-# --- paired comparisons -----------------------------------------------------------------------------
+# --- nested half-samples ----------------------------------------------------------------------------
 
 
-def paired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Paired:
-    """Compare paired scores: mean of a - b with interval, p and effect size.
+@dataclass(frozen=True)
+class Nest:
+    """Where each of n items belongs; integers from 0, shape (n,).
 
-    The p is exact for up to 12 pairs: the share of all 2ⁿ flips of the signs of the differences whose mean is at
-    least as far from 0 as the one observed (Fisher 1935). It cannot fall below 2/2ⁿ: 0.5 at n = 2, **0.25 at
-    n = 3**, 0.125 at 4, 0.0625 at 5, 0.03125 at 6. With three repeats no difference, however large, is significant
-    at 0.05 by it; the interval, which assumes roughly normal differences, may then still exclude 0. More pairs: paired t test.
-
-    Raises
-    ------
-    ValueError
-        If ``a`` and ``b`` are not equally many.
+    Attributes
+    ----------
+    repeats
+        Outermost: the repeat of the design.
+    clusters
+        Within repeats: what items share, such as a prompt or a story. One cluster may have items of several strata.
+    strata
+        A fixed factor such as the class: every half-sample holds (nearly) half of each stratum.
     """
-    _check_confidence(confidence)
-    difference = _pairs(a, b)
-    n = int(difference.size)
-    mean = float(difference.mean()) if n else math.nan
+
+    repeats: Integers
+    clusters: Integers
+    strata: Integers
+
+    @classmethod
+    def of(cls, repeats: Sequence[Hashable], clusters: Sequence[Hashable], strata: Sequence[Hashable]) -> Nest:
+        """Number repeats, clusters and strata in order of appearance."""
+        return cls(*(_numbered(column) for column in (repeats, clusters, strata)))
+
+    @classmethod
+    def flat(cls, n: int) -> Nest:
+        """Return n independent items."""
+        return cls(np.zeros(n, dtype=np.int64), np.arange(n), np.zeros(n, dtype=np.int64))
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether no two items share anything but their stratum."""
+        return len(np.unique(self.repeats)) <= 1 and len(np.unique(self.clusters)) == self.clusters.size
+
+    def __len__(self) -> int:
+        return int(self.repeats.size)
+
+
+def _numbered(column: Sequence[Hashable]) -> Integers:
+    known: dict[Hashable, int] = {}
+    return np.array([known.setdefault(item, len(known)) for item in column], dtype=np.int64)
+
+
+def nested_orders(nest: Nest, count: int, generator: np.random.Generator) -> Integers:
+    """Return ``count`` random orders, shape (count, n), drawn in the order repeat, cluster, item; strata alternate.
+
+    The first half of an order is a half-sample: whole repeats come first, whole clusters within them. Drawn without replacement, the
+    mean of such halves varies about as the mean of the whole sample does over new samples (Shao and Wu 1989): cluster effects count in
+    full, those of few repeats a little less, (R - 1) / R. Unlike a bootstrap no item occurs twice, so it serves measures of diversity too.
+    """
+    n = len(nest)
+    out = np.empty((count, n), dtype=np.int64)
+    if not n:
+        return out
+    repeats, clusters = int(nest.repeats.max()) + 1, int(nest.clusters.max()) + 1
+    group = nest.repeats * (int(nest.strata.max()) + 1) + nest.strata
+    sizes = np.bincount(group)
+    start = np.cumsum(sizes) - sizes
+    place = np.empty(n)
+    for turn in range(count):
+        of_repeat, of_cluster, of_item = generator.random(repeats), generator.random(clusters), generator.random(n)
+        inner = np.lexsort((of_item, of_cluster[nest.clusters], group))
+        place[inner] = (np.arange(n) - start[group[inner]] + 0.5) / sizes[group[inner]]
+        out[turn] = np.lexsort((of_item, place, of_repeat[nest.repeats]))
+    return out
+
+
+def nested_interval(values: ArrayLike, nest: Nest, confidence: float, resamples: int, seed: int) -> tuple[float, Interval]:
+    """Return the mean of (m, n) values and its interval: half-samples of the n items, and the m rows (models, say) drawn with replacement."""
+    table = np.atleast_2d(np.asarray(values, dtype=float))
+    rows, n = table.shape
     if n < 2:
-        return Paired(mean, math.nan, math.nan, math.nan, n, math.nan, "none")
-    interval = t_interval(difference, confidence)
-    spread = _spread(difference)
-    dz = mean / spread if spread else math.nan
-    if n <= EXACT:
-        return Paired(mean, interval.low, interval.high, sign_flip(difference), n, dz, "sign-flip")
-    if not spread:
-        return Paired(mean, interval.low, interval.high, float(mean == 0), n, dz, "t")
-    p = float(scipy_stats.ttest_1samp(difference, 0.0).pvalue)
-    return Paired(mean, interval.low, interval.high, p, n, dz, "t")
-
-
-def _spread(sample: Floats) -> float:
-    """Return the standard deviation, 0 where it is rounding error alone."""
-    spread = float(sample.std(ddof=1))
-    return 0.0 if spread <= 1e-12 * max(1e-300, float(np.abs(sample).max())) else spread
-
-
-def sign_flip(differences: ArrayLike) -> float:
-    """Return the exact two-sided sign-flip p of a mean of 0; at most 20 differences, NaN for none.
-
-    Raises
-    ------
-    ValueError
-        For more than 20 differences, which would take more than a million flips.
-    """
-    sample = _clean(differences)
-    if not sample.size:
-        return math.nan
-    if sample.size > 20:
-        raise ValueError(f"exact sign flips are for at most 20 differences, not {sample.size}")
-    signs = np.array(list(itertools.product((1.0, -1.0), repeat=sample.size)))
-    sums = np.abs(signs @ sample)
-    # Sums of the same numbers in another order differ by rounding; a tie must count as a tie.
-    return float(np.mean(sums >= sums[0] - 1e-12 * max(1.0, float(np.abs(sample).sum()))))
-
-
-def equivalence_tost(a: ArrayLike, b: ArrayLike, margin: float, alpha: float = 0.05) -> Equivalence:
-    """Test whether the mean of a - b lies within ±``margin``: two one-sided paired t tests (Schuirmann 1987).
-
-    Not significant is not "the same": with few or noisy pairs the mean may be close to 0 and equivalence still unproven.
-
-    Raises
-    ------
-    ValueError
-        If ``a`` and ``b`` are not equally many, or the margin is not positive.
-    """
-    if not margin > 0:
-        raise ValueError(f"margin must be positive, not {margin}")
-    if not 0 < alpha < 0.5:
-        raise ValueError(f"alpha must be between 0 and 0.5, not {alpha}")
-    difference = _pairs(a, b)
-    n = int(difference.size)
-    mean = float(difference.mean()) if n else math.nan
-    if n < 2:
-        return Equivalence(math.nan, False, mean, math.nan, math.nan, margin, alpha, n)
-    interval = t_interval(difference, 1 - 2 * alpha)
-    if _spread(difference):
-        above = scipy_stats.ttest_1samp(difference, -margin, alternative="greater").pvalue
-        below = scipy_stats.ttest_1samp(difference, margin, alternative="less").pvalue
-        p = float(max(above, below))
-    else:
-        p = 0.0 if abs(mean) < margin else 1.0
-    return Equivalence(p, bool(p < alpha), mean, interval.low, interval.high, margin, alpha, n)
+        return (float(table.mean()) if n else math.nan), Interval(math.nan, math.nan)
+    generator = np.random.default_rng(seed)
+    halves = nested_orders(nest, resamples, generator)[:, : max(1, n // 2)]
+    drawn = generator.integers(0, rows, (resamples, rows))
+    means = [table[chosen].mean(axis=0)[half].mean() for chosen, half in zip(drawn, halves, strict=True)]
+    return float(table.mean()), percentile_interval(means, confidence)
 
 
 # --- two groups -------------------------------------------------------------------------------------
-
-
-def permutation_test(stat: Callable[[Floats, Floats], float], x: ArrayLike, y: ArrayLike, permutations: int = 1000, seed: int = 0) -> Test:
-    """Test ``stat(x, y)`` against its values when group labels are permuted; two-sided around 0.
-
-    ``stat`` must be 0 in expectation when the groups are alike (a difference). The observed labelling counts as one
-    permutation, so p is at least 1/(permutations + 1) and the test is valid (Phipson and Smyth 2010). NaN if a group is empty.
-    """
-    first, second = _clean(x), _clean(y)
-    if not first.size or not second.size:
-        return Test(math.nan, math.nan)
-    observed = float(stat(first, second))
-    together = np.concatenate([first, second])
-    generator = np.random.default_rng(seed)
-    null = np.empty(permutations)
-    for turn in range(permutations):
-        shuffled = generator.permutation(together)
-        null[turn] = stat(shuffled[: first.size], shuffled[first.size :])
-    return Test(observed, permutation_p(observed, null))
 
 
 def permutation_p(observed: float, null: ArrayLike) -> float:

@@ -1,23 +1,16 @@
-"""Append-only key-value cache of rows that are dear to make.
+"""Key-value cache of rows that are dear to make: one SQLite file a namespace, one transaction a unit of work.
 
-One file holds one namespace. It is a JSON Lines file of *units*: the rows that were committed together, then an end marker that
-counts them and holds their checksum::
-
-    {"key": "…", "value": …}
-    {"key": "…", "value": …}
-    {"end": 2, "crc32": 3735928559}
-
-A unit counts only with its marker, so a run that is killed while it writes loses that unit and nothing else. Nothing is ever
-rewritten; of several rows with one key the last holds.
+The file is in write-ahead mode, so a run that is killed while it writes loses the unit in flight and nothing else, and readers never
+wait. Nothing is loaded on opening. ``sqlite3 FILE 'select key, value from rows limit 5'`` looks into it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import logging
 import os
+import sqlite3
+import threading
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,57 +18,53 @@ from types import TracebackType
 from typing import Any
 
 from emosynth.errors import UserError
+from emosynth.progress import say
 
 try:
     import fcntl
 except ImportError:  # not a POSIX system: nothing guards against a second writer there
     fcntl = None  # type: ignore[assignment]
 
-log = logging.getLogger(__name__)
+# One tree: an index of its own could be damaged and disagree with the table.
+_SCHEMA = "CREATE TABLE IF NOT EXISTS rows (key TEXT NOT NULL PRIMARY KEY, value NOT NULL, crc32 INTEGER NOT NULL) WITHOUT ROWID"
+_UPSERT = "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, crc32 = excluded.crc32"
+_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_MISSING = object()
+_Packed = tuple[str, str | bytes, int]
 
-_MARKER = b'{"end": '
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+def _checksum(key: str, value: str | bytes) -> int:
+    kind, body = (b"\x00b", value) if isinstance(value, bytes) else (b"\x00j", value.encode("utf-8"))
+    return zlib.crc32(body, zlib.crc32(key.encode("utf-8") + kind))
 
 
-def _row(key: str, value: Any) -> bytes:
+def _pack(key: str, value: Any) -> _Packed:
+    if not isinstance(key, str):
+        raise TypeError(f"keys are strings, not {type(key).__name__}")
     try:
-        return json.dumps({"key": key, "value": value}, allow_nan=False).encode("ascii") + b"\n"
+        packed = value if isinstance(value, bytes) else json.dumps(value, allow_nan=False)
+        return key, packed, _checksum(key, packed)
     except (TypeError, ValueError) as error:
         raise TypeError(f"the value of key {key!r} is not JSON: {error}") from None
 
 
-def _marker(count: int, body: bytes) -> bytes:
-    return _MARKER + f'{count}, "crc32": {zlib.crc32(body)}}}\n'.encode("ascii")
+def _sound(key: Any, value: Any, crc32: Any) -> bool:
+    return isinstance(key, str) and isinstance(value, str | bytes) and _checksum(key, value) == crc32
 
 
-def _complete_units(content: bytes) -> tuple[dict[str, Any], int, int]:
-    """Return the rows of all complete units, the offset where the last of them ends, and how many lines before it belong to none."""
-    rows: dict[str, Any] = {}
-    end = 0  # where the last complete unit ends
-    stray = 0  # lines before ``end`` that no marker vouches for: damage in the middle of the file
-    pending: list[bytes] = []
-    offset = 0
-    for line in content.splitlines(keepends=True):
-        offset += len(line)
-        if not line.endswith(b"\n"):
-            break
-        if not line.startswith(_MARKER):
-            pending.append(line)
-            continue
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            count = int(json.loads(line)["end"])
-            unit = pending[len(pending) - count :] if 0 < count <= len(pending) else []
-            if unit and line == _marker(count, b"".join(unit)):
-                rows.update((row["key"], row["value"]) for row in map(json.loads, unit))
-                stray += len(pending) - count
-                pending, end = [], offset
-                continue
-        pending.append(line)
-    return rows, end, stray
+def _is_broken(error: sqlite3.DatabaseError) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, timeout=30, isolation_level=None, check_same_thread=False)
+    # A damaged text must not raise: its checksum finds it.
+    db.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    return db
 
 
 class RowStore:
-    """Key-value cache in one append-only file.
+    """Key-value cache in one SQLite file.
 
     Parameters
     ----------
@@ -91,44 +80,41 @@ class RowStore:
 
     Notes
     -----
-    On opening, what follows the last complete unit (a torn write) is cut off. Rows in the middle of the file whose checksum is
-    wrong are left out with a warning; as this is a cache, they are made again.
-    The lock lies beside the file (``<name>.lock``) and belongs to the process: the system frees it when the process ends, however
-    it ends, so a lock file that was left behind locks nothing.
+    Every value has a checksum with its key. A value that does not fit it counts as missing, which is said, and is made again. A file that
+    SQLite cannot read is set aside (``<name>.damaged``), which is said, and what can still be read of it is taken over.
+    The lock lies beside the file (``<name>.lock``) and belongs to the process: the system frees it when the process ends, however it
+    ends, so a lock file that was left behind locks nothing.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, read_only: bool = False) -> None:
         self.path = Path(path)
         self.read_only = read_only
-        self._rows: dict[str, Any] = {}
-        self._file: int | None = None
+        self._db: sqlite3.Connection | None = None
         self._lock: int | None = None
-        self._size = 0
+        self._writes = False
+        self._damaged: set[str] = set()
+        self._guard = threading.RLock()
+        if read_only:
+            return
         try:
-            if read_only:
-                if self.path.exists():
-                    self._rows, _, _ = _complete_units(self.path.read_bytes())
-                return
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._take_lock()
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            content = self.path.read_bytes()
-            self._rows, self._size, stray = _complete_units(content)
-            if stray:
-                log.warning("%s: %d damaged lines are left out; what they held will be made again", self.path.name, stray)
-            if self._size < len(content):
-                log.info("%s: cut off %d bytes of an unfinished write", self.path.name, len(content) - self._size)
-                os.ftruncate(self._file, self._size)
-        except OSError as error:
+            self._open_for_writing()
+        except (OSError, sqlite3.Error) as error:
             self.close()
-            raise UserError(
-                f"The row cache cannot be opened: {error.strerror}.",
-                where=str(self.path),
-                remedy="Make the file and its folder readable and writable, or move the cache with EMOSYNTH_CACHE.",
-            ) from None
+            raise self._unopened(error) from None
         except BaseException:
             self.close()
             raise
+
+    # --- opening ------------------------------------------------------------------------------------
+
+    def _unopened(self, error: Exception) -> UserError:
+        return UserError(
+            f"The row cache cannot be opened: {getattr(error, 'strerror', None) or error}.",
+            where=str(self.path),
+            remedy="Make the file and its folder readable and writable, or move the cache with EMOSYNTH_CACHE.",
+        )
 
     def _take_lock(self) -> None:
         lock = self.path.with_name(self.path.name + ".lock")
@@ -147,81 +133,207 @@ class RowStore:
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"process {os.getpid()}\n".encode(), 0)
 
+    def _open_for_writing(self) -> None:
+        try:
+            self._db = self._prepared()
+        except sqlite3.DatabaseError as error:
+            if not _is_broken(error):
+                raise
+            self._set_aside()
+        self._writes = True
+
+    def _prepared(self) -> sqlite3.Connection:
+        db = _connect(self.path, "mode=rwc")
+        try:
+            db.execute("PRAGMA page_size = 8192")  # an embedding fits into a page with others
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")  # what is committed is on the disk
+            db.execute(_SCHEMA)
+            db.execute("SELECT key, value, crc32 FROM rows LIMIT 1").fetchall()
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _set_aside(self) -> None:
+        """Move a broken file out of the way, and take over what can be read of it."""
+        if self._db is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.close()
+            self._db = None
+        aside = self.path.with_name(self.path.name + ".damaged")
+        number = 1
+        while aside.exists():
+            number += 1
+            aside = self.path.with_name(f"{self.path.name}.damaged-{number}")
+        for suffix in ("-wal", "-shm", ""):
+            with contextlib.suppress(FileNotFoundError):
+                self.path.with_name(self.path.name + suffix).rename(aside.with_name(aside.name + suffix))
+        self._db = self._prepared()
+        saved = _readable(aside)
+        if saved:
+            self._write(list(saved.values()))
+        self._damaged.clear()
+        say(f"{self.path.name}: the row cache was damaged and is set aside as {aside.name}; {len(saved)} rows of it could be read, "
+            "what else it held is made again")  # fmt: skip
+
+    def _reader(self) -> sqlite3.Connection | None:
+        """Return the connection; a store that is read-only, or closed, gets one that only reads; None: there is no file."""
+        if self._db is None and self.path.exists():
+            # A folder that cannot be written has no place for the index of a write-ahead log; a file there does not change either.
+            for options in ("mode=ro", "mode=ro&immutable=1"):
+                try:
+                    self._db = _connect(self.path, options)
+                    self._db.execute("SELECT name FROM sqlite_master").fetchall()
+                    break
+                except sqlite3.DatabaseError as error:
+                    if _is_broken(error):
+                        break
+                    if options != "mode=ro":
+                        raise self._unopened(error) from None
+        return self._db
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    def _query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self._guard:
+            db = self._reader()
+            try:
+                return [] if db is None else db.execute(sql, values).fetchall()
+            except sqlite3.DatabaseError as error:
+                self._explain(error)
+                return []
+
+    def _explain(self, error: sqlite3.DatabaseError) -> None:
+        """Say that a part cannot be read, or raise what is no damage; a file without the table is an empty store."""
+        if _is_broken(error):
+            self._say_damaged("")
+        elif "no such table" not in str(error):
+            raise self._unopened(error) from None
+
+    def _say_damaged(self, key: str) -> None:
+        if key not in self._damaged:
+            self._damaged.add(key)
+            what = f"the row {key[:60]!r} is damaged and counts as missing" if key else "a part of the row cache cannot be read"
+            say(f"{self.path.name}: {what}; it is made again")
+
+    def _read(self, key: object) -> Any:
+        if not isinstance(key, str):
+            return _MISSING
+        try:
+            found = self._query("SELECT key, value, crc32 FROM rows WHERE key = ?", key)
+        except UnicodeEncodeError:  # no key that was ever committed
+            return _MISSING
+        if not found:
+            return _MISSING
+        if not _sound(*found[0]):
+            self._say_damaged(key)
+            return _MISSING
+        value = found[0][1]
+        return value if isinstance(value, bytes) else json.loads(value)
+
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value of ``key``, or ``default``."""
-        return self._rows.get(key, default)
+        value = self._read(key)
+        return default if value is _MISSING else value
 
     def __contains__(self, key: object) -> bool:
-        return key in self._rows
+        return self._read(key) is not _MISSING
 
     def __len__(self) -> int:
-        return len(self._rows)
+        found = self._query("SELECT count(*) FROM rows")
+        return (found[0][0] if found else 0) - len(self._damaged - {""})
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
+        """Iterate over the keys, in their order."""
+        db = self._reader()
+        try:
+            for row in [] if db is None else db.execute("SELECT key, value, crc32 FROM rows"):
+                if _sound(*row):
+                    yield row[0]
+                else:
+                    self._say_damaged(str(row[0]))
+        except sqlite3.DatabaseError as error:
+            self._explain(error)
+
+    # --- writing ------------------------------------------------------------------------------------
 
     def commit(self, rows: Mapping[str, Any]) -> None:
-        """Append all rows of one unit of work, or none of them.
+        """Write all rows of one unit of work, or none of them.
 
         Parameters
         ----------
         rows
-            Values by key; values are JSON (no NaN). When this returns, they are on the disk.
+            Values by key; values are JSON (no NaN), or bytes. When this returns, they are on the disk. A later value of a key replaces an
+            earlier one.
 
         Raises
         ------
         UserError
             If the rows cannot be written, for instance because the disk is full. The store stays as it was and readable.
         TypeError
-            If a key is not a string or a value is not JSON.
+            If a key is not a string or a value is neither JSON nor bytes.
         """
-        if self._file is None:
+        if not self._writes:
             raise ValueError(f"{self.path.name} is closed or was opened read-only")
-        if not rows:
+        unit = [_pack(key, value) for key, value in rows.items()]
+        if not unit:
             return
-        for key in rows:
-            if not isinstance(key, str):
-                raise TypeError(f"keys are strings, not {type(key).__name__}")
-        lines = [_row(key, value) for key, value in rows.items()]
-        body = b"".join(lines)
-        unit = memoryview(body + _marker(len(lines), body))
-        try:
-            if os.fstat(self._file).st_size != self._size:  # a failed commit that could not be taken back then
-                os.ftruncate(self._file, self._size)
-            written = 0
-            while written < len(unit):
-                written += os.write(self._file, unit[written:])
-            os.fsync(self._file)
-        except OSError as error:
-            self._take_back()
-            what = "The disk is full" if error.errno in _FULL else f"Rows cannot be written: {error.strerror}"
-            raise UserError(
-                f"{what}; {len(rows)} rows of the unit under way are lost, the {len(self)} before them are kept.",
-                where=str(self.path),
-                remedy="Make room, or move the cache with EMOSYNTH_CACHE, and run again: it goes on from where it stopped.",
-            ) from None
-        except BaseException:
-            self._take_back()
-            raise
-        self._size += len(unit)
-        # Values as they will be read the next time (a tuple is a list by then).
-        self._rows.update((row["key"], row["value"]) for row in map(json.loads, lines))
+        with self._guard:
+            try:
+                try:
+                    self._write(unit)
+                except sqlite3.DatabaseError as error:
+                    if not _is_broken(error):
+                        raise
+                    self._set_aside()
+                    self._write(unit)
+            except (OSError, sqlite3.Error) as error:
+                full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+                what = "The disk is full" if full else f"Rows cannot be written: {error}"
+                raise UserError(
+                    f"{what}; {len(rows)} rows of the unit under way are lost, the {len(self)} before them are kept.",
+                    where=str(self.path),
+                    remedy="Make room, or move the cache with EMOSYNTH_CACHE, and run again: it goes on from where it stopped.",
+                ) from None
+            self._damaged.difference_update(rows)
 
-    def _take_back(self) -> None:
-        with contextlib.suppress(OSError):
-            if self._file is not None:
-                os.ftruncate(self._file, self._size)
+    def _write(self, unit: list[_Packed]) -> None:
+        assert self._db is not None
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.executemany(_UPSERT, unit)
+            self._db.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise
 
     def close(self) -> None:
         """Close the file and free the lock. Rows stay readable."""
-        for handle in (self._file, self._lock):
-            if handle is not None:
+        with self._guard:
+            if self._db is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.close()
+            if self._lock is not None:
                 with contextlib.suppress(OSError):
-                    os.close(handle)
-        self._file = self._lock = None
+                    os.close(self._lock)
+            self._db = self._lock = None
+            self._writes = False
 
     def __enter__(self) -> RowStore:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _readable(path: Path) -> dict[str, _Packed]:
+    """Return the sound rows of a broken file: from the front as far as can be read, then from the back."""
+    saved: dict[str, _Packed] = {}
+    for order in ("ASC", "DESC"):
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(_connect(path, "mode=rw")) as db:
+            for row in db.execute(f"SELECT key, value, crc32 FROM rows ORDER BY key {order}"):
+                if _sound(*row):
+                    saved.setdefault(row[0], row)
+    return saved

@@ -1,7 +1,8 @@
-"""Linguistic authenticity: how close generated text is to real text, measure by measure, beside a real-against-real control."""
+"""Step 08: how close written text is to real text, measure by measure, beside a real-against-real control; and how diverse it is."""
 
-from emosynth.authenticity.build import arm_texts, build_panel, real_halves
-from emosynth.authenticity.panel import MEASURES, authenticity_panel
+from emosynth.authenticity.build import build_panel
+from emosynth.authenticity.panel import MEASURES, OTHER, REAL
+from emosynth.authenticity.sample import arm_rows
 from emosynth.authenticity.tagger import load_tagger
 
-__all__ = ["MEASURES", "arm_texts", "authenticity_panel", "build_panel", "load_tagger", "real_halves"]
+__all__ = ["MEASURES", "OTHER", "REAL", "arm_rows", "build_panel", "load_tagger"]

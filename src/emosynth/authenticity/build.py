@@ -1,108 +1,174 @@
-"""Step 05 from files: choose the texts that are compared, measure them, write the panel."""
+"""Step 08 from files: choose the texts that are compared, measure them, write the panel and the table of diversity."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-
-import numpy as np
 import pandas as pd
 
-from emosynth.authenticity.panel import authenticity_panel
-from emosynth.authenticity.tagger import Tag
-from emosynth.cards import Card, Source, write_table
-from emosynth.corpora import Corpus
-from emosynth.errors import UserError
-from emosynth.params import Authenticity, Seeding
-from emosynth.seeding import primary_labels, seed_rows
+from emosynth.authenticity.diversity import COLUMNS, Embed, diversity
+from emosynth.authenticity.panel import PANEL_COLUMNS, authenticity_panel
+from emosynth.authenticity.sample import Sample, arm_rows, real_halves, sample_of
+from emosynth.authenticity.tagger import Tag, load_tagger
+from emosynth.cards import Card, Source, read_table, write_table
+from emosynth.catalog import Catalog
+from emosynth.corpora import Corpus, load_corpus
+from emosynth.design.arms import ResolvedArm, resolve_arms
+from emosynth.params import Params
+from emosynth.paths import Paths
+from emosynth.progress import say
+from emosynth.store import RowStore
+from emosynth.taxonomy import Taxonomies
 
-
-def balanced_draw(texts: Mapping[str, list[str]], count: int) -> list[str]:
-    """Return at most ``count`` texts, equally many of each class while the classes last.
-
-    Emotion changes how people write; comparing corpora of unequal class shares would measure the shares.
-    """
-    chosen: list[str] = []
-    queues = [list(items) for items in texts.values()]
-    while len(chosen) < count and any(queues):
-        for queue in queues:
-            if queue and len(chosen) < count:
-                chosen.append(queue.pop(0))
-    return chosen
-
-
-def real_halves(corpus: Corpus, seed_ids: set[str], count: int, seed: int) -> tuple[list[str], list[str]]:
-    """Return two disjoint class-balanced samples of the real rows outside the seeds, ``count`` texts each at most."""
-    rows = corpus.frame[~corpus.frame["id"].isin(seed_ids)].sort_values("id")
-    labels = np.asarray(primary_labels(rows, corpus.classes))
-    rng = np.random.default_rng(seed)
-    halves: tuple[dict[str, list[str]], dict[str, list[str]]] = ({}, {})
-    per_class = {label: rng.permutation(np.flatnonzero(labels == label)) for label in corpus.classes}
-    # The rarest class bounds a balanced sample.
-    reach = min(len(found) // 2 for found in per_class.values()) * len(corpus.classes)
-    for label, found in per_class.items():
-        texts = rows["text"].to_numpy()[found]
-        halves[0][label], halves[1][label] = list(texts[0::2]), list(texts[1::2])
-    size = min(count, reach)
-    return balanced_draw(halves[0], size), balanced_draw(halves[1], size)
-
-
-def arm_texts(candidates: pd.DataFrame, classes: list[str], count: int) -> dict[tuple[str, bool], list[str]]:
-    """Return the texts of each arm by (arm, verified); repeats take turns, empty texts are left out."""
-    found: dict[tuple[str, bool], list[str]] = {}
-    usable = candidates[candidates["text"].str.strip() != ""].sort_values(["index", "repeat"], kind="stable")
-    for arm in dict.fromkeys(candidates["arm"]):
-        of_arm = usable[usable["arm"] == arm]
-        for verified in (False, True):
-            rows = of_arm[of_arm["accepted"]] if verified else of_arm
-            by_class = {label: rows.loc[rows["label"] == label, "text"].tolist() for label in classes}
-            # A class of which little was accepted bounds the draw: unequal shares would be measured as style.
-            fewest = min((len(texts) for texts in by_class.values() if texts), default=0)
-            reach = fewest * sum(bool(texts) for texts in by_class.values())
-            found[arm, verified] = balanced_draw(by_class, min(count, reach))
-    return found
+KINDS = {"contextual": ("utterance", "context"), "contextless": ("contextless",), "": ("text",)}
+"""Kinds of text whose diversity is measured, by kind of candidate; a context is what an utterance was written from."""
 
 
 def build_panel(
-    corpus: Corpus,
-    order: pd.DataFrame,
-    candidates: pd.DataFrame,
-    params: Authenticity,
-    seeding: Seeding,
-    tag: Tag,
-    out: Path,
-    progress: Callable[[str], None],
-) -> pd.DataFrame:
-    """Measure every arm of one seed size, write ``panel.parquet`` with its card, and return it.
+    params: Params, catalog: Catalog, paths: Paths, *, tag: Tag | None = None, embed: Embed | None = None
+) -> dict[str, pd.DataFrame]:
+    """Measure every written arm on every corpus that it has candidates of; write ``panel`` and ``diversity`` with cards.
 
-    Raises
-    ------
-    UserError
-        If no candidate belongs to the size asked for.
+    Parameters
+    ----------
+    tag
+        Part-of-speech tagger; None: the catalogue's.
+    embed
+        Sentence embeddings; None: those of ``models.encoder``.
+
+    Returns
+    -------
+    dict
+        ``panel``: see `emosynth.authenticity.panel.authenticity_panel`. ``diversity``: see
+        `emosynth.authenticity.diversity.diversity`. Both with the column ``corpus``; arms for which nothing was written have no rows.
     """
-    size = params.size if params.size is not None else seeding.sizes[-1]
-    of_size = candidates[candidates["size"] == size]
-    if of_size.empty:
-        raise UserError(f"No candidates were grown from seeds of {size}.", where="authenticity.size", remedy=f"Use one of {seeding.sizes}.")
-    seeds = {row for repeat in range(seeding.repeats) for row in seed_rows(order, repeat, size)["id"]}
-    real, other = real_halves(corpus, seeds, params.texts, params.random_seed)
+    candidates = read_table(paths.candidates / "candidates.parquet", stage="generation")
+    verdicts = read_table(
+        paths.verdicts / "verdicts.parquet", ["arm", "corpus", "size", "repeat", "candidate_id", "accepted"], stage="verification"
+    )
+    order = read_table(paths.seeds / "order.parquet", ["corpus", "rank", "id"], stage="seeding")
+    taxonomies = Taxonomies.load(paths.taxonomies)
+    arms = {name: arm for name, arm in resolve_arms(params).items() if arm.written}
+    tag = tag or load_tagger(catalog.fetch("aptagger"), paths.cache / "nltk_data")
+    embed = embed or _embedder(params, catalog, paths)
+    panels, tables, corpora = [], [], []
+    with RowStore(paths.cache / "rows" / "authenticity.sqlite") as store:
+        for name in params.corpora.names:
+            corpus = load_corpus(paths, name)
+            corpora.append(corpus)
+            sizes = params.cells.sizes_of(name)
+            size = params.authenticity.size if params.authenticity.size in sizes else sizes[-1]
+            # Smaller seeds lie within the largest: no arm was shown any of the real text that it is compared with.
+            seeds = set(order.loc[(order["corpus"] == name) & (order["rank"] < sizes[-1]), "id"])
+            rows = {key: arm_rows(params, arm, name, size, candidates, verdicts) for key, arm in arms.items()}
+            written = {key: found for key, found in rows.items() if len(found)}
+            say(f"authenticity: {len(written)} arms of {name}")
+            panels.append(_panel(params, corpus, seeds, arms, written, taxonomies, tag, store).assign(corpus=name))
+            tables.append(_diversity(params, corpus, arms, written, taxonomies, embed).assign(corpus=name))
+    tables_made = {
+        "panel": pd.concat(panels, ignore_index=True)[list(PANEL_COLUMNS)],
+        "diversity": pd.concat(tables, ignore_index=True)[list(COLUMNS)],
+    }
+    for name, frame in tables_made.items():
+        write_table(frame, paths.authenticity / f"{name}.parquet", _card(name, frame, params, corpora))
+    return tables_made
+
+
+def _embedder(params: Params, catalog: Catalog, paths: Paths) -> Embed:
+    from emosynth.models.embeddings import embedding_cache
+
+    return embedding_cache(catalog.fetch(params.models.encoder), paths.cache).embed
+
+
+def _labels(arm: ResolvedArm, corpus: Corpus, taxonomies: Taxonomies) -> tuple[list[str], bool]:
+    """Return what an arm was asked for, and whether these are the classes of the real text that it is compared with."""
+    assert arm.origin is not None
+    own = arm.origin.space == "target"
+    return list(corpus.classes if own else taxonomies.get(arm.origin.space).labels), own
+
+
+def _panel(
+    params: Params, corpus: Corpus, seeds: set[str], arms: dict[str, ResolvedArm], written: dict[str, pd.DataFrame],
+    taxonomies: Taxonomies, tag: Tag, store: RowStore,
+) -> pd.DataFrame:  # fmt: skip
+    given = params.authenticity
+    real, other = real_halves(corpus, seeds, given.texts, given.random_seed)
     seed_texts = corpus.frame.loc[corpus.frame["id"].isin(seeds), "text"].tolist()
-    panel = authenticity_panel(real, other, arm_texts(of_size, corpus.classes, params.texts), params, tag, seed_texts, progress)
-    card = Card(
-        title=f"Authenticity panel of text grown from seeds of {corpus.name}",
-        what="Linguistic measures of each arm beside real text, with intervals, tests and effect sizes; real against real as a control.",
-        made=f"Step 05 (authenticity), seed size {size}; class-balanced draws of at most {params.texts} texts; {params.permutations} permutations.",
-        sources=[Source(name=corpus.name, version=corpus.source, hash=corpus.hash)],
-        columns={
-            "value": "the measure",
-            "reference": "the same measure of real text at the same amount of text",
-            "p_holm": "Holm-corrected within the family",
-        },
-        counts={"texts per half of the real text": len(real), "measures": int(panel["measure"].nunique())},
-        limits=["Measures are of English; on other languages the word lists and the tagger do not apply."],
-        licence=corpus.licence,
-        languages=corpus.languages,
+    samples: dict[tuple[str, bool], Sample] = {}
+    for name, rows in written.items():
+        labels, balanced = _labels(arms[name], corpus, taxonomies)
+        for verified in (False, True):
+            samples[name, verified] = sample_of(rows[rows["accepted"] | (not verified)], labels, given.texts, balanced=balanced)
+    # A corpus in several languages counts as English if that is one of them: most of its words can be read.
+    language = next((item for item in corpus.languages if item.split("-")[0].lower() == "en"), (corpus.languages or ["unknown"])[0])
+    return authenticity_panel(real, other, samples, given, tag, seed_texts, language=language, store=store)
+
+
+def _diversity(
+    params: Params, corpus: Corpus, arms: dict[str, ResolvedArm], written: dict[str, pd.DataFrame], taxonomies: Taxonomies, embed: Embed
+) -> pd.DataFrame:
+    given = params.authenticity
+    samples: dict[tuple[str, bool, str], Sample] = {}
+    for name, rows in written.items():
+        labels, _ = _labels(arms[name], corpus, taxonomies)
+        for of_kind, kinds in KINDS.items():
+            own = rows[rows["kind"].fillna("") == of_kind]
+            for kind in kinds if len(own) else ():
+                for verified in (False, True):
+                    chosen = own[own["accepted"] | (not verified)]
+                    column = "context" if kind == "context" else "text"
+                    samples[name, verified, kind] = sample_of(chosen, labels, given.texts, balanced=False, column=column)
+    return diversity(
+        samples, _grounded_pairs(arms, written), embed, tokens=given.tokens, confidence=given.confidence, seed=given.random_seed
+    )
+
+
+def _grounded_pairs(arms: dict[str, ResolvedArm], written: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
+    """Return pairs of arms that ask for the same labels, the first guided by passages of a narrative, the other by none."""
+    grounded: dict[str, bool] = {}
+    for name in written:
+        origin = arms[name].origin
+        if origin is not None and origin.narrative is not None:
+            grounded[name] = bool(getattr(origin.narrative.settings, "grounded", True))
+    space = {name: arms[name].spec.space for name in grounded}
+    return [(one, other) for one in grounded for other in grounded if grounded[one] and not grounded[other] and space[one] == space[other]]
+
+
+def _card(name: str, frame: pd.DataFrame, params: Params, corpora: list[Corpus]) -> Card:
+    given = params.authenticity
+    floor = 1 / (given.permutations + 1)
+    shared = {"corpus": "the corpus", "arm": "arm of the design", "verified": "whether these are its accepted texts, or all as written"}
+    if name == "panel":
+        title, what = "Authenticity panel", "Linguistic measures of each arm's texts beside real text; real against real as a control."
+        columns = {
+            "value": "the measure", "low": "half-samples by repeat, prompt or story, and text", "high": "likewise",
+            "reference": "the same measure of real text at the same amount of text", "effect": "distance from real text, see effect_kind",
+            "adjusted": "difference at equal text lengths", "p_holm": "Holm-corrected within the family",
+        }  # fmt: skip
+        limits = [
+            f"No permutation p is below {floor:.2g}, and none corrected for m tests below m times that.",
+            "Pronouns, temporal expressions and tense are measured in English alone.",
+            "Arms that ask for other labels than the corpus's cannot be drawn with the corpus's class shares.",
+            "Two or three repeats say little of how repeats differ; intervals are then too narrow by up to a third.",
+        ]
+    else:
+        title, what = (
+            "Diversity",
+            "Diversity of each arm's texts at equal tokens and equally many embeddings; grounded minus ungrounded arms.",
+        )
+        columns = {
+            "against": "empty: the arm's own value; else it is the difference to this arm", "kind": "utterance, context, contextless, or text",
+            "label": "a label asked for, or all", "tokens": "tokens of each draw", "vectors": "embeddings of each draw",
+        }  # fmt: skip
+        limits = ["Diverse texts need not be good ones: noise is diverse, too."]
+    return Card(
+        title=title,
+        what=what,
+        made=f"Step 08 (authenticity): at most {given.texts} texts of an arm, class by class; {given.permutations} permutations; "
+        f"seed {given.random_seed}.",
+        sources=[Source(name=corpus.name, version=corpus.source, hash=corpus.hash) for corpus in corpora],
+        columns=shared | columns,
+        counts={"corpora": len(corpora), "arms": int(frame["arm"].nunique())},
+        limits=limits,
+        licence=corpora[0].licence,
+        languages=list(dict.fromkeys(language for corpus in corpora for language in corpus.languages)),
         tags=["authenticity"],
     )
-    write_table(panel, out / "panel.parquet", card)
-    return panel

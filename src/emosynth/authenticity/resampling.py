@@ -1,6 +1,7 @@
-"""Resampling texts: permutations within length strata, cluster bootstrap of rates, subsamples at equal token counts.
+"""Resampling texts: permutations within length strata, nested half-samples of rates, subsamples at equal token counts.
 
-The text is the unit everywhere: tokens of one text are not independent of each other.
+Tokens of one text are not independent of each other, nor are texts written from one prompt or story in one repeat: spreads come from
+`emosynth.stats.nested_orders`, and tests, which permute texts, are widened by what texts of one prompt have in common (`widening`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from emosynth.stats import Interval, percentile_interval, permutation_p
+from emosynth.stats import Interval, Nest, nested_orders, percentile_interval, permutation_p
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -75,40 +76,64 @@ def permuted_ratios(rows: Booleans, numerators: Floats, denominators: Floats) ->
     return difference
 
 
-def p_of_rows(statistics: Floats) -> tuple[float, float]:
+def p_of_rows(statistics: Floats, wider: float = 1.0) -> tuple[float, float]:
     """Return the two-sided p of row 0 among all rows, and its distance from their mean.
 
     Distances are taken from the mean of all rows: within length strata the permuted difference is not centred at 0 if
-    the corpora differ in length.
+    the corpora differ in length. The permuted spread is taken ``wider`` times.
     """
     observed, null = float(statistics[0]), statistics[1:]
     known = null[~np.isnan(null)]
     if math.isnan(observed) or not known.size:
         return math.nan, math.nan
     centre = float(np.append(known, observed).mean())
-    return permutation_p(observed - centre, known - centre), observed - centre
+    return permutation_p((observed - centre) / wider, known - centre), observed - centre
 
 
-def bootstrap_ratios(
-    numerators: Floats, denominators: Floats, confidence: float, resamples: int, generator: np.random.Generator
-) -> list[Interval]:
-    """Return the percentile interval of each ratio of sums when whole texts are resampled (cluster bootstrap)."""
+def widening(nested: float, plain: float, other: float) -> float:
+    """Return how many times wider a difference spreads than permuting texts says, at least 1: the root of the design effect.
+
+    Parameters
+    ----------
+    nested, plain
+        Variance of a group's value if prompts and repeats are drawn as wholes, and if texts are drawn one by one.
+    other
+        Variance of the other group's value, whose texts are independent.
+    """
+    ratio = (nested + other) / (plain + other) if plain + other > 0 else math.nan
+    return math.sqrt(ratio) if ratio > 1 else 1.0
+
+
+def half_ratios(numerators: Floats, denominators: Floats, nest: Nest, halves: int, generator: np.random.Generator) -> Floats:
+    """Return ratios of sums over nested half-samples of the texts, shape (halves, measures); NaN over nothing."""
     texts, count = numerators.shape
-    if texts < 2:
-        return [Interval(math.nan, math.nan)] * count
     both = np.hstack([numerators, denominators])
-    sums = np.empty((resamples, both.shape[1]))
-    block = max(1, _CELLS // texts)
-    for start in range(0, resamples, block):
-        stop = min(start + block, resamples)
-        drawn = generator.integers(0, texts, (stop - start, texts))
-        drawn += np.arange(stop - start)[:, None] * texts
-        weights = np.bincount(drawn.ravel(), minlength=(stop - start) * texts).reshape(stop - start, texts)
-        sums[start:stop] = weights @ both
+    drawn = nested_orders(nest, halves, generator)[:, : max(1, texts // 2)]
+    sums = np.empty((halves, both.shape[1]))
+    block = max(1, _CELLS // max(1, texts))
+    for start in range(0, halves, block):
+        part = drawn[start : start + block]
+        member = np.zeros((len(part), texts))
+        np.put_along_axis(member, part, 1.0, axis=1)
+        sums[start : start + block] = member @ both
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = sums[:, :count] / sums[:, count:]
     ratios[~np.isfinite(ratios)] = np.nan
-    return [percentile_interval(ratios[:, column], confidence) for column in range(count)]
+    return ratios
+
+
+def ratio_variances(numerators: Floats, denominators: Floats) -> Floats:
+    """Return the variance of each ratio of sums if texts are independent (linearised: Cochran 1977, section 6.4)."""
+    texts = len(numerators)
+    below = denominators.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        residuals = numerators - denominators * (numerators.sum(axis=0) / below)
+        return np.asarray(texts / (texts - 1) * (residuals**2).sum(axis=0) / below**2)
+
+
+def intervals_of(values: Floats, confidence: float) -> list[Interval]:
+    """Return the percentile interval of each column."""
+    return [percentile_interval(values[:, column], confidence) for column in range(values.shape[1])]
 
 
 def orders(texts: int, count: int, generator: np.random.Generator) -> Integers:

@@ -19,7 +19,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 class Teacher(Protocol):
-    """A classifier fitted on one seed, with calibrated probabilities (`emosynth.labellers.teaching`)."""
+    """A classifier fitted on one seed, with calibrated probabilities (`emosynth.verification.teaching`)."""
 
     @property
     def space(self) -> Space:
@@ -103,7 +103,9 @@ class Judged:
         if not len(known):
             return ok, scores
         p = self.judge.teacher(self.cell).predict_proba([self.texts[place] for place in known])
-        wanted = self.targets[known] >= self.targets[known].max(axis=1, keepdims=True) - 1e-9 if self.space.single else self.targets[known] > 0
+        wanted = (
+            self.targets[known] >= self.targets[known].max(axis=1, keepdims=True) - 1e-9 if self.space.single else self.targets[known] > 0
+        )
         ok[known] = wanted[np.arange(len(known)), p.argmax(axis=1)]
         scores[known] = np.where(wanted, p, 0.0).sum(axis=1) / (1 if self.space.single else wanted.sum(axis=1))
         return ok, scores
@@ -123,6 +125,8 @@ class Check(Piece):
     scope
         ``text``: the score depends on the candidate and its prompt alone, and is made once. ``seed``: on the seed too. ``set``: on the other
         candidates of the same origin and cell.
+    asks_teacher
+        Whether the score is the teacher's: arms whose teacher saw more than the seed then have scores of their own.
     dear
         Whether scoring is so dear that candidates which an earlier check rejects for good (see `Piece.settings` of the arm) are skipped: their
         score is NaN, and NaN passes.
@@ -132,13 +136,20 @@ class Check(Piece):
     order: ClassVar[int] = 50
     reason: ClassVar[str] = ""
     scope: ClassVar[Literal["text", "seed", "set"]] = "text"
+    asks_teacher: ClassVar[bool] = False
     dear: ClassVar[bool] = False
     thresholds: ClassVar[frozenset[str]] = frozenset()
     """Settings that only `passes` and `accept` read; all others change the score."""
 
     def judge(self) -> dict[str, Any]:
         """Return what makes a score besides the rows: name and settings that are no thresholds."""
-        return {"check": self.name, **{key: value for key, value in self.settings.model_dump(mode="json").items() if key not in self.thresholds}}
+        return {
+            "check": self.name,
+            **{key: value for key, value in self.settings.model_dump(mode="json").items() if key not in self.thresholds},
+        }
+
+    def prepare(self, cells: Sequence[Judged]) -> None:
+        """Take note of all that will be scored, before it is: a dear model may be asked in full batches."""
 
     def score(self, rows: Judged) -> FloatArray:
         """Return (n,) scores; a check without a measure gives 1 where it passes and 0 where not."""

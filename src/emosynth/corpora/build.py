@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,16 @@ import pandas as pd
 from emosynth.cards import Card, Source, read_json, read_table, write_json, write_table
 from emosynth.catalog import Catalog
 from emosynth.corpora.clean import clean
+from emosynth.corpora.files import Loaded
 from emosynth.corpora.labels import phrases
-from emosynth.corpora.loaders import READERS, Loaded, read_user
+from emosynth.corpora.loaders import READERS
+from emosynth.corpora.own import read_user
 from emosynth.corpora.schema import validate
 from emosynth.corpora.splits import SPLITS, split_of
 from emosynth.errors import UserError
-from emosynth.params import Corpora
+from emosynth.params import Corpora, Params
 from emosynth.paths import Paths
+from emosynth.progress import say
 from emosynth.text import words
 
 _MEANINGS = {
@@ -81,52 +84,37 @@ class Built:
     classes: list[str]
 
 
-def corpus_names(params: Corpora) -> list[str]:
-    """Return the corpora that a profile builds: the target, the further ones, the custom one, each once."""
-    return list(dict.fromkeys([params.target, *params.also, *([params.custom.name] if params.custom else [])]))
-
-
-def build_corpora(params: Corpora, catalog: Catalog, paths: Paths, progress: Callable[[str], None] = print) -> list[Built]:
+def build_corpora(params: Params, catalog: Catalog, paths: Paths) -> list[Built]:
     """Fetch, read, clean, check and write every corpus of a profile.
 
     For each corpus writes ``<corpus>.parquet``, its card and ``<corpus>.json`` into ``paths.corpora``.
-
-    Parameters
-    ----------
-    params
-        Which corpora, fractions of splits, threshold for near-duplicates.
-    catalog, paths
-        Where they come from and go.
-    progress
-        Called with one plain line at a time.
 
     Raises
     ------
     UserError
         For an unknown corpus, a source that cannot be reached, a file that is not as it should be.
     """
-    if params.custom and params.custom.name in catalog:
+    section = params.corpora
+    if section.custom_name is not None and section.custom_name in catalog:
         raise UserError(
-            f"The custom corpus has the name of a catalogue entry: {params.custom.name}.",
+            f"The custom corpus has the name of a catalogue entry: {section.custom_name}.",
             where="corpora.custom.name",
-            remedy="Choose another name.",
+            remedy="Choose another name, for corpora.target too if the corpus has its name from there.",
         )
     # unknown names fail before anything is downloaded
-    for name in corpus_names(params):
-        if not (params.custom and name == params.custom.name) and catalog.entry(name).corpus is None:
+    for name in section.names:
+        if name != section.custom_name and catalog.entry(name).corpus is None:
             usable = sorted(key for key, entry in catalog.entries.items() if entry.corpus is not None)
             raise UserError(
                 f"{name} is not a labelled corpus.", where="corpora.target or corpora.also", remedy=f"Use one of {', '.join(usable)}."
             )
-    return [_build_one(name, params, catalog, paths, progress) for name in corpus_names(params)]
+    return [_build_one(name, section, catalog, paths) for name in section.names]
 
 
-def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths, progress: Callable[[str], None]) -> Built:
-    meta: dict[str, Any]
-    if params.custom and name == params.custom.name:
-        loaded = read_user(params.custom, paths.root)
-        given: dict[str, str] = {}
-        meta = {
+def _read(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> tuple[Loaded, dict[str, Any], dict[str, str]]:
+    """Return the rows of a corpus, what its card says of its origin, and the phrases given for its classes."""
+    if params.custom is not None and name == params.custom_name:
+        meta: dict[str, Any] = {
             "title": name,
             "register_noun": params.custom.register_noun,
             "licence": params.custom.licence,
@@ -136,25 +124,26 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths, progr
             "hash": "",
             "notes": "A corpus of the user's own.",
         }
-        version = ""
-    else:
-        entry = catalog.entry(name)
-        assert entry.corpus is not None
-        place = catalog.fetch(name)
-        loaded = READERS[entry.corpus.layout](place, entry.corpus)
-        given = entry.corpus.class_phrases
-        meta = {
-            "title": entry.title,
-            "register_noun": entry.corpus.register_noun,
-            "licence": entry.licence,
-            "citation": entry.citation,
-            "languages": entry.languages,
-            "source": catalog.source_of(name),
-            "hash": catalog.hash_of(name),
-            "notes": entry.notes,
-        }
-        version = meta["source"]
-    progress(f"{name}: {len(loaded.rows)} rows read; looking for duplicates")
+        return read_user(params.custom, paths), meta, {}
+    entry = catalog.entry(name)
+    assert entry.corpus is not None
+    loaded = READERS[entry.corpus.layout](catalog.fetch(name), entry.corpus)
+    meta = {
+        "title": entry.title,
+        "register_noun": entry.corpus.register_noun,
+        "licence": entry.licence,
+        "citation": entry.citation,
+        "languages": entry.languages,
+        "source": catalog.source_of(name),
+        "hash": catalog.hash_of(name),
+        "notes": entry.notes,
+    }
+    return loaded, meta, dict(entry.corpus.class_phrases)
+
+
+def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Built:
+    loaded, meta, given = _read(name, params, catalog, paths)
+    say(f"{name}: {len(loaded.rows)} rows read; looking for duplicates")
     frame, own_splits = _frame(name, loaded, params.fractions)
     validate(frame, loaded.classes, loaded.task, loaded.where, [row.place for row in loaded.rows])
     cleaned = clean(frame, params.near_duplicate)
@@ -185,7 +174,7 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths, progr
     )
     limits = [f"{count:,} rows were left out: {reason}." for reason, count in loaded.dropped.items()]
     limits += [
-        f"Rows with a near-duplicate (Jaccard similarity of word 3-grams of at least {params.near_duplicate:g}) were removed: from training "
+        f"Rows with a near-duplicate (Jaccard similarity of token 3-grams of at least {params.near_duplicate:g}) were removed: from training "
         f"{removed['train']:,}, from validation {removed['validation']:,}. The test split is complete.",
         "The text is third parties' and may offend; it is not part of the repository.",
     ]
@@ -193,7 +182,7 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths, progr
         title=meta["title"],
         what=meta["notes"] or meta["title"],
         made=f"Step 00 (corpora). Splits are {how}. Texts were normalised; duplicates were found across and within splits.",
-        sources=[Source(name=name, version=version, hash=meta["hash"])],
+        sources=[Source(name=name, version=meta["source"], hash=meta["hash"])],
         columns=_MEANINGS,
         counts={split: counts[split] for split in SPLITS},
         limits=limits,
@@ -205,7 +194,7 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths, progr
     path = write_table(frame, paths.corpora / f"{name}.parquet", card)
     write_json(paths.corpora / f"{name}.json", note)
     rows = {split: int((frame["split"] == split).sum()) for split in SPLITS}
-    progress(f"{name}: " + ", ".join(f"{count} {split}" for split, count in rows.items()) + f"; {sum(removed.values())} duplicates removed")
+    say(f"{name}: " + ", ".join(f"{count} {split}" for split, count in rows.items()) + f"; {sum(removed.values())} duplicates removed")
     return Built(name, path, rows, removed, loaded.classes)
 
 
@@ -274,6 +263,10 @@ def load_corpus(paths: Paths, name: str, splits: Sequence[str] | None = None) ->
     )
 
 
+def _word_count(text: str) -> int:
+    return sum(any(char.isalnum() for char in token) for token in words(text))
+
+
 def describe(corpus: Corpus, examples: int = 2, seed: int = 0) -> dict[str, pd.DataFrame]:
     """Return tables that describe a corpus.
 
@@ -281,15 +274,16 @@ def describe(corpus: Corpus, examples: int = 2, seed: int = 0) -> dict[str, pd.D
     -------
     dict
         ``counts``: rows by class and split with the class's share of the training rows; ``lengths``: quantiles of the length
-        in words by class over training rows; ``duplicates``: rows that repeat another, found and removed;
+        in words (tokens with a letter or digit) by class over training rows; ``duplicates``: rows that repeat another, found and removed;
         ``examples``: some training rows of each class, drawn with ``seed``.
     """
     train = corpus.split("train")
     counts = pd.DataFrame({split: corpus.counts[split] for split in SPLITS}).rename_axis("class")
     counts["share of train"] = counts["train"] / max(1, int(corpus.counts["train"]["all"]))
 
-    exploded = train.assign(words=[len(words(text)) for text in train["text"]])[["labels", "words"]].explode("labels")
-    rows = {"all": np.array([len(words(text)) for text in train["text"]])}
+    counted = np.array([_word_count(text) for text in train["text"]], dtype=float)
+    exploded = train.assign(words=counted)[["labels", "words"]].explode("labels")
+    rows = {"all": counted}
     rows |= {label: exploded.loc[exploded["labels"] == label, "words"].to_numpy(dtype=float) for label in corpus.classes}
     points = {"5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95}
     lengths = pd.DataFrame(

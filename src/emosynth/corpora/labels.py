@@ -5,22 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-CUTS = (-2.0, -0.5, 0.5, 2.0)
-"""Valence at which the five classes are cut; a value on a cut belongs to the class below it."""
-
-VALENCE_FIVE = ("very-negative", "negative", "neutral", "positive", "very-positive")
+VALENCE_THREE = ("negative", "neutral", "positive")
 VALENCE_TWO = ("negative", "positive")
 
 NEUTRAL = 0.5
-"""Texts with a mean valence of at most this size carry no clear opinion: the two-class scheme drops them."""
+"""VADER's own bound of neutral: texts with a mean valence of at most this size are neutral, and the two-class scheme drops them."""
 
 
-def valence_five(valence: float) -> str:
-    """Return one of five ordered classes for a mean valence in -4…4.
-
-    The cuts at ±0.5 are VADER's own bounds of neutral (on its scale of words), those at ±2 halve what is left of each side.
-    """
-    return VALENCE_FIVE[sum(valence > cut for cut in CUTS)]
+def valence_three(valence: float) -> str:
+    """Return negative, neutral or positive for a mean valence in -4…4."""
+    return valence_two(valence) or "neutral"
 
 
 def valence_two(valence: float) -> str | None:

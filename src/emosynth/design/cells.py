@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from emosynth.params import Params
+from emosynth.params import Params, Sizes
 
 NO_SEED = -1
 """Size of what owes nothing to a seed."""
@@ -32,6 +32,13 @@ def list_cells(params: Params, corpus: str | None = None) -> list[Cell]:
         for repeat in range(params.cells.repeats_of(name))
         for size in params.cells.sizes_of(name)
     ]
+
+
+def in_sizes(params: Params, sizes: Sizes | None, cell: Cell) -> bool:
+    """Whether a cell's size is among those that a part of the design names; None: all are."""
+    if sizes is None:
+        return True
+    return cell.size in ([params.cells.sizes_of(cell.corpus)[-1]] if sizes == "largest" else sizes)
 
 
 def stable_seed(*parts: object) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -102,15 +102,22 @@ def joined(first: Rows, second: Rows) -> Rows:
     )  # fmt: skip
 
 
+def class_balance(targets: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return (n,) factors of row weights with which all labels that occur have the same mass, the total kept; rows of (n, k) targets sum to 1.
+
+    Exact for rows of one label; a row of several has the mean of its labels' factors, and masses are then nearly the same.
+    """
+    mass = weights @ targets
+    factor = np.divide(weights.sum(), mass * max(1, int((mass > 0).sum())), out=np.zeros_like(mass), where=mass > 0)
+    return np.asarray(targets @ factor, dtype=np.float64)
+
+
 def balanced(rows: Rows, space: Space) -> Rows:
-    """Return rows weighted so that all labels that occur have the same mass, the total kept; multi-label rows as they are.
+    """Return rows weighted so that all labels that occur have the same mass (`class_balance`); multi-label rows as they are.
 
     Macro-F1 counts classes alike. Without balance a seed's skew would stand against the even draw of synthetic rows, and these would
     seem to gain what balance alone gives.
     """
     if not space.single:
         return rows
-    mass = rows.weights @ rows.targets
-    factor = np.divide(rows.weights.sum(), mass * max(1, int((mass > 0).sum())), out=np.zeros_like(mass), where=mass > 0)
-    weights = np.asarray(rows.weights * (rows.targets @ factor), dtype=np.float64)
-    return Rows(rows.texts, rows.targets, weights, rows.synthetic, rows.teacher, rows.alpha, rows.temperature, rows.batch_weights)
+    return replace(rows, weights=rows.weights * class_balance(rows.targets, rows.weights))

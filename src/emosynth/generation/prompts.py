@@ -13,7 +13,7 @@ from typing import Literal
 from emosynth.text import normalise
 
 Style = Literal["list", "chat", "tuned"]
-"""How a text is asked for; ``tuned``: by the label prefix that the generator was tuned with."""
+"""How a text is asked for; ``tuned``: by the label prefix that the writer was tuned with."""
 
 MAX_EXEMPLAR_WORDS = 40
 """Longer exemplars are cut here: a whole prompt has to fit the context of a small model."""
@@ -50,15 +50,30 @@ def build_prompt(style: Style, noun: str, phrase: str, tokens: Sequence[str] = (
     exemplars
         Real texts of the class, from the seed; may be empty.
     """
-    shown = [one_line(text) for text in exemplars]
-    words = f", with words such as {', '.join(tokens)}" if tokens else ""
+    words = words_hint(tokens)
     if style == "list":
-        head = f"Real {plural(noun)} by different people, all expressing {phrase}{words}:\n"
-        return head + "".join(f'- "{text}"\n' for text in shown) + '- "'
+        return f"{_heading(noun, phrase)}{words}:\n" + "".join(f'- "{one_line(text)}"\n' for text in exemplars) + '- "'
     request = f"Write one more {noun} as an ordinary person would, expressing {phrase}{words}."
-    if shown:
-        request = f"Examples of real {plural(noun)} that express {phrase}:\n" + "\n".join(f"- {text}" for text in shown) + "\n\n" + request
-    return request + f" Reply with the {noun} alone, on one line."
+    return block("chat", noun, phrase, exemplars) + request + f" Reply with the {noun} alone, on one line."
+
+
+def words_hint(tokens: Sequence[str]) -> str:
+    """Return how words are offered to the model; empty if there are none."""
+    return f", with words such as {', '.join(tokens)}" if tokens else ""
+
+
+def block(style: Style, noun: str, phrase: str, exemplars: Sequence[str]) -> str:
+    """Return exemplars as a paragraph that stands before a request; empty if there are none."""
+    if not exemplars:
+        return ""
+    shown = [one_line(text) for text in exemplars]
+    if style == "list":
+        return f"{_heading(noun, phrase)}:\n" + "".join(f'- "{text}"\n' for text in shown) + "\n"
+    return f"Examples of real {plural(noun)} that express {phrase}:\n" + "".join(f"- {text}\n" for text in shown) + "\n"
+
+
+def _heading(noun: str, phrase: str) -> str:
+    return f"Real {plural(noun)} by different people, all expressing {phrase}"
 
 
 def clean_completion(style: Style, text: str) -> tuple[str, bool]:

@@ -13,6 +13,9 @@ from emosynth.design.cells import Cell
 from emosynth.design.space import FloatArray, Space
 from emosynth.pieces import Piece, Settings
 
+FLOOR = 1e-12
+"""Least probability whose logarithm is taken."""
+
 
 class Reader(Protocol):
     """A language model that reads labels off texts (`emosynth.labellers.reading`)."""
@@ -87,6 +90,6 @@ class Labeller(Piece):
     needs_seed: ClassVar[bool] = False
     distils: ClassVar[bool] = False
 
-    def label(self, rows: Labelled) -> FloatArray:
+    def log_p(self, rows: Labelled) -> FloatArray:
         """Return (n, k) log-probabilities: over the classes of a single-label space; label by label of another, unless they sum to 1."""
         raise NotImplementedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -83,7 +83,7 @@ class LearnerSettings(Settings):
     """Settings of every learner: the part of the design it is run on (None: all of it)."""
 
     corpora: list[str] | None = None
-    sizes: list[int] | None = None
+    sizes: list[int] | Literal["largest"] | None = None
     repeats: int | None = Field(None, ge=1)
     arms: list[str] | None = Field(None, description="arms by name; name:unverified for an arm's rows as written")
 
@@ -99,6 +99,8 @@ class Learner(Piece):
         Whether its loss takes the teacher's log-probabilities at a temperature; if not, they are mixed into targets at temperature 1.
     stepped
         Whether it is trained by gradient steps, so that longer training is an arm of its own (``mix.steps: both``).
+    embeds
+        Whether it may ask for sentence embeddings; if not, none are made for it beforehand.
     marker
         Matplotlib marker in figures.
     """
@@ -108,6 +110,7 @@ class Learner(Piece):
     staged: ClassVar[bool] = False
     distils: ClassVar[bool] = False
     stepped: ClassVar[bool] = False
+    embeds: ClassVar[bool] = True
     marker: ClassVar[str] = "o"
 
     def fit(self, stages: Sequence[Stage], task: Task, resources: Resources) -> Fitted:

@@ -15,16 +15,15 @@ from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
-from emosynth.errors import UserError
 from emosynth.params.analysis import Authenticity, Context, Evidence, Figures, Shap
 from emosynth.params.arms import Arm, Flaw, Grid, Mix, PieceSpec, Teacher, Training
-from emosynth.params.base import Section, deep_merge, explain, read_file
+from emosynth.params.base import Section, Sizes, deep_merge, explain, read_file
 from emosynth.params.corpora import Cells, CellsOf, Corpora, UserCorpus
 from emosynth.params.writing import Decoding, Generation, Generator, Models, Narratives, Tuning, WriterSpec
 
 __all__ = [
     "Arm", "Authenticity", "Cells", "CellsOf", "Context", "Corpora", "Decoding", "Evidence", "Figures", "Flaw", "Generation", "Generator", "Grid",
-    "Mix", "Models", "Narratives", "Params", "PieceSpec", "Section", "Shap", "Teacher", "Training", "Tuning", "UserCorpus", "WriterSpec",
+    "Mix", "Models", "Narratives", "Params", "PieceSpec", "Section", "Shap", "Sizes", "Teacher", "Training", "Tuning", "UserCorpus", "WriterSpec",
     "deep_merge", "explain", "load_params", "read_file", "section_types", "select",
 ]  # fmt: skip
 
@@ -86,7 +85,7 @@ def load_params(root: str | os.PathLike[str], profile: str) -> Params:
     UserError
         If the profile does not exist, a value is misspelt, missing or of the wrong type, or choices do not go together.
     """
-    from emosynth.design.arms import check_design
+    from emosynth.design.checked import check_design
 
     root = Path(root)
     base = read_file(root / "params.yaml")

@@ -6,13 +6,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from emosynth.params.base import Section
+from emosynth.params.base import Section, Sizes
 
 
 class Shap(Section):
     """SHAP analysis of a classifier fitted on the seed alone."""
 
-    explain: Literal["tfidf", "trees"] = Field("tfidf", description="the classifier whose SHAP values guide: logistic regression, or XGBoost")
+    explain: Literal["tfidf", "trees"] = Field(
+        "tfidf", description="the classifier whose SHAP values guide: logistic regression, or XGBoost"
+    )
     tokens: int = Field(10, ge=1, description="tokens per class kept for guides")
     exemplars: int = Field(12, ge=1, description="exemplars per class kept for guides")
     diversity: float = Field(0.5, ge=0, le=1, description="weight of diversity against SHAP mass when choosing exemplars (MMR)")
@@ -22,7 +24,7 @@ class Shap(Section):
     )
     compare: bool = Field(True, description="also explain the other classifier, and cross-validate six classical learners on the seed")
     encoder_rows: int = Field(0, ge=0, description="rows explained with the fine-tuned encoder (slow); 0: none")
-    encoder_sizes: list[int] = Field(default_factory=list, description="seed sizes of the target for which the encoder is explained")
+    encoder_sizes: Sizes = Field("largest", description="seed sizes of the target for which the encoder is explained")
 
 
 class Authenticity(Section):
@@ -73,4 +75,4 @@ class Figures(Section):
     dpi: int = Field(160, ge=50)
     font_size: float = Field(10.0, gt=0)
     palette: str = Field("colorblind", description="seaborn palette")
-    formats: list[Literal["png", "svg", "pdf"]] = ["png", "svg", "pdf"]
+    formats: list[Literal["png", "svg", "pdf"]] = Field(["png", "svg", "pdf"])

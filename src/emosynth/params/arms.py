@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from emosynth.params.base import Section
+from emosynth.params.base import Section, Sizes
 
 PieceSpec = str | dict[str, Any]
 """A piece by name, or ``{name: settings}``."""
@@ -26,7 +26,9 @@ class Mix(Section):
     )
     temperature: float = Field(1.0, gt=0, description="T of the distillation loss, where labels of the teacher have a share")
     soft_seed: bool = Field(True, description="whether rows of the seed get the teacher's soft labels too")
-    steps: Literal["one", "both"] = Field("one", description="gradient steps of a fine-tuned learner: of one stage, or of both stages together")
+    steps: Literal["one", "both"] = Field(
+        "one", description="gradient steps of a fine-tuned learner: of one stage, or of both stages together"
+    )
     select: Literal["index", "random"] = Field(
         "index", description="index: accepted rows as they come; random: as many candidates, accepted or not, the control of a filter"
     )
@@ -37,12 +39,17 @@ class Arm(Section):
 
     title: str = Field("", description="name for readers; empty: the arm's name")
     add: Literal["written", "none", "real", "real-balanced", "other-corpora"] = Field(
-        "written", description="what is added to the seed: written rows, nothing, real rows of the pool (as they come, or class-balanced), others"
+        "written",
+        description="what is added to the seed: written rows, nothing, real rows of the pool (as they come, or class-balanced), others",
     )
-    guide: str | list[PieceSpec] = Field(default_factory=list, description="what a prompt shows besides the class: pieces, or a name in guides")
+    guide: str | list[PieceSpec] = Field(
+        default_factory=list, description="what a prompt shows besides the class: pieces, or a name in guides"
+    )
     writer: str | dict[str, float] = Field("plain", description="a name in writers, or several with weights")
     space: str = Field("target", description="labels that are asked for: target, or a taxonomy")
-    checks: str | dict[str, Any] = Field("basic", description="a name in checks, or checks with settings; extends: names a set to start from")
+    checks: str | dict[str, Any] = Field(
+        "basic", description="a name in checks, or checks with settings; extends: names a set to start from"
+    )
     labels: str | dict[str, Any] = Field("asked", description="labellers by share; what is left of 1 stays with asked")
     mix: Mix = Mix()
     after: str | None = Field(None, description="an arm whose rows the learner is trained on first")
@@ -52,7 +59,7 @@ class Arm(Section):
     rows: int | None = Field(None, ge=1, description="rows wanted in all, for arms that owe nothing to a seed; each repeat has its share")
     flaws: list[Flaw] = Field(default_factory=list, description="departures of a published code from its report, switched on")
     corpora: list[str] | None = Field(None, description="corpora this arm runs on; None: all")
-    sizes: list[int] | None = Field(None, description="seed sizes this arm runs on; None: all")
+    sizes: Sizes | None = Field(None, description="seed sizes this arm runs on: a list, or largest; None: all")
     repeats: int | None = Field(None, ge=1, description="repeats this arm runs on; None: all")
     unverified: bool | None = Field(None, description="also train on its rows as written; None: as training.unverified says")
 
@@ -72,10 +79,10 @@ class Teacher(Section):
 
 
 class Grid(Section):
-    """The part of the design that sweeps and budgets run on; None: all of it."""
+    """The part of the design that sweeps and budgets run on."""
 
     corpora: list[str] | None = None
-    sizes: list[int] | None = Field(None, description="None: the largest of each corpus")
+    sizes: Sizes | None = Field("largest", description="a list, or largest; None: all")
     repeats: int | None = Field(None, ge=1)
     learners: list[str] | None = None
 
@@ -84,7 +91,8 @@ class Training(Section):
     """What all learners have in common."""
 
     choose_on: Literal["seed", "validation"] = Field(
-        "seed", description="settings are chosen by cross-validation within the seed, or on validation rows: labels that a poor seed has not"
+        "seed",
+        description="settings are chosen by cross-validation within the seed, or on validation rows: labels that a poor seed has not",
     )
     folds: int = Field(3, ge=2, description="folds of the seed")
     unverified: bool = Field(True, description="train each verified arm on its rows as written too")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -13,8 +13,12 @@ from pydantic import BaseModel, ValidationError
 from emosynth.errors import UserError
 from emosynth.pieces import Settings
 
-Section = Settings
-"""Base of all sections: unknown names are errors, values are frozen, types are strict."""
+Sizes = list[int] | Literal["largest"]
+"""Seed sizes: some by number, or the largest of each corpus."""
+
+
+class Section(Settings):
+    """Base of all sections: unknown names are errors, values are frozen, types are strict."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -43,7 +47,7 @@ def read_file(path: Path) -> dict[str, Any]:
         If there is no such file, it is not UTF-8 or not YAML, a key stands twice, or it holds no sections.
     """
     try:
-        loaded = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+        loaded = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise UserError(
             "There is no such parameter file.", where=str(path), remedy="Use one of the profiles under profiles/, or demo."
@@ -82,7 +86,9 @@ def explain(error: ValidationError, where: str, model: type[BaseModel]) -> UserE
         if item["type"] == "extra_forbidden":
             lines.append(f"{key}: no such parameter{_nearest(item['loc'], model)}")
         elif item["type"] == "value_error":
-            lines.append(item["msg"].removeprefix("Value error, ") if not item["loc"] else f"{key}: {item['msg'].removeprefix('Value error, ')}")
+            lines.append(
+                item["msg"].removeprefix("Value error, ") if not item["loc"] else f"{key}: {item['msg'].removeprefix('Value error, ')}"
+            )
         elif isinstance(item["input"], dict):
             lines.append(f"{key}: {item['msg']}")
         else:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from emosynth.params.base import Section
+from emosynth.params.base import Section, Sizes
 
 
 class Generator(Section):
@@ -72,7 +72,7 @@ class WriterSpec(Section):
     blocks: int = Field(4, ge=1, description="top_blocks only: blocks trained, counted from the output; what lies below is frozen")
     rank: int = Field(16, ge=1, description="lora only: rank of the adapters on all linear maps of all blocks")
     learning_rate: float = Field(3e-4, gt=0)
-    sizes: list[int] | None = Field(None, description="seed sizes this writer is tuned on; None: all that an arm needs")
+    sizes: Sizes | None = Field(None, description="seed sizes this writer is tuned on; None: all that an arm needs")
 
 
 class Tuning(Section):

@@ -49,7 +49,7 @@ def generator_files(generator: Generator, catalog: Catalog) -> Path:
         if not path.exists():
             raise UserError(
                 "There is no such model file or folder.",
-                where=f"generator.model: {name}",
+                where=f"models: {name}",
                 remedy="Correct the path; it is relative to the repository.",
             )
         return _file_or_folder(path, name)
@@ -68,7 +68,7 @@ def _file_or_folder(path: Path, name: str) -> Path:
     found = f"{len(files)} GGUF files" if files else "neither config.json nor openvino_model.xml nor a GGUF file"
     raise UserError(
         f"This is not a model folder: it holds {found}.",
-        where=f"generator.model: {name}",
+        where=f"models: {name}",
         remedy="Name a Hugging Face model folder, an OpenVINO model folder or one GGUF file.",
     )
 
@@ -85,7 +85,7 @@ def _snapshot(name: str, cache_folder: Path) -> Path:
         log.debug("snapshot of %s failed", name, exc_info=True)
         raise UserError(
             f"The model cannot be downloaded from the Hugging Face hub: {type(error).__name__}: {shortened(error, 160)}",
-            where=f"generator.model: {name}",
+            where=f"models: {name}",
             remedy="Check the name and the connection, or download the model elsewhere and name its folder.",
         ) from None
 

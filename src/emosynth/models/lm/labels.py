@@ -1,9 +1,7 @@
 """Log-likelihood of every label of a taxonomy after every prompt, in one forward pass for all labels.
 
 All prompts begin with the same head (instructions, worked examples), and all labels of a row follow the same prompt. So the head's
-keys and values are computed once, a row's own tokens are read once, and the labels follow as a trie of tokens under a tree attention
-mask: a label's token sees head, row and its own ancestors only (Miao et al., 2024, SpecInfer, section 4; Cai et al., 2024, Medusa).
-The result is that of one full pass per label.
+keys and values are computed once, a row's own tokens are read once, and the labels follow as a trie (`emosynth.models.lm.label_tree`).
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,7 +23,8 @@ from emosynth.errors import UserError
 from emosynth.models.calibration import scaled_softmax
 from emosynth.models.lm.assets import dequantised_folder, generator_files, model_hash
 from emosynth.models.lm.base import shortened
-from emosynth.models.lm.perplexity import STEP, _threads
+from emosynth.models.lm.label_tree import Head, LabelTree, plain_scores, tree_scores
+from emosynth.models.transformer import STEP, threads
 from emosynth.params import Generator
 from emosynth.store import RowStore
 from emosynth.text import normalise
@@ -90,127 +88,6 @@ def calibrated(scores: npt.ArrayLike, prior: npt.ArrayLike, temperature: float =
     return scaled_softmax(np.asarray(scores, dtype=np.float64) - np.asarray(prior, dtype=np.float64), temperature)
 
 
-# --- the tree of labels -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class LabelTree:
-    """Token sequences as a trie, without leaves: a label's last token is read off at its parent and is no input.
-
-    Node 0 is the last token of the prompt, nodes 1 … t are tokens of labels, parents first.
-
-    Attributes
-    ----------
-    tokens
-        Token ids of nodes 1 … t.
-    depths
-        Of nodes 1 … t, counted from 1.
-    visible
-        Boolean, shape (t, t): whether a node sees another one, that is whether that is itself or an ancestor.
-    nodes, targets
-        Where each token of each label is read, and which token; all labels one after another.
-    starts
-        Where each label begins in ``nodes`` and ``targets``.
-    """
-
-    tokens: tuple[int, ...]
-    depths: tuple[int, ...]
-    visible: npt.NDArray[np.bool_]
-    nodes: tuple[int, ...]
-    targets: tuple[int, ...]
-    starts: tuple[int, ...]
-
-    @classmethod
-    def of(cls, labels: Sequence[Sequence[int]]) -> LabelTree:
-        """Build the tree of token sequences, none of them empty."""
-        inner = dict.fromkeys(tuple(label[:end]) for label in labels for end in range(1, len(label)))
-        place = {(): 0, **{prefix: node for node, prefix in enumerate(inner, 1)}}
-        return cls(
-            tokens=tuple(prefix[-1] for prefix in inner),
-            depths=tuple(len(prefix) for prefix in inner),
-            visible=np.array([[one[: len(other)] == other for other in inner] for one in inner], dtype=bool).reshape(
-                len(inner), len(inner)
-            ),
-            nodes=tuple(place[tuple(label[:end])] for label in labels for end in range(len(label))),
-            targets=tuple(token for label in labels for token in label),
-            starts=tuple(np.cumsum([0, *(len(label) for label in labels[:-1])]).tolist()),
-        )
-
-
-class _Head:
-    """Cache of keys and values that holds the head's, one copy for all rows, and keeps nothing of a batch."""
-
-    def __init__(self, layers: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
-        self.layers = layers
-        self.length = layers[0][0].shape[2] if layers else 0
-
-    def update(self, key: torch.Tensor, value: torch.Tensor, layer_idx: int, *_: Any, **__: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        if not self.length:
-            return key, value
-        keys, values = self.layers[layer_idx]
-        rows = len(key)
-        return torch.cat([keys.expand(rows, -1, -1, -1), key], dim=2), torch.cat([values.expand(rows, -1, -1, -1), value], dim=2)
-
-    def get_seq_length(self, layer_idx: int = 0) -> int:
-        return self.length
-
-
-@torch.inference_mode()
-def _tree_scores(model: Any, head: _Head, prompts: Sequence[Sequence[int]], length: int, tree: LabelTree) -> FloatArray:
-    """Return log-likelihoods (rows, k) of the labels; prompts are padded on the left to ``length``."""
-    rows, nodes = len(prompts), len(tree.tokens)
-    counts = torch.tensor([len(prompt) for prompt in prompts])
-    ids = torch.zeros((rows, length + nodes), dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        ids[row, length - len(prompt) : length] = torch.tensor(prompt)
-    ids[:, length:] = torch.tensor(tree.tokens, dtype=torch.long)
-    places = torch.arange(length)
-    positions = torch.cat([places - (length - counts)[:, None], counts[:, None] + torch.tensor(tree.depths, dtype=torch.long) - 1], dim=1)
-    positions = head.length + positions.clamp(min=0)
-
-    sees = torch.zeros((length + nodes, length + nodes), dtype=torch.bool)
-    sees[:length, :length] = places[:, None] >= places
-    sees[length:, :length] = True
-    sees[length:, length:] = torch.from_numpy(tree.visible)
-    filled = torch.cat([places >= (length - counts)[:, None], torch.ones((rows, nodes), dtype=torch.bool)], dim=1)
-    # A blank must attend to something, or it holds NaN: to itself.
-    sees = (sees & filled[:, None, :]) | torch.eye(length + nodes, dtype=torch.bool)
-    mask = torch.zeros((rows, 1, length + nodes, head.length + length + nodes), dtype=model.dtype)
-    mask[..., head.length :].masked_fill_(~sees[:, None], torch.finfo(model.dtype).min)
-
-    # With prompts on the right and no leaves in the tree, the last 1 + t places of every row are those that are read.
-    logits = model(
-        input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=head, use_cache=True, logits_to_keep=1 + nodes
-    ).logits
-    found = logits[:, list(tree.nodes), list(tree.targets)] - torch.logsumexp(logits, -1)[:, list(tree.nodes)]
-    return np.add.reduceat(found.double().numpy(), np.array(tree.starts), axis=1)
-
-
-@torch.inference_mode()
-def plain_scores(model: Any, prompt: Sequence[int], labels: Sequence[Sequence[int]]) -> FloatArray:
-    """Return log-likelihoods (k,) of labels the plain way: a batch with one row, from the head on, for each label.
-
-    The reference that the tree is checked against and measured against. Logits are computed at the labels only.
-
-    Parameters
-    ----------
-    model
-        Causal language model.
-    prompt
-        Token ids of head and row.
-    labels
-        Token ids of each label.
-    """
-    longest = max(map(len, labels))
-    # What follows a label's tokens is invisible to them, so blanks on the right need no mask.
-    ids = torch.tensor([[*prompt, *label[:-1], *[0] * (longest - len(label))] for label in labels])
-    log_p = model(input_ids=ids, use_cache=False, logits_to_keep=longest).logits.log_softmax(-1).double()
-    return np.array([sum(float(log_p[row, place, token]) for place, token in enumerate(label)) for row, label in enumerate(labels)])
-
-
-# --- the scorer -------------------------------------------------------------------------------------
-
-
 class LabelScorer:
     """Log-likelihoods of labels after prompts under one causal language model, kept by content.
 
@@ -219,7 +96,7 @@ class LabelScorer:
     files
         GGUF file or Hugging Face model folder.
     cache
-        Folder of the cache: de-quantised models, and scores in ``rows/labels.jsonl``.
+        Folder of the cache: de-quantised models, and scores in ``rows/labels.sqlite``.
     head
         Beginning of every prompt; may be empty. Special tokens in it are read as such, those in prompts and labels as text.
     rows
@@ -252,7 +129,7 @@ class LabelScorer:
             "transformers": version("transformers"),
             "shape": [rows, STEP],
         }
-        self._loaded: tuple[Any, Any, list[int], _Head] | None = None
+        self._loaded: tuple[Any, Any, list[int], Head] | None = None
 
     @classmethod
     def open(cls, model: str, catalog: Any, *, head: str = HEAD, rows: int = 8) -> LabelScorer:
@@ -272,13 +149,13 @@ class LabelScorer:
         """
         return cls(generator_files(Generator(model=model), catalog), catalog.paths.cache, head=head, rows=rows)
 
-    def _parts(self) -> tuple[Any, Any, list[int], _Head]:
+    def _parts(self) -> tuple[Any, Any, list[int], Head]:
         """Return tokeniser, model, and the head as token ids and as keys and values."""
         if self._loaded is None:
             import transformers
 
             folder = dequantised_folder(self.files, self.cache) if self.files.is_file() else self.files
-            torch.set_num_threads(_threads())
+            torch.set_num_threads(threads())
             transformers.utils.logging.disable_progress_bar()
             try:
                 tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
@@ -286,7 +163,7 @@ class LabelScorer:
             except (OSError, ValueError, RuntimeError, ImportError) as error:
                 raise UserError(
                     f"The language model that scores labels cannot be loaded: {shortened(error)}",
-                    where=f"labels.model: {self.files.name}",
+                    where=f"models.reader: {self.files.name}",
                     remedy="Name a GGUF file, or a folder with config.json, safetensors and tokenizer of a causal language model.",
                 ) from None
             model = model.eval()
@@ -295,7 +172,7 @@ class LabelScorer:
             self._loaded = tokenizer, model, ids, self._read_head(tokenizer, model, ids)
         return self._loaded
 
-    def _read_head(self, tokenizer: Any, model: Any, ids: list[int]) -> _Head:
+    def _read_head(self, tokenizer: Any, model: Any, ids: list[int]) -> Head:
         """Return the head's keys and values, after a trial of the tree on this model; models differ, and a wrong score is worse than none."""
         try:
             layers = []
@@ -303,11 +180,11 @@ class LabelScorer:
                 with torch.inference_mode():
                     kept = model(input_ids=torch.tensor([ids]), use_cache=True, logits_to_keep=1).past_key_values
                 layers = [(layer.keys, layer.values) for layer in kept.layers]
-            head = _Head(layers)
+            head = Head(layers)
             prompt, *labels = tokenizer([row_prompt("So there."), " sad", " sad surprise", " angry surprise"], add_special_tokens=False)[
                 "input_ids"
             ]
-            found = _tree_scores(model, head, [prompt], len(prompt) + 1, LabelTree.of(labels))[0]
+            found = tree_scores(model, head, [prompt], len(prompt) + 1, LabelTree.of(labels))[0]
             error = float(np.abs(found - plain_scores(model, [*ids, *prompt], labels)).max())
             problem = "" if error < TOLERANCE else f"scores differ by {error:.2g}"
         except Exception as failure:  # whatever a model's own code raises
@@ -315,7 +192,7 @@ class LabelScorer:
         if problem:
             raise UserError(
                 f"This model's attention does not take a tree of labels ({problem}).",
-                where=f"labels.model: {self.files.name}",
+                where=f"models.reader: {self.files.name}",
                 remedy="Use a Llama-style model (plain causal attention over the whole text), and a head that fits it.",
             )
         return head
@@ -363,7 +240,7 @@ class LabelScorer:
         if not names or not keys:
             return np.zeros((len(prompts), len(labels)))
         # Open only as long as needed: the file has one writer, and there may be several models.
-        with RowStore(self.cache / "rows" / "labels.jsonl") as store:
+        with RowStore(self.cache / "rows" / "labels.sqlite") as store:
             missing = sorted((prompt for prompt, key in keys.items() if key not in store), key=lambda prompt: (len(prompt), prompt))
             for start in range(0, len(missing), self.unit):
                 part = missing[start : start + self.unit]
@@ -419,11 +296,11 @@ class LabelScorer:
             for start in range(0, len(members), self.rows):
                 rows = members[start : start + self.rows]
                 batch = [lines[row] for row in rows + rows[:1] * (self.rows - len(rows))]
-                scores[rows] = _tree_scores(model, head, batch, length, tree)[: len(rows)]
+                scores[rows] = tree_scores(model, head, batch, length, tree)[: len(rows)]
         if not np.isfinite(scores).all():
             raise UserError(
                 "The language model gives a label no finite probability.",
-                where=f"labels.model: {self.files.name}",
+                where=f"models.reader: {self.files.name}",
                 remedy="Use another model.",
             )
         return scores

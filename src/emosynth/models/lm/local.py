@@ -1,15 +1,11 @@
 """Backend ``transformers``: the reference, on any device, and the only one that can bias logits.
 
-Prompt tokens dominate the cost of short texts, so each distinct prompt is read once and all its rows attend to the one copy of its
-keys and values (the idea of cascade or hydragen attention: attend to the shared prefix and to the row's own tokens apart, and join
-both under one softmax). Rows that have ended leave the batch.
+Prompt tokens dominate the cost of short texts, so each distinct prompt is read once; see `emosynth.models.lm.shared`.
 """
 
 from __future__ import annotations
 
 import logging
-import math
-import re
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -20,298 +16,13 @@ import torch
 from emosynth.errors import UserError
 from emosynth.models.lm.assets import dequantised_folder, generator_files, model_hash
 from emosynth.models.lm.base import STOP, Completion, Progress, Request, one_line, shortened
+from emosynth.models.lm.sampling import WordBias, sample
+from emosynth.models.lm.shared import ATTENTION, PlainDecoder, SharedDecoder, attend
 from emosynth.params import Decoding, Generator
 
 log = logging.getLogger(__name__)
 
-_ATTENTION = "emosynth_shared_prefix"
 _ROWS = 256  # rows decoded together; the list of one call is cut into such pieces
-_CANDIDATES = 1024  # most probable tokens looked at first; the whole vocabulary when they do not hold top_p of the mass
-
-
-# --- sampling -------------------------------------------------------------------------------------
-
-
-def _signed(number: int) -> int:
-    return number - (1 << 64) if number >= 1 << 63 else number
-
-
-_GOLDEN = _signed(0x9E3779B97F4A7C15)
-_MIX1 = _signed(0xBF58476D1CE4E5B9)
-_MIX2 = _signed(0x94D049BB133111EB)
-
-
-def _mix(x: torch.Tensor) -> torch.Tensor:
-    """SplitMix64's finaliser (Steele, Lea and Flood 2014) on int64; the mask makes the shifts logical."""
-    x = (x ^ ((x >> 30) & ((1 << 34) - 1))) * _MIX1
-    x = (x ^ ((x >> 27) & ((1 << 37) - 1))) * _MIX2
-    return x ^ ((x >> 31) & ((1 << 33) - 1))
-
-
-def uniforms(seeds: torch.Tensor, step: int, tokens: torch.Tensor) -> torch.Tensor:
-    """Return the random number in (0, 1) that belongs to each (row seed, step, token), whatever else is in the batch.
-
-    Parameters
-    ----------
-    seeds
-        int64, shape (rows,).
-    step
-        How many tokens have been written before.
-    tokens
-        int64 token ids, shape (rows, candidates).
-    """
-    state = _mix(_mix(seeds + _GOLDEN)[:, None] + _signed(0x9E3779B97F4A7C15 * (step + 1) % (1 << 64)))
-    bits = _mix(state ^ _mix(tokens + _GOLDEN))
-    return (((bits >> 11) & ((1 << 53) - 1)).double() + 0.5) / float(1 << 53)
-
-
-def sample(logits: torch.Tensor, decoding: Decoding, seeds: torch.Tensor, step: int) -> torch.Tensor:
-    """Draw one token for each row by the Gumbel-max trick over what temperature, top-k and top-p leave.
-
-    The noise of a token depends on row seed, step and token alone, so a row's draw does not depend on its neighbours or on the order
-    of nearly equal logits.
-
-    Parameters
-    ----------
-    logits
-        float, shape (rows, vocabulary), on any device.
-    decoding
-        Temperature, top_k and top_p are used.
-    seeds
-        int64, shape (rows,), on the CPU.
-    step
-        How many tokens have been written before.
-
-    Returns
-    -------
-    int64 token ids, shape (rows,), on the CPU.
-    """
-    vocabulary = logits.shape[-1]
-    whole = not decoding.top_k and decoding.top_p >= 1
-    count = vocabulary if whole else min(decoding.top_k or _CANDIDATES, vocabulary)
-    scores = logits.float() / decoding.temperature
-    # top_p is a share of the mass that top_k leaves, as in transformers.
-    normaliser = None if decoding.top_k else torch.logsumexp(scores, dim=-1, keepdim=True)
-    best, tokens = torch.topk(scores, count, dim=-1)
-    if not decoding.top_k and count < vocabulary and normaliser is not None:
-        held = (best - normaliser).exp().sum(-1)
-        if bool((held < decoding.top_p).any()):
-            best, tokens = torch.sort(scores, dim=-1, descending=True)
-    if normaliser is None:
-        normaliser = torch.logsumexp(best, dim=-1, keepdim=True)
-    log_p = (best - normaliser).double().cpu()
-    tokens = tokens.cpu()
-    if decoding.top_p < 1:
-        p = log_p.exp()
-        log_p = log_p.masked_fill(p.cumsum(-1) - p >= decoding.top_p, -math.inf)
-    gumbel = -torch.log(-torch.log(uniforms(seeds, step, tokens)))
-    return tokens.gather(-1, (log_p + gumbel).argmax(-1, keepdim=True)).squeeze(-1)
-
-
-# --- bias -----------------------------------------------------------------------------------------
-
-
-class WordBias:
-    """Logit bonus on the words of one row.
-
-    A word of several sub-tokens gets its bonus in equal parts, the first part on its first sub-token and each other part on the next
-    sub-token once those before it have just been written: writing the whole word gains exactly ``bonus``, and merely beginning it
-    gains little. A word that the text already holds gets none, so that it is not repeated for ever.
-
-    Parameters
-    ----------
-    words
-        Pairs of word and bonus (in logits, before the temperature).
-    tokenizer
-        Hugging Face tokenizer.
-    """
-
-    def __init__(self, words: Sequence[tuple[str, float]], tokenizer: Any) -> None:
-        self._words: list[tuple[re.Pattern[str], float, list[tuple[tuple[int, ...], bool]]]] = []
-        self._done: set[re.Pattern[str]] = set()
-        for word, bonus in words:
-            word = word.strip()
-            if not word:
-                continue
-            variants: dict[tuple[int, ...], bool] = {}
-            for text, spaced in ((" " + word, True), (word, False)):
-                pieces = tuple(tokenizer(text, add_special_tokens=False).input_ids)
-                if pieces:
-                    variants.setdefault(pieces, spaced)
-            before = r"(?<!\w)" if re.match(r"\w", word) else ""
-            after = r"(?!\w)" if re.search(r"\w$", word) else ""
-            self._words.append((re.compile(before + re.escape(word) + after, re.IGNORECASE), bonus, list(variants.items())))
-
-    def bonuses(self, written: Sequence[int], text: str) -> dict[int, float]:
-        """Return the bonus of each token that could come next; asked once a step, as the text grows.
-
-        Parameters
-        ----------
-        written
-            Token ids written so far (without the prompt).
-        text
-            The same as text.
-        """
-        bonuses: dict[int, float] = {}
-        inside = bool(text) and text[-1].isalnum()
-        for pattern, bonus, variants in self._words:
-            if pattern in self._done or pattern.search(text):
-                self._done.add(pattern)
-                continue
-            for pieces, spaced in variants:
-                share = bonus / len(pieces)
-                for position, token in enumerate(pieces):
-                    if position == 0 and inside and not spaced:
-                        continue  # it would be glued to the word before
-                    if position and tuple(written[-position:]) != pieces[:position]:
-                        continue
-                    bonuses[token] = max(bonuses.get(token, -math.inf), share)
-        return bonuses
-
-
-# --- attention over a shared prefix ------------------------------------------------------------------
-
-
-class _Prefix:
-    """Keys and values of the prompts, one copy each, and which rows read which: rows of one prompt are neighbours."""
-
-    def __init__(self, caches: list[Any], counts: list[int]) -> None:
-        # Per prompt and layer: keys and values of shape (key-value heads, prompt tokens, width).
-        self.layers = [[(layer.keys[0], layer.values[0]) for layer in cache.layers] for cache in caches]
-        self.counts = counts
-
-    def keep(self, kept: torch.Tensor) -> None:
-        start, counts = 0, []
-        for count in self.counts:
-            counts.append(int(((kept >= start) & (kept < start + count)).sum()))
-            start += count
-        self.counts = counts
-
-
-class _OwnTokens:
-    """Keys and values of the tokens that the rows have written themselves, in buffers that are as long as a text can get."""
-
-    def __init__(self, rows: int, length: int) -> None:
-        self.rows, self.length, self.written = rows, length, 0
-        self.buffers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def update(self, key: torch.Tensor, value: torch.Tensor, layer_idx: int, *_: Any, **__: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        if layer_idx not in self.buffers:
-            shape = (self.rows, key.shape[1], self.length)
-            self.buffers[layer_idx] = key.new_empty((*shape, key.shape[-1])), value.new_empty((*shape, value.shape[-1]))
-        keys, values = self.buffers[layer_idx]
-        end = self.written + 1
-        keys[:, :, self.written : end] = key
-        values[:, :, self.written : end] = value
-        return keys[:, :, :end], values[:, :, :end]
-
-    def get_seq_length(self, layer_idx: int = 0) -> int:
-        return self.written
-
-    def keep(self, kept: torch.Tensor) -> None:
-        self.rows = len(kept)
-        self.buffers = {layer: (keys[kept], values[kept]) for layer, (keys, values) in self.buffers.items()}
-
-
-def _attend(
-    module: torch.nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float | None = None,
-    shared_prefix: _Prefix | None = None,
-    **kwargs: Any,
-) -> tuple[torch.Tensor, None]:
-    """Attention of one new token a row to its prompt (shared) and to its own tokens.
-
-    Shapes: ``query`` (rows, heads, 1, width); ``key`` and ``value`` (rows, key-value heads, own tokens, width). Returns
-    (rows, 1, heads, width).
-    """
-    if shared_prefix is None or kwargs.get("softcap") is not None or kwargs.get("s_aux") is not None or query.shape[2] != 1:
-        raise NotImplementedError("this model's attention is not of the plain kind")
-    rows, heads, _, width = query.shape
-    kv_heads = key.shape[1]
-    share = heads // kv_heads
-    scale = scaling if scaling is not None else width**-0.5
-    q = (query * scale).view(rows, kv_heads, share, width)
-    own = torch.matmul(q, key.transpose(2, 3))
-    out = query.new_empty((rows, 1, heads, value.shape[-1]))
-    layer: int = module.layer_idx  # type: ignore[assignment]
-    start = 0
-    for layers, count in zip(shared_prefix.layers, shared_prefix.counts, strict=True):
-        if not count:
-            continue
-        these = slice(start, start + count)
-        keys, values = layers[layer]
-        # All rows of the prompt in one product: (kv heads, rows * share, width) with (kv heads, width, prompt tokens).
-        shared = torch.matmul(q[these].transpose(0, 1).reshape(kv_heads, count * share, width), keys.transpose(1, 2))
-        mine = own[these].transpose(0, 1).reshape(kv_heads, count * share, -1)
-        weights = torch.softmax(torch.cat([shared, mine], dim=-1), dim=-1, dtype=torch.float32).to(query.dtype)
-        length = keys.shape[1]
-        context = torch.matmul(weights[..., :length], values).view(kv_heads, count, share, -1).transpose(0, 1)
-        context = context + torch.matmul(weights[..., length:].view(kv_heads, count, share, -1).transpose(0, 1), value[these])
-        out[these] = context.reshape(count, 1, heads, -1)
-        start += count
-    return out, None
-
-
-# --- decoding ---------------------------------------------------------------------------------------
-
-
-class _SharedDecoder:
-    """Decodes rows of several prompts together."""
-
-    def __init__(self, model: Any, prompts: list[torch.Tensor], counts: list[int], length: int) -> None:
-        self.model = model
-        outputs = [model(input_ids=ids[None], use_cache=True) for ids in prompts]
-        self.prefix = _Prefix([output.past_key_values for output in outputs], counts)
-        self.own = _OwnTokens(sum(counts), length)
-        repeats = torch.tensor(counts, device=prompts[0].device)
-        self.logits = torch.cat([output.logits[:, -1] for output in outputs]).repeat_interleave(repeats, dim=0)
-        self.positions = torch.tensor([len(ids) for ids in prompts], device=prompts[0].device).repeat_interleave(repeats)
-
-    def step(self, tokens: torch.Tensor) -> None:
-        config = self.model.config
-        before = config._attn_implementation
-        config._attn_implementation = _ATTENTION
-        try:
-            output = self.model(
-                input_ids=tokens[:, None],
-                position_ids=self.positions[:, None],
-                past_key_values=self.own,
-                use_cache=True,
-                shared_prefix=self.prefix,
-            )
-        finally:
-            config._attn_implementation = before
-        self.own.written += 1
-        self.positions = self.positions + 1
-        self.logits = output.logits[:, -1]
-
-    def keep(self, kept: torch.Tensor) -> None:
-        self.prefix.keep(kept)
-        self.own.keep(kept)
-        self.logits, self.positions = self.logits[kept], self.positions[kept]
-
-
-class _PlainDecoder:
-    """Decodes rows of one prompt, whatever the model's attention is like: the prompt is read once and its cache is repeated."""
-
-    def __init__(self, model: Any, prompt: torch.Tensor, count: int) -> None:
-        self.model = model
-        output = model(input_ids=prompt[None], use_cache=True)
-        self.cache = output.past_key_values
-        self.cache.batch_repeat_interleave(count)
-        self.logits = output.logits[:, -1].repeat_interleave(count, dim=0)
-
-    def step(self, tokens: torch.Tensor) -> None:
-        output = self.model(input_ids=tokens[:, None], past_key_values=self.cache, use_cache=True)
-        self.logits = output.logits[:, -1]
-
-    def keep(self, kept: torch.Tensor) -> None:
-        self.cache.batch_select_indices(kept)
-        self.logits = self.logits[kept]
 
 
 class TransformersModel:
@@ -343,10 +54,10 @@ class TransformersModel:
         except (OSError, ValueError, RuntimeError, AssertionError, ImportError) as error:
             raise UserError(
                 f"transformers cannot load the model on {device}: {shortened(error)}",
-                where=f"generation.generator: {folder.name}",
+                where=f"models: {folder.name}",
                 remedy="Check model and device; the folder needs config.json, safetensors and a tokenizer of a causal language model.",
             ) from None
-        AttentionInterface.register(_ATTENTION, _attend)  # type: ignore[arg-type]
+        AttentionInterface.register(ATTENTION, attend)  # type: ignore[arg-type]
         self.deterministic = self.device.type == "cpu"
         self.identity: dict[str, Any] = {
             "backend": "transformers",
@@ -374,7 +85,7 @@ class TransformersModel:
         """Try the shared-prefix attention on this model against its own; models differ, and a wrong text is worse than a slow one."""
         prompts = [self._ids("The sun came out and so", False), self._ids("Nobody", False)]
         try:
-            shared = _SharedDecoder(self.model, prompts, [2, 1], 2)
+            shared = SharedDecoder(self.model, prompts, [2, 1], 2)
             rows = [prompts[0], prompts[0], prompts[1]]
             for _ in range(2):
                 tokens = shared.logits.argmax(-1)
@@ -395,14 +106,14 @@ class TransformersModel:
             if not self.tokenizer.chat_template:
                 raise UserError(
                     "The model has no chat template.",
-                    where="generation.generator.model",
-                    remedy="Use an instruction-tuned model, or prompts without chat.",
+                    where="models",
+                    remedy="Use an instruction-tuned model, or generation.style: plain.",
                 )
             prompt = self.tokenizer.apply_chat_template([{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True)
         # A chat template writes the special tokens itself.
         ids = self.tokenizer(prompt, add_special_tokens=not chat).input_ids
         if not ids:
-            raise UserError("A prompt is empty.", where="generation.arms", remedy="Give every prompt some text.")
+            raise UserError("A prompt is empty.", where="a prompt", remedy="Give every prompt some text.")
         return torch.tensor(ids, device=self.device)
 
     def generate(self, requests: Sequence[Request], decoding: Decoding, *, progress: Progress | None = None) -> list[Completion]:
@@ -418,7 +129,7 @@ class TransformersModel:
         except torch.OutOfMemoryError:
             raise UserError(
                 "The device's memory does not hold the batch.",
-                where="generation.generator",
+                where="models",
                 remedy="Set a smaller batch, or dtype: bfloat16.",
             ) from None
 
@@ -430,7 +141,7 @@ class TransformersModel:
         if limit and longest > limit:
             raise UserError(
                 f"A prompt of {longest - decoding.max_new_tokens} tokens and {decoding.max_new_tokens} new ones do not fit the model's {limit}.",
-                where="generation.arms",
+                where="guides",
                 remedy="Use fewer or shorter exemplars.",
             )
         window = getattr(self.model.config, "sliding_window", None)
@@ -449,19 +160,19 @@ class TransformersModel:
         for rows in pieces:
             pairs = [(requests[row].prompt, requests[row].chat) for row in rows]
             distinct = sorted(set(pairs))
-            decoder: _SharedDecoder | _PlainDecoder
+            decoder: SharedDecoder | PlainDecoder
             if share:
-                decoder = _SharedDecoder(
+                decoder = SharedDecoder(
                     self.model, [ids[pair] for pair in distinct], [pairs.count(pair) for pair in distinct], decoding.max_new_tokens
                 )
             else:
-                decoder = _PlainDecoder(self.model, ids[pairs[0]], len(rows))
+                decoder = PlainDecoder(self.model, ids[pairs[0]], len(rows))
             self._decode(decoder, rows, requests, [ids[pair] for pair in pairs], decoding, done, progress)
         return [done[row] for row in range(len(requests))]
 
     def _decode(
         self,
-        decoder: _SharedDecoder | _PlainDecoder,
+        decoder: SharedDecoder | PlainDecoder,
         rows: list[int],
         requests: Sequence[Request],
         prompts: list[torch.Tensor],

@@ -98,8 +98,8 @@ class OpenVinoModel:
         if not (folder / "openvino_model.xml").is_file():
             raise UserError(
                 "This model folder holds no OpenVINO model (openvino_model.xml).",
-                where=f"generator.model: {generator.model}",
-                remedy="Set generator.backend: transformers, or name a GGUF file or a folder that was exported to OpenVINO.",
+                where=f"models: {generator.model}",
+                remedy="Set backend: transformers, or name a GGUF file or a folder that was exported to OpenVINO.",
             )
         return cls(folder, model_hash(found), generator.dtype, WEIGHTS if found.is_file() else "as stored")
 
@@ -114,8 +114,8 @@ class OpenVinoModel:
         if any(request.bias for request in requests):
             raise UserError(
                 "The backend openvino cannot bias logits.",
-                where="generation.bias_generator",
-                remedy="Give the arms that need it a bias_generator with backend: transformers.",
+                where="writers",
+                remedy="Give the arms that need it a writer with backend: transformers.",
             )
         if not requests:
             return []
@@ -127,7 +127,7 @@ class OpenVinoModel:
             log.debug("openvino failed: %s", shortened(error, 1000))
             raise UserError(
                 f"OpenVINO failed: {shortened(error)}",
-                where="generation.generator",
+                where="models",
                 remedy="Try a smaller batch or another model; backend: transformers runs any model that OpenVINO does not.",
             ) from None
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +21,7 @@ from emosynth.errors import UserError
 from emosynth.models.lm.assets import dequantised_folder, generator_files, model_hash, openvino_folder
 from emosynth.models.lm.base import STOP, shortened
 from emosynth.models.lm.weights import WEIGHTS
+from emosynth.models.transformer import STEP, threads
 from emosynth.params import Generator
 from emosynth.store import RowStore
 from emosynth.text import normalise
@@ -30,10 +30,8 @@ Backend = Literal["openvino", "transformers"]
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
-# A text's score must not depend on its neighbours in a batch, or a cache would change results. Most processors give a row the same
-# bits as long as the shapes are the same, some in the same place of a batch alone; so every batch has the same number of rows (blank
-# ones fill the last) and a length that is a multiple of STEP and depends on the text alone: what is left is rounding.
-STEP = 8
+# Batches have fixed shapes, as in `emosynth.models.transformer`: a text's score must not depend on its neighbours, or a cache would change
+# results.
 MAX_TOKENS = 128
 """Longer texts are cut here: a batch holds rows x tokens x vocabulary logits."""
 
@@ -46,15 +44,11 @@ class _Forward(Protocol):
         ...
 
 
-def _threads() -> int:
-    return int(os.environ.get("EMOSYNTH_THREADS", 0)) or min(8, os.cpu_count() or 1)
-
-
 def _torch_forward(folder: Path) -> _Forward:
     import torch
     import transformers
 
-    torch.set_num_threads(_threads())
+    torch.set_num_threads(threads())
     transformers.utils.logging.disable_progress_bar()
     model: Any = transformers.AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32, local_files_only=True)
     model = model.eval()
@@ -101,7 +95,7 @@ def _openvino_forward(folder: Path) -> _Forward:
     if strange or len(model.outputs) != 1:
         raise ValueError(f"not a stateful causal language model (inputs {strange or 'as expected'}, {len(model.outputs)} outputs)")
     _with_log_probabilities(model)
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "INFERENCE_NUM_THREADS": _threads()}
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "INFERENCE_NUM_THREADS": threads()}
     compiled = core.compile_model(model, "CPU", settings)
     names = {name for port in compiled.inputs for name in port.names}
     request = compiled.create_infer_request()
@@ -129,7 +123,7 @@ class ReferenceModel:
     files
         GGUF file or model folder.
     cache
-        Folder of the cache: converted models, and scores in ``rows/perplexity.jsonl``.
+        Folder of the cache: converted models, and scores in ``rows/perplexity.sqlite``.
     backend
         None: ``openvino`` for GGUF files and folders that hold an OpenVINO model, otherwise ``transformers``. On the same cores
         OpenVINO's eight-bit weights take 0.4 of the time; scores of sentences differ by 0.03 nats per token on average.
@@ -200,7 +194,7 @@ class ReferenceModel:
             except (OSError, ValueError, RuntimeError, ImportError) as error:
                 raise UserError(
                     f"The reference language model cannot be loaded: {shortened(error)}",
-                    where=f"verification.perplexity.model: {self.files.name}",
+                    where=f"models.reader: {self.files.name}",
                     remedy="Name a GGUF file, or a folder with config.json, safetensors and tokenizer of a causal language model.",
                 ) from None
             self._loaded = tokenizer, forward
@@ -235,7 +229,7 @@ class ReferenceModel:
         keys = {text: self._key(normalise(text)) for text in dict.fromkeys(texts)}
         if any(key not in self._memory for key in keys.values()):
             # Open only now and as long as needed: the file has one writer, and there may be several models.
-            with RowStore(self.cache / "rows" / "perplexity.jsonl") as store:
+            with RowStore(self.cache / "rows" / "perplexity.sqlite") as store:
                 self._make({key: text for text, key in keys.items() if key not in self._memory}, store, progress)
         found = [self._memory[keys[text]] for text in texts]
         return np.array([nll for nll, _ in found], dtype=np.float64), np.array([tokens for _, tokens in found], dtype=np.int64)
@@ -266,7 +260,7 @@ class ReferenceModel:
         if not newline:
             raise UserError(
                 "The reference language model has neither a newline nor a token that begins a text.",
-                where=f"verification.perplexity.model: {self.files.name}",
+                where=f"models.reader: {self.files.name}",
                 remedy="Use another reference model.",
             )
         # What looks like a special token is text here. Tokenisers refuse an empty list.
@@ -298,7 +292,7 @@ class ReferenceModel:
         if not all(math.isfinite(nll) for nll, _ in scores):
             raise UserError(
                 "The reference language model gives a text no finite probability.",
-                where=f"verification.perplexity.model: {self.files.name}",
-                remedy="Use another reference model, or set perplexity to null.",
+                where=f"models.reader: {self.files.name}",
+                remedy="Use another reference model, or leave the check perplexity out.",
             )
         return scores

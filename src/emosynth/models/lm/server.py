@@ -83,7 +83,7 @@ class ServerModel:
         if url.scheme not in ("http", "https") or not url.host:
             raise UserError(
                 "The backend server needs the server's address.",
-                where="generation.generator.url",
+                where="models: url",
                 remedy="Set url to the base address up to /v1, such as http://127.0.0.1:8000/v1.",
             )
         self._url = url
@@ -118,8 +118,8 @@ class ServerModel:
         if any(request.bias for request in requests):
             raise UserError(
                 "The backend server cannot bias logits.",
-                where="generation.bias_generator",
-                remedy="Give the arms that need it a bias_generator with backend: transformers.",
+                where="writers",
+                remedy="Give the arms that need it a writer with backend: transformers.",
             )
         if not requests:
             return []
@@ -167,7 +167,7 @@ class ServerModel:
                 raise UserError(
                     f"The language model server gave no usable answer in {attempt + 1} attempts; the last problem: {problem}.",
                     where=self._shown,
-                    remedy="Check that the server runs at this address and is not overloaded; raise generator.retries or timeout, or lower concurrency.",
+                    remedy="Check that the server runs at this address and is not overloaded; raise retries or timeout, or lower concurrency.",
                 )
             delay = self._delay(request.row_seed, attempt, problem.after)
             attempt += 1
@@ -233,7 +233,7 @@ class ServerModel:
         return UserError(
             f"The server rejects the request (HTTP {status}): {self._safe(_message(answer))}",
             where=self._shown,
-            remedy="Check generator.url, which ends in /v1 for most servers, and generator.model, which must be the server's own name of it.",
+            remedy="Check url, which ends in /v1 for most servers, and model, which must be the server's own name of it.",
         )
 
     def _read(self, answer: httpx.Response, chat: bool) -> Completion:

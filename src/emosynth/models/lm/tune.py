@@ -21,15 +21,13 @@ import torch
 
 from emosynth.cards import atomic
 from emosynth.errors import UserError
-from emosynth.models.encoders import _bucketed, _seeded, _threads
+from emosynth.models.encoders import _bucketed, _seeded
 from emosynth.models.lm.base import STOP
-from emosynth.params import TuningKind
+from emosynth.models.lm.trainable import Delta, blocks_of, load_for_tuning, prepare
+from emosynth.params import Tuning, WriterSpec
 
 WARM_UP = 0.1
 """Share of the planned steps over which the learning rate rises; afterwards it falls linearly."""
-
-Delta = dict[str, torch.Tensor]
-"""What tuning changed: parameters by name; for LoRA, the adapters."""
 
 
 @dataclass(frozen=True)
@@ -85,100 +83,6 @@ class _State:
     draw: Any = None
 
 
-def load_for_tuning(folder: Path) -> tuple[Any, Any]:
-    """Return tokenizer and float32 model of a Hugging Face folder.
-
-    Raises
-    ------
-    UserError
-        If transformers cannot load it as a causal language model.
-    """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    torch.set_num_threads(_threads())
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32, local_files_only=True)
-    except (OSError, ValueError, ImportError) as error:
-        raise UserError(
-            f"This model cannot be loaded for tuning: {str(error).splitlines()[0]}",
-            where=f"tuning.model: {folder.name}",
-            remedy="Name a causal language model: a catalogue entry, a model folder or a hub id.",
-        ) from None
-    return tokenizer, model.eval()
-
-
-def blocks_of(model: Any) -> tuple[Any, str]:
-    """Return the module that holds a model's transformer blocks, and the name of the list in it."""
-    best: tuple[int, Any, str] = (0, None, "")
-    for module in model.modules():
-        for name, child in module.named_children():
-            if isinstance(child, torch.nn.ModuleList) and len(child) > best[0]:
-                best = (len(child), module, name)
-    if best[1] is None:
-        raise UserError("This model has no list of blocks.", where="tuning.model", remedy="Tune it with trainable: lora or all.")
-    return best[1], best[2]
-
-
-def prepare(model: Any, kind: TuningKind) -> dict[str, torch.nn.Parameter]:
-    """Freeze what is not trained, put adapters in for LoRA, and return the parameters that are trained, by name.
-
-    Raises
-    ------
-    UserError
-        If more blocks are to be trained than the model has.
-    """
-    if kind.trainable == "lora":
-        from peft import LoraConfig, get_peft_model
-
-        # peft writes the adapters into the model itself; its wrapper is not needed.
-        get_peft_model(model, LoraConfig(r=kind.rank, lora_alpha=2 * kind.rank, target_modules="all-linear", task_type="CAUSAL_LM"))
-        return {name: value for name, value in model.named_parameters() if value.requires_grad}
-    for value in model.parameters():
-        value.requires_grad_(False)
-    if kind.trainable == "all":
-        chosen = dict(model.named_parameters())
-    else:
-        holder, name = blocks_of(model)
-        blocks = getattr(holder, name)
-        if kind.blocks > len(blocks):
-            raise UserError(f"The model has {len(blocks)} blocks.", where="tuning.kinds: blocks", remedy=f"Train at most {len(blocks)}.")
-        mine = {id(value) for block in blocks[len(blocks) - kind.blocks :] for value in block.parameters()}
-        chosen = {key: value for key, value in model.named_parameters() if id(value) in mine}
-    chosen = {key: value for key, value in chosen.items() if value.ndim >= 2}
-    for value in chosen.values():
-        value.requires_grad_(True)
-    return chosen
-
-
-def apply_delta(model: Any, kind: TuningKind, delta: Delta) -> Any:
-    """Return ``model`` with the tuned parameters in place, adapters merged; the model given is changed."""
-    if not delta:
-        return model
-    if kind.trainable == "lora":
-        from peft import LoraConfig, get_peft_model
-
-        wrapped = get_peft_model(
-            model, LoraConfig(r=kind.rank, lora_alpha=2 * kind.rank, target_modules="all-linear", task_type="CAUSAL_LM")
-        )
-        _load(model, delta)
-        return wrapped.merge_and_unload()
-    _load(model, delta)
-    return model
-
-
-def _load(model: Any, delta: Delta) -> None:
-    known = dict(model.named_parameters())
-    strange = [name for name in delta if name not in known]
-    if strange:
-        raise UserError(
-            f"The tuned weights do not fit this model: {strange[0]}.", where="tuned weights", remedy="Run dvc repro -f 06_tuning."
-        )
-    with torch.no_grad():
-        for name, value in delta.items():
-            known[name].copy_(value)
-
-
 # --- the frozen part, once --------------------------------------------------------------------------
 
 
@@ -225,19 +129,19 @@ class _Rows:
 class _Trainer:
     """The model, with the frozen blocks replaced by their outputs when there are any."""
 
-    def __init__(self, model: Any, kind: TuningKind) -> None:
+    def __init__(self, model: Any, spec: WriterSpec) -> None:
         self.model = model
-        self.parameters = prepare(model, kind)
+        self.parameters = prepare(model, spec)
         self.total = sum(value.numel() for value in model.parameters())
         self.base = getattr(model, model.base_model_prefix)
         self.head = model.get_output_embeddings()
         self._replay: _Replay | None = None
         self._frozen: Any = None
-        if kind.trainable == "top_blocks":
+        if spec.tune == "top_blocks":
             holder, name = blocks_of(model)
             blocks = getattr(holder, name)
-            if kind.blocks < len(blocks):
-                self._holder, self._name, self._all, self._k = holder, name, blocks, kind.blocks
+            if spec.blocks < len(blocks):
+                self._holder, self._name, self._all, self._k = holder, name, blocks, spec.blocks
 
     def remember(self, rows: _Rows) -> None:
         """Run the frozen blocks over all rows once. Attention is causal, so padding on the right changes nothing."""
@@ -303,14 +207,11 @@ class _Trainer:
 
 def tune(
     folder: Path,
-    kind: TuningKind,
+    spec: WriterSpec,
     train: Sequence[Example],
     held_out: Sequence[Example],
+    settings: Tuning,
     *,
-    epochs: int,
-    patience: int,
-    batch: int,
-    max_tokens: int,
     seed: int,
     checkpoint: Path,
     progress: Callable[[str], None] | None = None,
@@ -327,10 +228,8 @@ def tune(
         Hugging Face model folder.
     train, held_out
         Rows of the seed; no other text comes near the model.
-    epochs, patience
-        Passes at most, and passes without a lower held-out perplexity before stopping.
-    max_tokens
-        Longer texts are cut.
+    settings
+        Passes at most, passes without a lower held-out perplexity before stopping, rows of a batch, tokens after which texts are cut.
     seed
         Of the order of batches and of adapters.
     checkpoint
@@ -341,14 +240,15 @@ def tune(
     UserError
         If the model cannot be loaded, or the loss is no longer a number.
     """
+    epochs, batch = settings.epochs, settings.batch
     tokenizer, model = load_for_tuning(folder)
     with _seeded(seed):
-        trainer = _Trainer(model, kind)
-    rows, held = _Rows(tokenizer, train, max_tokens), _Rows(tokenizer, held_out, max_tokens)
+        trainer = _Trainer(model, spec)
+    rows, held = _Rows(tokenizer, train, settings.max_tokens), _Rows(tokenizer, held_out, settings.max_tokens)
     for part in (rows, held):
         trainer.remember(part)
     steps = math.ceil(len(train) / batch)
-    optimiser = torch.optim.AdamW(list(trainer.parameters.values()), lr=kind.learning_rate, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(list(trainer.parameters.values()), lr=spec.learning_rate, weight_decay=0.01)
     warm = max(1, round(WARM_UP * steps * epochs))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min((step + 1) / warm, max(0.0, (steps * epochs - step) / max(1, steps * epochs - warm)))
@@ -360,7 +260,7 @@ def tune(
         if progress:
             progress(f"held-out perplexity before tuning {state.history[0].perplexity:.1f}")
     with _seeded(seed):
-        while state.epoch < epochs and state.epoch - state.best < patience:
+        while state.epoch < epochs and state.epoch - state.best < settings.patience:
             summed, tokens = 0.0, 0
             for number, members in enumerate(_bucketed([len(ids) for ids in rows.ids], batch, draw), start=1):
                 loss, count = trainer.loss(rows, members)
@@ -371,9 +271,7 @@ def tune(
                 schedule.step()
                 summed, tokens = summed + float(loss.detach()), tokens + count
                 if not math.isfinite(summed):
-                    raise UserError(
-                        "The loss is not a number any more.", where="tuning.kinds: learning_rate", remedy="Lower the learning rate."
-                    )
+                    raise UserError("The loss is not a number any more.", where="writers: learning_rate", remedy="Lower the learning rate.")
                 if progress and number % max(1, steps // 4) == 0:
                     progress(f"epoch {state.epoch + 1}, batch {number} of {steps}, loss {summed / tokens:.3f}")
             state.epoch += 1

@@ -19,7 +19,7 @@ from emosynth.cards import atomic, write_text
 from emosynth.errors import UserError
 from emosynth.models.lm.assets import dequantised_folder, generator_files, model_hash, openvino_folder
 from emosynth.models.lm.base import Completion, LanguageModel, Progress, Request
-from emosynth.params import Decoding, Generator, Tuning, TuningKind
+from emosynth.params import Decoding, Generator, Tuning, WriterSpec
 
 if TYPE_CHECKING:
     from emosynth.catalog import Catalog
@@ -41,7 +41,7 @@ class TunedWeights:
     """
 
     folder: Path
-    kind: TuningKind
+    spec: WriterSpec
     sha256: str
     history: list[Epoch]
     best: int
@@ -49,19 +49,19 @@ class TunedWeights:
     total: int
 
 
-def tuning_key(base: str, kind: TuningKind, settings: Tuning, train: Sequence[Example], held_out: Sequence[Example], seed: int) -> str:
+def tuning_key(base: str, spec: WriterSpec, settings: Tuning, train: Sequence[Example], held_out: Sequence[Example], seed: int) -> str:
     """Return the key of a tuned model: a hash of what can change it, its code among it."""
-    from emosynth.models.lm import tune as code
+    from emosynth.models.lm import trainable, tune
 
     content = {
         "base": base,
-        "kind": kind.model_dump(exclude={"sizes", "repeats"}),
+        "spec": spec.model_dump(include={"tune", "blocks", "rank", "learning_rate"}),
         "settings": settings.model_dump(include={"epochs", "patience", "batch", "max_tokens"}),
         "train": [[row.prefix, row.text] for row in train],
         "held_out": [[row.prefix, row.text] for row in held_out],
         "seed": seed,
         "versions": {name: version(name).split("+")[0] for name in _VERSIONS},
-        "code": hashlib.sha256(Path(code.__file__).read_bytes()).hexdigest(),
+        "code": [hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in (tune, trainable)],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode("utf-8")).hexdigest()
 
@@ -73,10 +73,10 @@ def base_folder(model: str, catalog: Catalog) -> tuple[Path, str]:
 
 
 def find_or_tune(
+    model: str,
+    spec: WriterSpec,
     settings: Tuning,
-    kind: TuningKind,
-    train: Sequence[Example],
-    held_out: Sequence[Example],
+    rows: tuple[Sequence[Example], Sequence[Example]],
     catalog: Catalog,
     *,
     seed: int,
@@ -87,30 +87,22 @@ def find_or_tune(
 
     Parameters
     ----------
+    model
+        The model to be tuned, as `generator_files` takes it.
+    rows
+        Rows to tune on, and those held out for early stopping.
     card
         Text of the card; the numbers are added.
     """
-    base, base_hash = base_folder(settings.model, catalog)
-    folder = tuned_folder(catalog, tuning_key(base_hash, kind, settings, train, held_out, seed))
+    base, base_hash = base_folder(model, catalog)
+    folder = tuned_folder(catalog, tuning_key(base_hash, spec, settings, *rows, seed))
     if not (folder / "tuned.json").is_file():
         from safetensors.torch import save_file
 
         from emosynth.models.lm.tune import tune
 
         checkpoint = folder / "checkpoint.pt"
-        made = tune(
-            base,
-            kind,
-            train,
-            held_out,
-            epochs=settings.epochs,
-            patience=settings.patience,
-            batch=settings.batch,
-            max_tokens=settings.max_tokens,
-            seed=seed,
-            checkpoint=checkpoint,
-            progress=progress,
-        )
+        made = tune(base, spec, *rows, settings, seed=seed, checkpoint=checkpoint, progress=progress)
         with atomic(folder / "delta.safetensors") as temporary:
             save_file({name: value.contiguous() for name, value in made.delta.items()}, temporary)
         digest = hashlib.sha256((folder / "delta.safetensors").read_bytes()).hexdigest()
@@ -125,7 +117,7 @@ def find_or_tune(
         write_text(folder / "README.md", card + _numbers(account))
         write_text(folder / "tuned.json", json.dumps(account, indent=1) + "\n")
         checkpoint.unlink(missing_ok=True)
-    return load_tuned(folder, kind)
+    return load_tuned(folder, spec)
 
 
 def _numbers(account: dict[str, Any]) -> str:
@@ -143,7 +135,7 @@ def tuned_folder(catalog: Catalog, key: str) -> Path:
     return catalog.paths.cache / "tuned" / key[:20]
 
 
-def load_tuned(folder: Path, kind: TuningKind) -> TunedWeights:
+def load_tuned(folder: Path, spec: WriterSpec) -> TunedWeights:
     """Read what :func:`find_or_tune` wrote.
 
     Raises
@@ -159,12 +151,12 @@ def load_tuned(folder: Path, kind: TuningKind) -> TunedWeights:
             Epoch(row["epoch"], float("nan") if row["train_loss"] is None else row["train_loss"], row["perplexity"])
             for row in account["history"]
         ]
-        return TunedWeights(folder, kind, account["sha256"], history, account["best"], account["trainable"], account["total"])
+        return TunedWeights(folder, spec, account["sha256"], history, account["best"], account["trainable"], account["total"])
     except (FileNotFoundError, KeyError, ValueError):
         raise UserError(
             "The tuned generator is not in the cache.",
             where=str(folder.name),
-            remedy="Run: dvc repro -f 06_tuning. It is tuned again in minutes.",
+            remedy="Run: dvc repro -f 04_tuning. It is tuned again in minutes.",
         ) from None
 
 
@@ -198,11 +190,11 @@ class TunedModel:
     def _open(self) -> LanguageModel:
         from safetensors.torch import load_file
 
-        from emosynth.models.lm.tune import apply_delta, load_for_tuning
+        from emosynth.models.lm.trainable import apply_delta, load_for_tuning
 
         base, _ = base_folder(self._generator.model, self._catalog)
         tokenizer, model = load_for_tuning(base)
-        model = apply_delta(model, self._weights.kind, load_file(self._weights.folder / "delta.safetensors")).eval()
+        model = apply_delta(model, self._weights.spec, load_file(self._weights.folder / "delta.safetensors")).eval()
         if self._generator.backend == "transformers":
             from emosynth.models.lm.local import TransformersModel
 
@@ -218,16 +210,16 @@ class TunedModel:
         if not (untuned / "openvino_model.xml").is_file():
             raise UserError(
                 "This model folder holds no OpenVINO model (openvino_model.xml) to put tuned weights into.",
-                where=f"synthesis.generation.generator.model: {self._generator.model}",
-                remedy="Set synthesis.generation.generator.backend: transformers.",
+                where=f"models: {self._generator.model}",
+                remedy="Set backend: transformers.",
             )
         shutil.rmtree(self._export, ignore_errors=True)
         shutil.copytree(untuned, self._export)
         if write_weights(self._export, model) == 0:
             raise UserError(
                 "Tuned weights can only be put into an OpenVINO model with compressed weights; this one has none.",
-                where=f"synthesis.generation.generator.model: {self._generator.model}",
-                remedy="Name a GGUF file, or set synthesis.generation.generator.backend: transformers.",
+                where=f"models: {self._generator.model}",
+                remedy="Name a GGUF file, or set backend: transformers.",
             )
         return OpenVinoModel(self._export, self._weights.sha256, self._generator.dtype)
 

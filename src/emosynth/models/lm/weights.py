@@ -125,7 +125,7 @@ def restore_weights(model: ov.Model, reference: dict[str, np.ndarray]) -> dict[s
             raise UserError(
                 f"Weight {node.get_friendly_name()} of shape {shape} has no counterpart in the reference model.",
                 where="weights of an OpenVINO model",
-                remedy="Use generator.backend: transformers for this model; if it was tuned, its learning rate may be far too high.",
+                remedy="Use backend: transformers for this model; if it was tuned, its learning rate may be far too high.",
             )
         replacement = _compressed(reference[best])
         for target in list(node.output(0).get_target_inputs()):

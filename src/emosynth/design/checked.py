@@ -1,0 +1,160 @@
+"""The check of a whole design before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from emosynth import pieces
+from emosynth.design.arms import ResolvedArm, growth_of, learners_of, resolve_arm, resolve_arms, unknown, writer_spec
+from emosynth.errors import UserError
+from emosynth.guides.base import Guide
+from emosynth.learners.base import Learner
+from emosynth.params import Decoding, Params, Sizes, WriterSpec
+
+
+def check_design(params: Params, root: Path, where: str) -> None:
+    """Resolve everything that the parameters name, so that what does not go together is an error before work starts.
+
+    Raises
+    ------
+    UserError
+        Naming arm, piece and remedy.
+    """
+    pieces.load_files([_own(root, file) for file in params.pieces])
+    arms = resolve_arms(params)
+    for name, arm in arms.items():
+        _check_arm(params, arms, name, arm)
+    for name, writer in params.writers.items():
+        _check_writer(params, name, writer)
+    _check_sweeps(params, arms)
+    learners = learners_of(params)
+    for grid in ("budgets_on", "sweeps_on"):
+        for learner in getattr(params.training, grid).learners or []:
+            if learner not in learners:
+                raise unknown("learner", learner, f"training.{grid}.learners", learners)
+    for name, learner in learners.items():
+        for arm_name in learner.settings.arms or []:
+            base, _, version = arm_name.partition(":")
+            if base not in arms or version not in ("", "unverified"):
+                raise unknown(
+                    "arm", arm_name, f"learners.{name}.arms", [*arms, *(f"{arm}:unverified" for arm in arms if arms[arm].written)]
+                )
+    _check_sizes(params, learners)
+    if params.context.arm is not None:
+        chosen = resolve_arm(params, params.context.arm)
+        if chosen.origin is None or chosen.origin.narrative is None:
+            raise UserError(
+                f"The arm {chosen.name} writes no contexts.", where="context.arm", remedy="Name an arm that is guided by a narrative."
+            )
+
+
+def _own(root: Path, file: str) -> Path:
+    path = Path(file).expanduser()
+    return path if path.is_absolute() else root / path
+
+
+def _check_arm(params: Params, arms: Mapping[str, ResolvedArm], name: str, arm: ResolvedArm) -> None:
+    where, spec = f"arms.{name}", arm.spec
+    for other in [*spec.plus, *([spec.after] if spec.after else [])]:
+        if other not in arms or other == name:
+            raise unknown("other arm", other, f"{where}.{'after' if other == spec.after else 'plus'}", [key for key in arms if key != name])
+        if arms[other].origin is None:
+            raise UserError(f"The arm {other} has no written rows.", where=where, remedy="Name an arm with a guide or a writer.")
+        if arms[other].spec.plus or arms[other].spec.after:
+            raise UserError(f"The arm {other} is itself made of others.", where=where, remedy="Name the arms that it is made of.")
+    if arm.origin is None:
+        return
+    specs = {writer: writer_spec(params, writer) for writer, _ in arm.origin.writers}
+    for guide in arm.origin.guides:
+        for writer, item in specs.items():
+            backend = item.backend or model_of(params, item, f"writers.{writer}.model").backend
+            if guide.needs_bias and backend != "transformers":
+                raise UserError(
+                    f"{guide.name} needs a backend that can bias logits, and the writer {writer} has {backend}.",
+                    where=where, remedy="Name a writer with backend: transformers.",
+                )  # fmt: skip
+            if item.tune is not None and not guide.tunable:
+                raise UserError(
+                    f"A tuned writer was never shown what the guide {guide.name} puts into its prompt.",
+                    where=where, remedy=f"Leave out {guide.name}, or use an untuned writer; guides that a writer can be tuned with: "
+                    + (", ".join(key for key, cls in pieces.registered("guide").items() if cast(type[Guide], cls).tunable) or "none") + ".",
+                )  # fmt: skip
+    if spec.space != "target" and spec.rows is None and not arm.origin.needs_seed and arm.origin.narrative is None:
+        raise UserError(
+            f"The arm writes {spec.space} labels from nothing.", where=f"{where}.rows", remedy="Say how many rows are wanted in all."
+        )
+    if spec.rows is not None and arm.origin.needs_seed:
+        raise UserError(
+            "Rows of an arm that depends on the seed are wanted by growth.", where=f"{where}.rows", remedy="Set growth instead."
+        )
+    if spec.space != "target" and any(guide.needs_seed for guide in arm.origin.guides):
+        raise UserError(
+            "What a guide takes from the seed has the corpus's labels, and this arm asks for others.",
+            where=f"{where}.space", remedy="Leave out space, or that guide.",
+        )  # fmt: skip
+
+
+def model_of(params: Params, spec: WriterSpec, where: str) -> Any:
+    if spec.model is None:
+        return params.models.writer
+    if spec.model not in params.models.others:
+        raise unknown("language model", spec.model, where, params.models.others)
+    return params.models.others[spec.model]
+
+
+def _check_writer(params: Params, name: str, spec: WriterSpec) -> None:
+    model = model_of(params, spec, f"writers.{name}.model")
+    if spec.tune is not None and (spec.backend or model.backend) == "server":
+        raise UserError(
+            "A server cannot be handed tuned weights.",
+            where=f"writers.{name}.tune",
+            remedy="Use backend openvino or transformers, or leave out tune.",
+        )
+    strange = [key for key in spec.decoding if key not in Decoding.model_fields]
+    if strange:
+        raise unknown("setting of decoding", strange[0], f"writers.{name}.decoding", Decoding.model_fields)
+
+
+def _check_sweeps(params: Params, arms: Mapping[str, ResolvedArm]) -> None:
+    for name, values in params.sweeps.items():
+        if name not in arms:
+            raise unknown("arm", name, "sweeps", arms)
+        base = arms[name]
+        for dotted, tried in values.items():
+            where = f"sweeps.{name}.{dotted}"
+            for value in tried:
+                made = resolve_arm(params, name, overrides={dotted: value})
+                if made.origin != base.origin and (made.origin is None or base.origin is None or made.origin.name != base.origin.name):
+                    raise UserError("A sweep changes what is written.", where=where, remedy="Make it an arm of its own.")
+                known = [check.judge() for check in base.checks]
+                strange = [check.name for check in made.checks if check.judge() not in known]
+                if strange:
+                    raise UserError(
+                        f"A sweep needs the check {strange[0]} to be scored anew.",
+                        where=where,
+                        remedy="Sweep over a threshold, or make it an arm of its own.",
+                    )
+            if dotted == "growth" and base.written and max(map(float, tried)) > growth_of(params, base) + 1e-9:
+                raise UserError(
+                    f"The arm is written for {growth_of(params, base):g} rows per seed row.",
+                    where=where,
+                    remedy=f"Raise arms.{name}.growth.",
+                )
+
+
+def _check_sizes(params: Params, learners: Mapping[str, Learner]) -> None:
+    known = {size for corpus in params.corpora.names for size in params.cells.sizes_of(corpus)}
+    lists: list[tuple[str, Sizes]] = [("shap.encoder_sizes", params.shap.encoder_sizes)]
+    lists += [("authenticity.size", [params.authenticity.size] if params.authenticity.size is not None else [])]
+    lists += [(f"arms.{name}.sizes", arm.sizes or []) for name, arm in params.arms.items()]
+    lists += [(f"writers.{name}.sizes", writer.sizes or []) for name, writer in params.writers.items()]
+    lists += [(f"learners.{name}.sizes", learner.settings.sizes or []) for name, learner in learners.items()]
+    lists += [(f"training.{grid}.sizes", getattr(params.training, grid).sizes or []) for grid in ("budgets_on", "sweeps_on")]
+    for where, sizes in lists:
+        for size in [] if sizes == "largest" else sizes:
+            if size not in known:
+                raise UserError(
+                    f"{size} is not the size of a seed.", where=where, remedy=f"There are {', '.join(map(str, sorted(known)))}; see cells."
+                )

@@ -1,0 +1,83 @@
+"""How numbers are written, everywhere: in readings of claims, captions and tables."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+POINTS = 100.0
+"""F1 is shown in points: 0.612 is 61.2."""
+
+_TIE = "\u00a0"
+
+
+def known(value: Any) -> bool:
+    """Whether a value is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def number(value: float | None, digits: int = 1, sign: bool = False) -> str:
+    """Write a number with a true minus sign; what is not known is a dash."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    rounded = round(float(value), digits) + 0.0
+    return ("−" if rounded < 0 else "+" if sign and rounded > 0 else "") + f"{abs(rounded):.{digits}f}"
+
+
+def score(value: float | None) -> str:
+    """Write an F1 score in points: ``61.2``."""
+    return number(None if value is None else POINTS * value)
+
+
+def gain(value: float | None) -> str:
+    """Write a difference of F1 scores in points, signed: ``+0.8``."""
+    return number(None if value is None else POINTS * value, sign=True)
+
+
+def span(low: float | None, high: float | None, digits: int = 1, sign: bool = True) -> str:
+    """Write an interval so that no line breaks in it: ``−1.2 to +2.8``; nothing if there is none."""
+    if not known(low) or not known(high):
+        return ""
+    return f"{number(low, digits, sign)}{_TIE}to{_TIE}{number(high, digits, sign)}"
+
+
+def gain_span(low: float, high: float) -> str:
+    """Write the interval of a difference of F1 scores in points."""
+    return span(POINTS * low, POINTS * high)
+
+
+def sized(value: float | None) -> str:
+    """Write a measure of any scale with about three digits."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return number(value, 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3)
+
+
+def per_cent(value: float | None, digits: int = 0) -> str:
+    """Write a share as per cent; a share that is not 0 is never written as 0."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    least = 10.0**-digits
+    if 0 < 100 * value < least / 2:
+        return f"under{_TIE}{least:.{digits}f}{_TIE}%"
+    return f"{number(100 * value, digits)}{_TIE}%"
+
+
+def count(value: float | None) -> str:
+    """Write a whole number with thin spaces between thousands."""
+    return "–" if value is None or not math.isfinite(value) else f"{round(value):,}".replace(",", "\u202f")
+
+
+def p_text(value: float | None) -> str:
+    """Write a p."""
+    return "–" if value is None or not math.isfinite(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def some(count_: int, one: str, many: str = "") -> str:
+    """Write a number of things: ``1 repeat``, ``3 repeats``."""
+    return f"{count(count_)} {one if count_ == 1 else many or one + 's'}"
+
+
+def listed(items: list[str]) -> str:
+    """Write items as a list in words."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "none"

@@ -1,0 +1,183 @@
+"""Trials with their predictions: every F1 that evidence compares is computed here, from predicted labels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from emosynth.design.arms import SEED
+from emosynth.errors import UserError
+from emosynth.evidence.resampling import Contrast, Draws, contrast, draw_f1
+from emosynth.params import Evidence, Params
+
+UNVERIFIED = "unverified"
+
+KEYS = ["corpus", "learner", "size", "arm", "version", "budget", "sweep", "value"]
+"""Columns of the trials table that say which trials are repeats of each other."""
+
+
+@dataclass(frozen=True, order=True)
+class Group:
+    """Trials that are repeats of each other. ``value`` is JSON, as in the trials table."""
+
+    corpus: str
+    learner: str
+    size: int
+    arm: str
+    version: str = ""
+    budget: str = "accepted"
+    sweep: str = ""
+    value: str = ""
+
+    def with_arm(self, arm: str, version: str = "") -> Group:
+        """Return the trials of another arm in the same cells, at equal accepted rows and outside sweeps."""
+        return Group(self.corpus, self.learner, self.size, arm, version)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a corpus's texts can be labelled with."""
+
+    classes: tuple[str, ...]
+    single: bool
+
+
+class Scored:
+    """Trials, grouped, with resampled F1 that is computed once and kept.
+
+    Parameters
+    ----------
+    trials, predictions, test_rows
+        As step 07 writes them, or as they are published: predictions as labels (`emosynth.trials.score.published`).
+    labels
+        Corpus -> labels, in the order of the columns of predictions.
+    """
+
+    def __init__(
+        self, trials: pd.DataFrame, predictions: pd.DataFrame, test_rows: pd.DataFrame, labels: Mapping[str, Labels], evidence: Evidence
+    ) -> None:
+        self.evidence = evidence
+        self.labels = labels
+        self.trials = normal(trials)
+        self._thresholds = dict(zip(self.trials["trial_id"], self.trials["threshold"], strict=True))
+        column = "p" if "p" in predictions else "predicted"
+        self._predictions = dict(zip(predictions["trial_id"], predictions[column], strict=True))
+        self._published = column == "predicted"
+        self._truth = {str(corpus): _multi_hot(part.sort_values("place")["labels"], labels[str(corpus)], str(corpus))
+                       for corpus, part in test_rows.groupby("corpus", sort=False)}  # fmt: skip
+        self.groups: dict[Group, pd.DataFrame] = {}
+        for key, part in self.trials.groupby(KEYS, sort=False):
+            corpus, learner, size, *rest = key
+            self.groups[Group(str(corpus), str(learner), int(size), *map(str, rest))] = part.sort_values("repeat")
+        self._draws: dict[Group, Draws] = {}
+
+    def rows(self, corpus: str) -> int:
+        """Return the number of test rows of a corpus."""
+        return len(self._truth[corpus])
+
+    def draws(self, group: Group) -> Draws:
+        """Return F1 by class of a group's repeats, on the test rows and on resamples of them."""
+        if group not in self._draws:
+            part, truth = self.groups[group], self._truth[group.corpus]
+            predicted = np.stack([self._decoded(str(trial), group.corpus) for trial in part["trial_id"]])
+            repeats = tuple(int(repeat) for repeat in part["repeat"])
+            self._draws[group] = draw_f1(truth, predicted, repeats, self.evidence.resamples, self.evidence.random_seed)
+        return self._draws[group]
+
+    def _decoded(self, trial: str, corpus: str) -> npt.NDArray[np.bool_]:
+        """Return (n, k) predicted labels of a trial."""
+        labels, n = self.labels[corpus], self.rows(corpus)
+        if trial not in self._predictions:
+            raise UserError(
+                "A trial has no predictions.", where=f"trials/predictions.parquet, {trial}", remedy="Run the training stage again."
+            )
+        found = self._predictions[trial]
+        k = len(labels.classes)
+        if self._published:
+            return _multi_hot(found, labels, corpus)
+        p = np.asarray(found, dtype=np.float64)
+        if p.size != n * k:
+            raise UserError(
+                f"A trial has {p.size} predictions for {n} test rows of {k} labels.", where=f"trials/predictions.parquet, {trial}",
+                remedy="Predictions and test rows are of different runs: run the training stage again.",
+            )  # fmt: skip
+        p = p.reshape(n, k)
+        if labels.single:
+            return np.asarray(np.eye(k, dtype=bool)[p.argmax(axis=1)])
+        threshold = self._thresholds[trial]
+        return np.asarray(p >= (0.5 if np.isnan(threshold) else threshold))
+
+    def compare(self, left: Group, right: Group, classes: list[int] | None = None) -> Contrast | None:
+        """Return left minus right; None if either is not there or they share no repeat."""
+        return self.combine([(1.0, left), (-1.0, right)], classes)
+
+    def combine(self, terms: Iterable[tuple[float, Group]], classes: list[int] | None = None) -> Contrast | None:
+        """Return a weighted sum of groups, see `emosynth.evidence.resampling.contrast`."""
+        chosen = list(terms)
+        if any(group not in self.groups for _, group in chosen):
+            return None
+        parts = [(weight, self.draws(group)) for weight, group in chosen]
+        return contrast(parts, self.evidence.confidence, self.evidence.random_seed, self.rows(chosen[0][1].corpus), classes)
+
+    def mean(self, group: Group) -> float:
+        """Return the mean macro-F1 over repeats."""
+        return float(self.draws(group).over()[0].mean())
+
+    def real_of(self, params: Params, group: Group) -> Group | None:
+        """Return the real expansion that adds about as many rows as an arm, in the same cells; None if there is none."""
+        wanted = params.arms[group.arm].growth if group.arm in params.arms else None
+        growth = params.generation.growth if wanted is None else wanted
+        found = [name for name, arm in params.arms.items() if arm.add == "real" and group.with_arm(name) in self.groups]
+        if not found:
+            return None
+        nearest = min(found, key=lambda name: abs(np.log((params.arms[name].growth or params.generation.growth) / growth)))
+        return group.with_arm(nearest)
+
+
+def normal(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return trials with empty texts for what is missing and values of sweeps spelled one way."""
+    filled = trials.copy()
+    for column in ("version", "sweep", "value"):
+        filled[column] = filled[column].fillna("").astype(str)
+    filled["value"] = [spelled(json.loads(value)) if value else "" for value in filled["value"]]
+    return filled
+
+
+def spelled(value: Any) -> str:
+    """Return a value of a sweep as the key of a group: 1 and 1.0 are one value."""
+    return json.dumps(float(value) if isinstance(value, int) and not isinstance(value, bool) else value, sort_keys=True)
+
+
+def naive_arm(params: Params) -> str | None:
+    """Return the arm whose prompts show nothing but the class: written, no guide, the plain writer, the corpus's own labels."""
+    plain = (
+        name
+        for name, arm in params.arms.items()
+        if arm.add == "written" and not arm.guide and arm.writer == "plain" and arm.space == "target" and not arm.plus and arm.after is None
+    )
+    return next(plain, None)
+
+
+def seed_of(group: Group) -> Group:
+    """Return the labels alone in the cells of a group."""
+    return replace(group.with_arm(SEED))
+
+
+def _multi_hot(rows: Iterable[Any], labels: Labels, corpus: str) -> npt.NDArray[np.bool_]:
+    place = {label: column for column, label in enumerate(labels.classes)}
+    listed = [[row] if isinstance(row, str) else list(row) for row in rows]
+    out = np.zeros((len(listed), len(labels.classes)), dtype=bool)
+    for number, row in enumerate(listed):
+        for label in row:
+            if label not in place:
+                raise UserError(
+                    f"A test row has the label {label!r}.", where=f"trials, corpus {corpus}", remedy="Run the training stage again."
+                )
+            out[number, place[label]] = True
+    return out

@@ -1,0 +1,38 @@
+"""The gate that keeps held-out text out of what is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from emosynth.corpora import Corpus
+from emosynth.errors import UserError
+from emosynth.text import fingerprint, near_duplicates
+
+
+def repeating(texts: Sequence[str], held_out: Sequence[str], threshold: float) -> npt.NDArray[np.bool_]:
+    """Return which of n texts equal a held-out text or share word 3-grams with one from ``threshold`` (Jaccard) on."""
+    known = {fingerprint(text) for text in held_out}
+    out = np.array([fingerprint(text) in known for text in texts], dtype=bool)
+    out[[match.index for match in near_duplicates(texts, threshold, against=held_out)]] = True
+    return out
+
+
+def check_real(corpus: Corpus, ids: Sequence[str], threshold: float) -> None:
+    """End the run if a row of a seed or pool repeats a test row.
+
+    Raises
+    ------
+    UserError
+        It names the first such row.
+    """
+    texts = dict(zip(corpus.frame["id"], corpus.frame["text"], strict=True))
+    leaks = repeating([texts[row] for row in ids], corpus.split("test")["text"].tolist(), threshold)
+    if leaks.any():
+        raise UserError(
+            f"{int(leaks.sum())} training rows repeat test rows; the first is {ids[int(leaks.argmax())]}.",
+            where=f"seeds and pool of {corpus.name}",
+            remedy="Build the corpora and seeds again (dvc repro -f 00_corpora); nothing may be trained on this.",
+        )

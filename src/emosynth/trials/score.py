@@ -1,0 +1,102 @@
+"""Every score is derived from stored predictions: no model is asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from emosynth.cards import read_table
+from emosynth.corpora import Corpus
+from emosynth.design.space import FloatArray, Space
+from emosynth.models.metrics import decide, macro_f1, per_class, scores
+from emosynth.paths import Paths
+from emosynth.trials.train import Outcome
+
+SCORES = ("macro_f1", "micro_f1", "accuracy", "nll", "brier", "ece", "lrap")
+
+
+def test_rows_of(corpora: Mapping[str, Corpus]) -> pd.DataFrame:
+    """Return the rows that are scored: corpus, place, row_id, labels; no text."""
+    parts = []
+    for name, corpus in corpora.items():
+        test = corpus.split("test")
+        parts.append(pd.DataFrame({"corpus": name, "place": range(len(test)), "row_id": test["id"], "labels": test["labels"]}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def threshold_of(outcome: Outcome, space: Space) -> float | None:
+    """Return the probability from which a text has a label; None: it has exactly one."""
+    return None if space.single else float(outcome.chosen.get("threshold", 0.5))
+
+
+def score_outcome(outcome: Outcome, truth: FloatArray, space: Space, mixed: FloatArray | None) -> dict[str, float]:
+    """Return the scores of a model, as the table of trials has them.
+
+    Parameters
+    ----------
+    truth
+        (n, k) labels of the test rows.
+    mixed
+        (m, k) labels of written rows that a flaw put among them; None: there are none.
+    """
+    threshold = threshold_of(outcome, space)
+    p = _sound(outcome.p, space)
+    found = scores(p, truth, threshold)
+    reported = float("nan")
+    if mixed is not None:
+        reported = macro_f1(np.vstack([p, _sound(outcome.mixed, space)]), np.vstack([truth, mixed]), threshold)
+    return {
+        "threshold": float("nan") if threshold is None else threshold,
+        **{name: found[name] for name in SCORES},
+        "reported_macro_f1": reported,
+    }
+
+
+def classes_of(outcome: Outcome, truth: FloatArray, space: Space) -> pd.DataFrame:
+    """Return label, precision, recall, f1 and support of a model."""
+    return per_class(_sound(outcome.p, space), truth, space.labels, threshold_of(outcome, space))
+
+
+def _sound(p: npt.NDArray[np.float32], space: Space) -> FloatArray:
+    # What float32 rounds away, or beyond 1, is put right before logarithms are taken.
+    values = np.clip(p.astype(np.float64), 0.0, 1.0)
+    return values / values.sum(axis=1, keepdims=True) if space.single and len(values) else values
+
+
+# --- for steps after this one ---------------------------------------------------------------------------
+
+
+def load_predictions(paths: Paths) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the (n, k) float32 probabilities of every trial, rows as in ``test_rows``."""
+    rows = read_table(paths.trials / "test_rows.parquet", ["corpus", "place"])["corpus"].value_counts().to_dict()
+    table = read_table(paths.trials / "predictions.parquet")
+    return {
+        str(trial): np.asarray(p, dtype=np.float32).reshape(rows[corpus], -1)
+        for trial, corpus, p in zip(table["trial_id"], table["corpus"], table["p"], strict=True)
+    }
+
+
+def published(predictions: pd.DataFrame, test_rows: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the predicted labels of every trial, without text: every interval can be recomputed from these.
+
+    Returns
+    -------
+    pandas.DataFrame
+        trial_id, corpus, predicted: places of labels among the corpus's classes, one int8 a test row; of rows that may have several
+        labels, their places as text, joined by spaces, in a list.
+    """
+    rows = test_rows["corpus"].value_counts().to_dict()
+    thresholds = dict(zip(trials["trial_id"], trials["threshold"], strict=True))
+    out = []
+    for trial, corpus, p in zip(predictions["trial_id"], predictions["corpus"], predictions["p"], strict=True):
+        threshold = thresholds[trial]
+        decided = decide(np.asarray(p, dtype=np.float64).reshape(rows[corpus], -1), None if np.isnan(threshold) else float(threshold))
+        if np.isnan(threshold):
+            found: list[int] | list[str] = decided.argmax(axis=1).astype(np.int8).tolist()
+        else:
+            found = [" ".join(map(str, np.flatnonzero(row))) for row in decided]
+        out.append((trial, corpus, found))
+    return pd.DataFrame(out, columns=["trial_id", "corpus", "predicted"])
