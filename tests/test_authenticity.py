@@ -17,13 +17,19 @@ from hypothesis import strategies as st
 from lexicalrichness import LexicalRichness
 
 from emosynth.authenticity import detect, repetition, resampling, richness, tokens
+from emosynth.authenticity.diversity import MEASURES as DIVERSITY
+from emosynth.authenticity.diversity import diversity, spread
 from emosynth.authenticity.panel import MEASURES, OTHER, PANEL_COLUMNS, REAL, authenticity_panel
 from emosynth.authenticity.pronouns import PronounCounts, count_pronouns
+from emosynth.authenticity.sample import Sample, real_halves, sample_of
 from emosynth.authenticity.tagger import Tag, load_tagger, read_weights
 from emosynth.authenticity.temporal import count_temporal, find_temporal
 from emosynth.authenticity.tense import count_tenses
+from emosynth.corpora import Corpus
 from emosynth.errors import UserError
 from emosynth.params import Authenticity
+from emosynth.stats import Nest
+from emosynth.store import RowStore
 from emosynth.text import normalise
 
 TAGS = {
@@ -265,47 +271,14 @@ def test_gzip_ratio() -> None:
     assert math.isnan(repetition.gzip_ratio(b""))
 
 
-NOUNS = [
-    "river",
-    "lamp",
-    "winter",
-    "table",
-    "friend",
-    "garden",
-    "window",
-    "letter",
-    "stone",
-    "bread",
-    "market",
-    "boat",
-    "train",
-    "song",
-    "tiger",
-    "island",
-    "coat",
-    "mirror",
-]
-VERBS = ["was", "saw", "is", "like", "will", "eat", "eating", "have", "seen", "runs", "sings", "paints", "breaks", "finds", "keeps"]
-EXTRAS = [
-    "today",
-    "yesterday",
-    "me",
-    "you",
-    "they",
-    "my",
-    "we",
-    "every",
-    "day",
-    "all",
-    "night",
-    "again",
-    "quietly",
-    "alone",
-    "with",
-    "without",
-    "near",
-    "under",
-]
+NOUNS, VERBS, EXTRAS = map(
+    str.split,
+    (
+        "river lamp winter table friend garden window letter stone bread market boat train song tiger island coat mirror",
+        "was saw is like will eat eating have seen runs sings paints breaks finds keeps",
+        "today yesterday me you they my we every day all night again quietly alone with without near under",
+    ),
+)
 
 
 def invented(count: int, seed: int, extra: str = "") -> list[str]:
@@ -349,12 +322,50 @@ def test_permuted_labels_keep_strata() -> None:
         assert (rows[:, strata == stratum].sum(axis=1) == labels[strata == stratum].sum()).all()
 
 
-def test_bootstrap_of_ratios() -> None:
-    generator = np.random.default_rng(2)
-    below = generator.integers(5, 20, (300, 1)).astype(float)
-    above = generator.binomial(below.astype(int), 0.2).astype(float)
-    (interval,) = resampling.bootstrap_ratios(above, below, 0.95, 500, generator)
-    assert interval.low < 0.2 < interval.high and interval.high - interval.low < 0.05
+def prompted(
+    generator: np.random.Generator, prompts: int = 12, each: int = 20, between: float = 0.06
+) -> tuple[np.ndarray, np.ndarray, Nest]:
+    """Return pronouns and words of texts whose rate depends on their prompt; three repeats of ``prompts`` / 3."""
+    rates = np.clip(0.2 + generator.normal(0, between, prompts), 0.01, 0.9)
+    below = generator.integers(8, 16, prompts * each)
+    above = generator.binomial(below, np.repeat(rates, each))
+    owner = np.repeat(np.arange(prompts), each)
+    nest = Nest.of((owner // (prompts // 3)).tolist(), owner.tolist(), [""] * owner.size)
+    return above[:, None].astype(float), below[:, None].astype(float), nest
+
+
+def coverage(between: float, flat: bool) -> float:
+    """Return how often the 90 % interval of a rate holds its true value."""
+    hits = 0
+    for trial in range(100):
+        generator = np.random.default_rng(trial)
+        above, below, nest = prompted(generator, between=between)
+        drawn = resampling.half_ratios(above, below, Nest.flat(len(above)) if flat else nest, 120, generator)
+        hits += 0.2 in resampling.intervals_of(drawn, 0.9)[0]
+    return hits / 100
+
+
+def test_half_samples_cover_what_prompts_have_in_common() -> None:
+    assert coverage(0.0, flat=True) == pytest.approx(0.9, abs=0.07)
+    assert coverage(0.0, flat=False) >= 0.75, "three repeats say little of their spread"
+    assert coverage(0.06, flat=False) > coverage(0.06, flat=True) + 0.15
+    assert coverage(0.06, flat=True) < 0.65, "texts are not independent"
+
+
+def test_variance_of_independent_ratios() -> None:
+    generator = np.random.default_rng(4)
+    above, below, _ = prompted(generator, between=0.0)
+    drawn = resampling.half_ratios(above, below, Nest.flat(len(above)), 2000, generator)
+    assert resampling.ratio_variances(above, below)[0] == pytest.approx(drawn.var(), rel=0.15)
+
+
+def test_widening() -> None:
+    assert resampling.widening(4.0, 1.0, 0.0) == 2 and resampling.widening(0.5, 1.0, 0.0) == 1
+    assert resampling.widening(4.0, 1.0, 2.0) == pytest.approx(math.sqrt(2))
+    assert resampling.widening(math.nan, 1.0, 1.0) == 1 and resampling.widening(1.0, 0.0, 0.0) == 1
+    null = np.array([5.0, *np.linspace(-4, 4, 99)])
+    assert resampling.p_of_rows(null)[0] == pytest.approx(1 / 100)
+    assert resampling.p_of_rows(null, 2.0)[0] > 0.3
 
 
 # --- panel --------------------------------------------------------------------------------------------
@@ -377,18 +388,18 @@ def narrow(count: int) -> list[str]:
 @pytest.fixture(scope="module")
 def panel() -> pd.DataFrame:
     arms = {
-        ("narrow", False): narrow(140),
-        ("narrow", True): narrow(70),
-        ("same", False): invented(150, 30),
-        ("empty", False): [],
-        ("emoji", True): ["😂😂", "!!!", ""],
-        ("few", False): ["one", "two words"],
+        ("narrow", False): Sample.flat(narrow(140)),
+        ("narrow", True): Sample.flat(narrow(70)),
+        ("same", False): Sample.flat(invented(150, 30)),
+        ("empty", False): Sample.flat([]),
+        ("emoji", True): Sample.flat(["😂😂", "!!!"]),
+        ("few", False): Sample.flat(["one", "two words"]),
     }
     return authenticity_panel(invented(150, 10), invented(150, 20), arms, QUICK, fake_tag, invented(60, 40))
 
 
 def test_panel_shape(panel: pd.DataFrame) -> None:
-    assert tuple(panel.columns) == PANEL_COLUMNS
+    assert tuple(panel.columns) == PANEL_COLUMNS[1:]
     assert len(panel) == 8 * len(MEASURES)
     assert list(dict.fromkeys(zip(panel.arm, panel.verified, strict=True)))[:2] == [(REAL, False), (OTHER, False)]
     assert not panel.duplicated(["arm", "verified", "measure"]).any()
@@ -434,58 +445,93 @@ def test_reference_row_holds_its_own_values(panel: pd.DataFrame) -> None:
     assert row_of(panel, OTHER, "temporal_rate").reference == row_of(panel, REAL, "temporal_rate").value
 
 
+NUMBERS = ["value", "low", "high", "reference", "effect", "p"]
+
+
+def numbers(frame: pd.DataFrame, arm: str) -> pd.DataFrame:
+    return frame.loc[frame.arm == arm, NUMBERS].reset_index(drop=True)
+
+
 def test_arms_do_not_influence_each_other(panel: pd.DataFrame) -> None:
-    again = authenticity_panel(
-        invented(150, 10), invented(150, 20), {("same", False): invented(150, 30)}, QUICK, fake_tag, invented(60, 40)
-    )
-    columns = ["value", "low", "high", "reference", "effect", "p"]
-    pd.testing.assert_frame_equal(
-        again[again.arm == "same"][columns].reset_index(drop=True), panel[panel.arm == "same"][columns].reset_index(drop=True)
-    )
+    arms = {("same", False): Sample.flat(invented(150, 30))}
+    again = authenticity_panel(invented(150, 10), invented(150, 20), arms, QUICK, fake_tag, invented(60, 40))
+    pd.testing.assert_frame_equal(numbers(again, "same"), numbers(panel, "same"))
+
+
+def test_arms_of_one_origin_are_one_measurement_and_one_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = QUICK.model_copy(update={"permutations": 19, "subsamples": 5, "orders": 1})
+    sample = Sample.flat(narrow(60))
+
+    def made(arms: dict[tuple[str, bool], Sample], store: RowStore | None = None) -> pd.DataFrame:
+        return authenticity_panel(invented(60, 10), invented(60, 20), arms, quick, fake_tag, None, store=store)
+
+    alone = made({("one", False): sample})
+    with RowStore(tmp_path / "a.sqlite") as store:
+        two = made({("one", False): sample, ("two", False): Sample.flat(narrow(60))}, store)
+        assert len(store) == 3, "real, the other half, and one sample for both arms"
+        monkeypatch.setattr("emosynth.authenticity.panel._measure", None)
+        pd.testing.assert_frame_equal(made({("one", False): sample, ("two", False): sample}, store), two)
+    for arm in ("one", "two"):
+        pd.testing.assert_frame_equal(numbers(two, arm), numbers(alone, "one"))
+        assert (two.loc[two.arm == arm, "p_holm"].dropna().to_numpy() == alone.loc[alone.arm == "one", "p_holm"].dropna().to_numpy()).all()
+
+
+def test_texts_of_few_prompts_are_weak_evidence() -> None:
+    generator = np.random.default_rng(8)
+    texts, prompts = [], []
+    for prompt in range(6):
+        for text in invented(25, 100 + prompt):
+            texts.append(text + (" I" if generator.random() < 0.06 * prompt else ""))
+            prompts.append(prompt)
+    nest = Nest.of([0] * len(texts), prompts, [""] * len(texts))
+    arms = {("flat", False): Sample.flat(texts), ("nested", False): Sample(texts, nest, [""] * len(texts))}
+    frame = authenticity_panel(invented(150, 10), invented(150, 20), arms, QUICK, fake_tag, None)
+    flat, nested = (row_of(frame, arm, "first_person_rate") for arm in ("flat", "nested"))
+    assert flat.value == nested.value and flat.p < nested.p
+    assert nested.high - nested.low > 1.1 * (flat.high - flat.low)
+    lengths = [row_of(frame, arm, "words_per_text") for arm in ("flat", "nested")]
+    assert lengths[0].p <= lengths[1].p
+
+
+def test_other_languages_leave_out_what_is_english() -> None:
+    quick = QUICK.model_copy(update={"permutations": 19, "subsamples": 5})
+    frame = authenticity_panel(invented(20, 1), invented(20, 2), {}, quick, fake_tag, None, language="de")
+    left_out = frame[frame.family.isin(["pronouns", "time", "tense"])]
+    assert left_out.value.isna().all() and left_out.note.str.contains("English alone, and the corpus is in de").all()
+    assert frame[frame.family == "richness"].note.ne("").all() and not math.isnan(row_of(frame, OTHER, "words_per_text").value)
 
 
 def test_hostile_texts() -> None:
     hostile = [
-        "",
-        "a",
-        "😂",
-        "你好 世界 今天",
-        "Привет, как дела сегодня",
-        "\ud83d lone",
-        "x " * 30_000,
-        "&amp;" * 50,
-        "<script>",
-        "a" * 30_000,
-        "\x00",
+        *("", "a", "😂", "你好 世界 今天", "Привет, как дела сегодня", "\ud83d lone"),
+        *("x " * 30_000, "&amp;" * 50, "<script>", "a" * 30_000, "\x00"),
     ]
     quick = QUICK.model_copy(update={"permutations": 19, "subsamples": 5})
-    frame = authenticity_panel(hostile, hostile, {("hostile", False): hostile * 2}, quick, fake_tag, hostile)
+    frame = authenticity_panel(hostile, hostile, {("hostile", False): Sample.flat(hostile * 2)}, quick, fake_tag, hostile)
     assert len(frame) == 3 * len(MEASURES)
-    nothing = authenticity_panel([], [], {("a", False): ["hello there"]}, quick, None, None)
+    nothing = authenticity_panel([], [], {("a", False): Sample.flat(["hello there"])}, quick, None, None)
     assert nothing.p.isna().all()
 
 
 def test_missing_tagger_and_seed() -> None:
     quick = QUICK.model_copy(update={"permutations": 19, "subsamples": 5})
-    lines: list[str] = []
-    frame = authenticity_panel(invented(20, 1), invented(20, 2), {}, quick, None, None, lines.append)
+    frame = authenticity_panel(invented(20, 1), invented(20, 2), {}, quick, None, None)
     assert (frame[frame.family == "tense"].note == "no part-of-speech tagger").all()
     assert row_of(frame, OTHER, "novelty").note == "no seed texts"
-    assert lines
 
 
 def test_lengths_apart_are_not_tested() -> None:
-    long = [" ".join(NOUNS) + f" {word}" for word in VERBS * 3]
+    long = Sample.flat([" ".join(NOUNS) + f" {word}" for word in VERBS * 3])
     frame = authenticity_panel(invented(60, 1), invented(60, 2), {("long", False): long}, QUICK, fake_tag, None)
     assert row_of(frame, "long", "words_per_text").p < 0.001
     rate = row_of(frame, "long", "first_person_rate")
     assert math.isnan(rate.p) and "not testable apart from length" in rate.note
 
 
-def test_real_halves_are_balanced_disjoint_and_outside_the_seeds() -> None:
-    from emosynth.authenticity import real_halves
-    from emosynth.corpora import Corpus
+# --- which texts --------------------------------------------------------------------------------------
 
+
+def test_real_halves_are_balanced_disjoint_and_outside_the_seeds() -> None:
     rows = [{"id": f"r{i}", "text": f"text {i}", "labels": ["a" if i % 4 else "b"], "split": "train", "corpus": "c"} for i in range(80)]
     corpus = Corpus("c", pd.DataFrame(rows), ["a", "b"], "single", "note", {"a": "a", "b": "b"})
     seeds = {f"r{i}" for i in range(8)}
@@ -498,22 +544,115 @@ def test_real_halves_are_balanced_disjoint_and_outside_the_seeds() -> None:
     assert real_halves(corpus, seeds, 500, 3) == (one, other)
 
 
-def test_arm_texts_take_turns_and_leave_out_empty_ones() -> None:
-    from emosynth.authenticity import arm_texts
-
+def candidates(arm: str = "x", labels: str = "ab", count: int = 4, repeats: int = 2, **more: object) -> pd.DataFrame:
+    """Return candidates by the contract's columns, as far as they are read."""
     rows = [
         {
-            "arm": "x",
-            "label": label,
-            "index": index,
-            "repeat": repeat,
-            "text": "" if index == 0 else f"{label}{index}{repeat}",
-            "accepted": index > 1,
+            "candidate_id": f"{arm}/{label}/{index}/{repeat}", "label": label, "index": index, "repeat": repeat,
+            "text": "" if index == 0 else f"{label}{index}{repeat}", "prompt": f"p{label}{index % 2}", "story_id": "", "kind": "",
+            "context": "", "accepted": index > 1, **more,
         }
-        for label in "ab"
-        for index in range(4)
-        for repeat in range(2)
-    ]
-    found = arm_texts(pd.DataFrame(rows), ["a", "b"], 4)
-    assert found["x", False] == ["a10", "b10", "a11", "b11"]
-    assert found["x", True] == ["a20", "b20", "a21", "b21"]
+        for label in labels for index in range(count) for repeat in range(repeats)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_samples_take_turns_and_leave_out_empty_texts() -> None:
+    rows = candidates()
+    drawn = sample_of(rows, ["a", "b"], 4)
+    assert drawn.texts == ["a10", "b10", "a11", "b11"] and drawn.labels == ["a", "b", "a", "b"]
+    assert sample_of(rows[rows["accepted"]], ["a", "b"], 4).texts == ["a20", "b20", "a21", "b21"]
+    assert drawn.nest.repeats.tolist() == [0, 0, 1, 1] and drawn.nest.clusters.tolist() == [0, 1, 0, 1]
+    assert sample_of(rows, ["a", "b"], 99).of_label("a").texts == ["a10", "a11", "a20", "a21", "a30", "a31"]
+
+
+def test_starved_class_bounds_a_balanced_sample_only() -> None:
+    rows = candidates(count=10)
+    rows = rows[(rows["label"] == "a") | (rows["index"] < 2)]
+    assert len(sample_of(rows, ["a", "b", "none"], 99).texts) == 4
+    assert len(sample_of(rows, ["a", "b", "none"], 99, balanced=False).texts) == 20
+
+
+# --- diversity ----------------------------------------------------------------------------------------
+
+
+def of_words(count: int, vocabulary: int, seed: int, prefix: str) -> Sample:
+    """Return texts of twelve words from a vocabulary, of labels a and b, each from one of eight stories."""
+    generator = np.random.default_rng(seed)
+    texts = [" ".join(f"{prefix}{number}" for number in generator.integers(0, vocabulary, 12)) for _ in range(count)]
+    labels = ["ab"[place % 2] for place in range(count)]
+    return Sample(texts, Nest.of([0] * count, [place % 8 for place in range(count)], labels), labels)
+
+
+def embed(texts: Sequence[str]) -> np.ndarray:
+    """Return vectors that depend on the text alone; texts of "n" words point one way."""
+    rows = []
+    for text in texts:
+        vector = np.random.default_rng(sum(map(ord, text))).normal(size=6)
+        rows.append(vector + (8 if text.startswith("n") else 0))
+    return np.asarray(rows, dtype=np.float32).reshape(-1, 6)
+
+
+def test_spread_by_hand() -> None:
+    assert spread(np.array([[1.0, 0], [0, 1], [1, 0]])) == pytest.approx((1 + 0 + 1) / 3)
+    assert math.isnan(spread(np.zeros((1, 3))))
+
+
+@pytest.fixture(scope="module")
+def measured() -> pd.DataFrame:
+    samples = {
+        ("wide", False, "utterance"): of_words(400, 300, 1, "w"),
+        ("narrow", False, "utterance"): of_words(90, 40, 2, "n"),
+        ("other", False, "text"): of_words(50, 300, 3, "o"),
+    }
+    return diversity(samples, [("wide", "narrow")], embed, tokens=2000)
+
+
+def found(measured: pd.DataFrame, arm: str, against: str, measure: str, label: str = "all") -> pd.Series:
+    rows = measured[(measured.arm == arm) & (measured.against == against) & (measured.measure == measure) & (measured.label == label)]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def test_arms_are_compared_on_equally_many_tokens_and_vectors(measured: pd.DataFrame) -> None:
+    alike = measured[(measured.kind == "utterance") & (measured.label == "all")]
+    assert set(alike.tokens) == {90 * 12 // 2} and set(alike.vectors) == {45}
+    assert set(measured.loc[measured.kind == "text", "tokens"]) == {50 * 12 // 2, 25 * 12 // 2}
+    assert tuple(dict.fromkeys(measured.measure)) == DIVERSITY
+    for measure in ("distinct_1", "distinct_2", "spread"):
+        gap = found(measured, "wide", "narrow", measure)
+        assert gap.value > 0 and gap.low > 0, measure
+    assert found(measured, "wide", "narrow", "spread", "a").low > 0
+
+
+def test_interval_of_the_spread_is_not_that_of_a_few_vectors(measured: pd.DataFrame) -> None:
+    """The old interval came from draws of 29 vectors for one arm and 249 for the other."""
+    sample = of_words(400, 300, 1, "w")
+    vectors = embed(sample.texts).astype(float)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    generator = np.random.default_rng(3)
+    few = [spread(vectors[generator.permutation(400)[:8]]) for _ in range(200)]
+    row = found(measured, "wide", "", "spread")
+    assert row.high - row.low < 0.6 * np.ptp(np.quantile(few, [0.025, 0.975]))
+    assert row.low <= spread(vectors) <= row.high
+
+
+def test_one_missing_draw_voids_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = iter(range(10**6))
+    monkeypatch.setattr("emosynth.authenticity.diversity.spread", lambda vectors: math.nan if next(calls) % 5 == 0 else 0.5)
+    frame = diversity({("wide", False, "text"): of_words(60, 300, 1, "w")}, [], embed)
+    assert (frame.loc[frame.measure == "spread", "value"] == 0.5).all()
+
+
+def test_small_groups_neither_count_nor_cut_others(measured: pd.DataFrame) -> None:
+    tiny = of_words(3, 40, 5, "t")
+    frame = diversity({("wide", False, "text"): of_words(60, 300, 1, "w"), ("tiny", False, "text"): tiny}, [("wide", "tiny")], embed)
+    assert found(frame, "wide", "", "distinct_2").tokens == 60 * 12 // 2
+    assert frame[frame.arm == "tiny"].value.isna().all() and found(frame, "wide", "tiny", "spread").isna()["value"]
+    assert diversity({}, [], embed).empty
+
+
+def test_punctuation_is_no_word() -> None:
+    plain, marked = Sample.flat(["a b c d e f"] * 6), Sample.flat(["a, b! c? d... e; f :"] * 6)
+    frames = [diversity({("x", False, "text"): sample}, [], embed) for sample in (plain, marked)]
+    assert found(frames[0], "x", "", "distinct_1").value == found(frames[1], "x", "", "distinct_1").value

@@ -15,14 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emosynth.catalog import Catalog, CorpusSpec
-from emosynth.corpora import build_corpora, corpus_names, describe, load_corpus
+from emosynth.corpora import build_corpora, describe, load_corpus
 from emosynth.corpora.clean import clean
-from emosynth.corpora.labels import phrases, valence_five, valence_two
-from emosynth.corpora.loaders import read_goemotions, read_sst2, read_tweeteval, read_user, read_vader
+from emosynth.corpora.labels import phrases, valence_three, valence_two
+from emosynth.corpora.loaders import read_goemotions, read_sst2, read_tweeteval, read_vader
+from emosynth.corpora.own import read_user
 from emosynth.corpora.schema import validate
 from emosynth.corpora.splits import fingerprint, position, split_of
 from emosynth.errors import UserError
-from emosynth.params import Corpora, UserCorpus
+from emosynth.params import Cells, Corpora, Params, UserCorpus
 from emosynth.paths import Paths
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,21 +52,19 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
 
 
 @pytest.mark.parametrize(
-    ("valence", "five", "two"),
+    ("valence", "three", "two"),
     [
-        (-4.0, "very-negative", "negative"),
-        (-2.0, "very-negative", "negative"),
-        (-1.9, "negative", "negative"),
-        (-0.5, "negative", None),
+        (-4.0, "negative", "negative"),
+        (-0.6, "negative", "negative"),
+        (-0.5, "neutral", None),
         (0.0, "neutral", None),
         (0.5, "neutral", None),
         (0.6, "positive", "positive"),
-        (2.0, "positive", "positive"),
-        (2.1, "very-positive", "positive"),
+        (4.0, "positive", "positive"),
     ],
 )
-def test_valence_classes(valence: float, five: str, two: str | None) -> None:
-    assert valence_five(valence) == five
+def test_valence_classes(valence: float, three: str, two: str | None) -> None:
+    assert valence_three(valence) == three
     assert valence_two(valence) == two
 
 
@@ -94,11 +93,11 @@ def test_shares_of_splits_and_copies() -> None:
 def test_vader(tmp_path: Path) -> None:
     path = tmp_path / "rated.txt"
     path.write_bytes(b"1\t2.5\tSo glad &amp; well\r\n2\t-0.1\tA\ttab inside\r\n10\t-3\tawful\r\n")
-    loaded = read_vader(path, spec("vader", "valence-five"))
+    loaded = read_vader(path, spec("vader", "valence-three"))
     assert [(row.id, row.text, row.labels) for row in loaded.rows] == [
-        ("00001", "So glad & well", ("very-positive",)),
+        ("00001", "So glad & well", ("positive",)),
         ("00002", "A tab inside", ("neutral",)),
-        ("00010", "awful", ("very-negative",)),
+        ("00010", "awful", ("negative",)),
     ]
     two = read_vader(path, spec("vader", "valence-two"))
     assert [row.id for row in two.rows] == ["00001", "00010"] and sum(two.dropped.values()) == 1
@@ -119,7 +118,7 @@ def test_broken_vader_files(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "rated.txt"
     path.write_bytes(content)
     with pytest.raises(UserError, match=says):
-        read_vader(path, spec("vader", "valence-five"))
+        read_vader(path, spec("vader", "valence-three"))
 
 
 def tweeteval(folder: Path, test_labels: str = "1\n0\n") -> Path:
@@ -165,6 +164,23 @@ def test_goemotions(tmp_path: Path) -> None:
         read_goemotions(tmp_path, spec("goemotions"))
 
 
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ('"He said ""no"" twice"', 'He said "no" twice'),
+        ('"""All of it"" and more"', '"All of it" and more'),
+        ('"One" or "two"', '"One" or "two"'),  # only looks quoted
+        ('"left open', '"left open'),
+        ('"', '"'),
+    ],
+)
+def test_goemotions_texts_quoted_as_in_csv_are_unquoted(tmp_path: Path, cell: str, text: str) -> None:
+    (tmp_path / "labels.txt").write_text("joy\nlove\n")
+    for part in ("train", "dev", "test"):
+        (tmp_path / f"{part}.tsv").write_text(f"{cell}\t0\te{part}\n")
+    assert {row.text for row in read_goemotions(tmp_path, spec("goemotions")).rows} == {text}
+
+
 def test_sst2(tmp_path: Path) -> None:
     for part in ("train", "dev", "test"):
         (tmp_path / f"{part}.jsonl").write_text('{"text": "fine", "label": 1, "label_text": "positive"}\n{"text": "poor", "label": 0}\n')
@@ -208,7 +224,7 @@ def own(folder: Path, kind: str) -> UserCorpus:
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
 def test_every_kind_of_file_gives_the_same_rows(tmp_path: Path, kind: str) -> None:
-    loaded = read_user(own(tmp_path, kind), tmp_path)
+    loaded = read_user(own(tmp_path, kind), Paths(tmp_path, "demo"))
     assert loaded.classes == ["cross", "glad"] and loaded.task == "single"
     assert sorted(row.text for row in loaded.rows) == sorted(text for text, _ in invented(6))
     assert len({row.id for row in loaded.rows}) == 6
@@ -221,21 +237,21 @@ def test_ids_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
     before = None
     for body in (lines[1:], lines[:0:-1]):
         (tmp_path / "own.csv").write_text("\n".join([lines[0], *body]))
-        rows = [(row.id, row.text, row.labels) for row in read_user(user, tmp_path).rows]
+        rows = [(row.id, row.text, row.labels) for row in read_user(user, Paths(tmp_path, "demo")).rows]
         assert before is None or rows == before
         before = rows
 
 
 def test_several_labels_in_a_cell_and_lists(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('text,label,part\n"one, two",glad; proud,train\nthree,cross,dev\n')
-    loaded = read_user(UserCorpus(path="a.csv", label_separator=";", split="part"), tmp_path)
+    loaded = read_user(UserCorpus(path="a.csv", label_separator=";", split="part"), Paths(tmp_path, "demo"))
     assert loaded.task == "multi"
     assert {row.text: (row.labels, row.split) for row in loaded.rows} == {
         "one, two": (("glad", "proud"), "train"),
         "three": (("cross",), "validation"),
     }
     (tmp_path / "a.jsonl").write_text('{"text": "one \\ud800 two", "label": ["glad"]}\n\n{"text": "three", "label": "cross"}\n')
-    assert {row.text for row in read_user(UserCorpus(path="a.jsonl"), tmp_path).rows} == {"one two", "three"}
+    assert {row.text for row in read_user(UserCorpus(path="a.jsonl"), Paths(tmp_path, "demo")).rows} == {"one two", "three"}
 
 
 @pytest.mark.parametrize(
@@ -262,7 +278,7 @@ def test_broken_files_name_what_where_and_remedy(tmp_path: Path, name: str, cont
     if content is not None:
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError, match=says) as caught:
-        read_user(UserCorpus(path=name, **options), tmp_path)
+        read_user(UserCorpus(path=name, **options), Paths(tmp_path, "demo"))
     assert name in caught.value.where and caught.value.remedy
 
 
@@ -351,21 +367,28 @@ def test_cleaning_does_not_depend_on_the_order_of_rows(rows: list[tuple[str, str
 # --- building ---------------------------------------------------------------------------------------
 
 
-def test_building_and_loading(paths: Paths) -> None:
-    rows = invented(60, ("glad", "cross", "calm"))
+def profile(target: str, **values: object) -> Params:
+    return Params(
+        corpora=Corpora(target=target, **values),  # type: ignore[arg-type]
+        cells=Cells(sizes=[8], repeats=1), checks={}, arms={"naive": {}}, learners={"tfidf": {}},
+    )  # fmt: skip
+
+
+def test_building_and_loading(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(f"{text} ... 😀", label) for text, label in invented(60, ("glad", "cross", "calm"))]
     rows += [rows[0]]
     pd.DataFrame(rows, columns=["text", "label"]).to_csv(paths.root / "own.csv", index=False)
-    params = Corpora(target="own", custom=UserCorpus(path="own.csv", name="own", register_noun="postcard", licence="cc0-1.0"))
-    assert corpus_names(params) == ["own"]
-    lines: list[str] = []
-    built = build_corpora(params, Catalog.load(paths), paths, lines.append)
+    # without a name of its own the corpus has the target's
+    params = profile("own", custom=UserCorpus(path="own.csv", register_noun="postcard", licence="cc0-1.0"))
+    monkeypatch.setattr("emosynth.corpora.build.say", (lines := []).append)
+    built = build_corpora(params, Catalog.load(paths), paths)
     assert sum(built[0].rows.values()) + sum(built[0].removed.values()) == 61
     assert all("own" in line for line in lines) and len(lines) == 2
     first = {path.name: path.read_bytes() for path in paths.corpora.iterdir()}
     assert sorted(first) == ["own.json", "own.md", "own.parquet"]
     # another order of rows gives the same files
     pd.DataFrame(rows[::-1], columns=["text", "label"]).to_csv(paths.root / "own.csv", index=False)
-    build_corpora(params, Catalog.load(paths), paths, lines.append)
+    build_corpora(params, Catalog.load(paths), paths)
     assert {path.name: path.read_bytes() for path in paths.corpora.iterdir()} == first
 
     corpus = load_corpus(paths, "own")
@@ -376,7 +399,7 @@ def test_building_and_loading(paths: Paths) -> None:
     assert set(load_corpus(paths, "own", ["train", "validation"]).frame["split"]) == {"train", "validation"}
     tables = describe(corpus)
     assert tables["counts"].loc["all", "train"] == built[0].rows["train"]
-    assert tables["lengths"].loc["glad", "median"] == 8  # the tokeniser parts letters from digits
+    assert tables["lengths"].loc["glad", "median"] == 8  # the tokeniser parts letters from digits; dots and emoji are no words
     assert len(tables["examples"]) == 6
     front = yaml.safe_load((paths.corpora / "own.md").read_text().split("---\n")[1])
     assert front["license"] == "cc0-1.0"
@@ -387,12 +410,12 @@ def test_a_corpus_that_was_not_built_or_is_not_known(paths: Paths) -> None:
     with pytest.raises(UserError, match="Run the corpora stage"):
         load_corpus(paths, "own")
     with pytest.raises(UserError, match="no entry"):
-        build_corpora(Corpora(target="vader-tweet"), Catalog.load(paths), paths, print)
+        build_corpora(profile("vader-tweet"), Catalog.load(paths), paths)
     real = Catalog.load(Paths(ROOT, "demo"))
     with pytest.raises(UserError, match="not a labelled corpus"):
-        build_corpora(Corpora(target="aptagger"), real, paths, print)
+        build_corpora(profile("aptagger"), real, paths)
     with pytest.raises(UserError, match="name of a catalogue entry"):
-        build_corpora(Corpora(target="sst2", custom=UserCorpus(path="a.csv", name="sst2")), real, paths, print)
+        build_corpora(profile("sst2", custom=UserCorpus(path="a.csv")), real, paths)
 
 
 @pytest.mark.model
@@ -401,9 +424,9 @@ def test_the_demo_corpora(tmp_path: Path) -> None:
         data = property(lambda self: tmp_path)  # type: ignore[assignment]
 
     paths = Elsewhere(ROOT, "demo")
-    built = build_corpora(Corpora(target="vader-tweets", also=["vader-films"]), Catalog.load(paths), paths, lambda line: None)
+    built = build_corpora(profile("vader-tweets", also=["vader-films"]), Catalog.load(paths), paths)
     assert [sum(item.rows.values()) + sum(item.removed.values()) for item in built] == [4200, 10043]
-    assert load_corpus(paths, "vader-tweets").classes[0] == "very-negative"
+    assert load_corpus(paths, "vader-tweets").classes == ["negative", "neutral", "positive"]
 
 
 @pytest.mark.mirror
@@ -415,6 +438,8 @@ def test_the_corpora_of_the_mirror(tmp_path: Path) -> None:
         data = property(lambda self: tmp_path)  # type: ignore[assignment]
 
     paths = Elsewhere(ROOT, "paper")
-    built = build_corpora(Corpora(target="tweeteval-emotion", also=["goemotions", "sst2"]), Catalog.load(paths), paths, lambda line: None)
+    built = build_corpora(profile("tweeteval-emotion", also=["goemotions", "sst2"]), Catalog.load(paths), paths)
     assert [item.rows["test"] for item in built] == [1421, 5427, 1821]
-    assert load_corpus(paths, "goemotions").task == "multi"
+    goemotions = load_corpus(paths, "goemotions")
+    assert goemotions.task == "multi"
+    assert goemotions.frame["text"].str.contains('""').sum() < 5, "quoted cells are unquoted"

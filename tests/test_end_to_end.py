@@ -216,7 +216,9 @@ def test_results_are_complete_and_public(killed_and_resumed):
     root, _ = killed_and_resumed
     paths = Paths(root, "smoke")
     claims = read_json(paths.report / "claims.json")["claims"]
-    assert {claim["id"][:2] for claim in claims} == {f"{system}{n}" for system, most in (("A", 7), ("B", 3), ("C", 5)) for n in range(1, most + 1)}
+    assert {claim["id"][:2] for claim in claims} == {
+        f"{system}{n}" for system, most in (("A", 7), ("B", 3), ("C", 5)) for n in range(1, most + 1)
+    }
     params = load_params(root, "smoke")
     arms = resolve_arms(params)
     candidates = read_table(paths.candidates / "candidates.parquet")

@@ -10,9 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from emosynth.distillation.gaps import COVERAGE, NONE, Gaps, content_words, coverage_group, gap_table, lexical_coverage
-from emosynth.distillation.phenomena import PHENOMENA, phenomena, read_lexicon
 from emosynth.errors import UserError
+from emosynth.trials.gaps import COVERAGE, NONE, Gaps, content_words, coverage_group, lexical_coverage
+from emosynth.trials.phenomena import PHENOMENA, phenomena, read_lexicon
+
+
+def gap_table(texts, targets, predictions, classes, seed, lexicon=None):
+    return Gaps(texts, targets, classes, seed, lexicon).table(predictions)
+
 
 LEXICON = {"superb": 3.1, "dreadful": -2.8, "fine": 0.8}
 
@@ -164,7 +169,7 @@ def test_groups_add_up_and_agree_with_a_plain_computation(data):
 def test_another_seed_without_looking_at_the_test_texts_again(monkeypatch):
     gaps = Gaps(TEXTS, [0, 1, 0, 1], CLASSES, SEED)
     before = gaps.table([0, 0, 0, 1])
-    monkeypatch.setattr("emosynth.distillation.gaps.phenomena", None)
+    monkeypatch.setattr("emosynth.trials.gaps.phenomena", None)
     other = gaps.for_seed(["castle burned"]).table([0, 0, 0, 1])
     monkeypatch.undo()
     assert other.equals(gap_table(TEXTS, [0, 1, 0, 1], [0, 0, 0, 1], CLASSES, ["castle burned"]))

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from emosynth.errors import UserError
 from emosynth.models.lm import labels as module
-from emosynth.models.lm.labels import CONTENT_FREE, HEAD, LabelScorer, LabelTree, calibrated, row_prompt
+from emosynth.models.lm.label_tree import LabelTree
+from emosynth.models.lm.labels import CONTENT_FREE, HEAD, LabelScorer, calibrated, row_prompt
 from emosynth.store import RowStore
 from lm_files import catalog, smollm2
 
@@ -140,7 +141,7 @@ def test_scores_are_kept_and_the_model_is_not_needed_then(tiny: Path, tmp_path: 
     fresh = LabelScorer(tiny, tmp_path, head="g", rows=4)
     monkeypatch.setattr(LabelScorer, "_parts", lambda _: pytest.fail("the model was loaded"))
     assert again.score(PROMPTS, LABELS).tobytes() == before.tobytes()
-    assert len(RowStore(tmp_path / "rows" / "labels.jsonl", read_only=True)) == len(PROMPTS)
+    assert len(RowStore(tmp_path / "rows" / "labels.sqlite", read_only=True)) == len(PROMPTS)
     assert again.score([], LABELS).shape == (0, 8) and again.score(PROMPTS, []).shape == (6, 0)
     for scorer, labels in ((again, LABELS[1:]), (fresh, LABELS)):
         with pytest.raises(pytest.fail.Exception):

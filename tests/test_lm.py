@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from emosynth.errors import UserError
 from emosynth.models.lm import STOP, Completion, LanguageModel, Request, assets, open_language_model, request_key
 from emosynth.models.lm.base import shortened
-from emosynth.models.lm.local import TransformersModel, WordBias, sample, uniforms
+from emosynth.models.lm.local import TransformersModel
+from emosynth.models.lm.sampling import WordBias, sample, uniforms
 from emosynth.params import Decoding, Generator
 from lm_files import catalog, make_tiny_architecture, make_tiny_model, smollm2
 

@@ -5,174 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.optimize import check_grad
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score, label_ranking_average_precision_score
 
 from emosynth.errors import UserError
-from emosynth.models.multilabel import (
-    EncoderSettings,
-    EncoderState,
-    MultiLabelEncoder,
-    OneVsRest,
-    best_threshold,
-    binarise,
-    choose_thresholds,
-    per_class,
-    row_lrap,
-    scores,
-)
-from emosynth.models.multilabel.linear import penalised_loss
-from emosynth.models.multilabel.metrics import calibration_error
-from emosynth.models.multilabel.thresholds import global_threshold
-
-# --- scores ---------------------------------------------------------------------------------------------
-
-# Three rows, three labels. Decisions at thresholds (0.5, 0.5, 0.2):
-#   row 1: p .9 .2 .1 -> 1 0 0, truth 1 0 0     row 2: p .6 .7 .1 -> 1 1 0, truth 0 1 0
-#   row 3: p .3 .4 .2 -> 0 0 1, truth 1 1 0
-# Label 1: hits 1, claimed 2, support 2: P .5, R .5, F1 2/4. Label 2: hits 1, claimed 1, support 2: P 1, R .5, F1 2/3.
-# Label 3: hits 0, claimed 1, support 0: F1 0. Macro (1/2 + 2/3)/3 = 7/18; micro 2·2/(4 + 4) = 1/2.
-# Ranking precision: row 1 1, row 2 1; row 3: ranks 2 .4, 1 .3, 3 .2, both true on top: 1. Mean 1.
-# Average precision: label 1 ranks .9 (true), .6 (false), .3 (true): (1 + 2/3)/2 = 5/6; label 2 .7, .4 true, .2 false: 1.
-# Brier: (.01+.04+.01 + .36+.09+.01 + .49+.36+.04)/9 = 1.41/9.
-P = np.array([[0.9, 0.2, 0.1], [0.6, 0.7, 0.1], [0.3, 0.4, 0.2]])
-Y = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0]])
-T = np.array([0.5, 0.5, 0.2])
-
-
-def test_scores_by_hand():
-    found = scores(P, Y, T)
-    assert found["macro_f1"] == pytest.approx(7 / 18)
-    assert found["micro_f1"] == pytest.approx(1 / 2)
-    assert found["lrap"] == pytest.approx(1.0)
-    assert found["macro_average_precision"] == pytest.approx((5 / 6 + 1) / 2)
-    assert found["labels_without_positives"] == 1
-    assert found["brier"] == pytest.approx(1.41 / 9)
-    assert np.isnan(found["argmax_accuracy"]) and np.isnan(found["argmax_macro_f1"])  # row 3 has two labels
-    assert found["rows"] == 3
-    # a row without labels is no ranking, and would count as 1: rank 2 of 2 is precision 1/2
-    assert scores([[0.2, 0.9], [0.1, 0.2]], [[1, 0], [0, 0]])["lrap"] == pytest.approx(0.5)
-
-
-@given(st.integers(1, 9), st.integers(1, 7), st.integers(0, 10_000))
-def test_label_ranking_is_that_of_scikit_learn(n, k, seed):
-    rng = np.random.default_rng(seed)
-    p, y = rng.random((n, k)).round(1), rng.random((n, k)) < 0.4  # with ties
-    labelled = y.any(axis=1)
-    found = row_lrap(p, y)
-    assert np.isnan(found[~labelled]).all()
-    if labelled.any():
-        assert found[labelled].mean() == pytest.approx(label_ranking_average_precision_score(y[labelled], p[labelled]))
-
-
-def test_label_ranking_of_many_rows_is_that_of_each():
-    rng = np.random.default_rng(3)
-    p, y = rng.random((2500, 4)), rng.random((2500, 4)) < 0.6  # more than are ranked at once
-    np.testing.assert_array_equal(row_lrap(p, y)[[0, 1023, 1024, 2499]], [row_lrap(p[[i]], y[[i]])[0] for i in (0, 1023, 1024, 2499)])
-
-
-def test_single_label_rows_are_also_scored_by_the_highest_probability():
-    # predicted 1, 2, 1 (first of two equal); true 1, 1, 3: F1 of label 1 2/(2 + 2) = 1/2, the others 0
-    found = scores([[0.4, 0.1, 0.2], [0.3, 0.4, 0.1], [0.2, 0.1, 0.2]], [[1, 0, 0], [1, 0, 0], [0, 0, 1]])
-    assert found["argmax_accuracy"] == pytest.approx(1 / 3)
-    assert found["argmax_macro_f1"] == pytest.approx(1 / 6)
-    assert found["macro_f1"] == 0  # nothing reaches 0.5
-
-
-def test_per_class_by_hand():
-    table = per_class(P, Y, T, ["joy", "grief", "awe"])
-    assert list(table.columns) == ["label", "precision", "recall", "f1", "support", "threshold"]
-    np.testing.assert_allclose(table["precision"], [0.5, 1, 0])
-    np.testing.assert_allclose(table["recall"], [0.5, 0.5, 0])
-    np.testing.assert_allclose(table["f1"], [0.5, 2 / 3, 0])
-    assert table["support"].tolist() == [2, 2, 0] and table["threshold"].tolist() == T.tolist()
-
-
-def test_calibration_error_by_hand():
-    # two bins of two cells: mean p .15, share 0; mean p .8, share 1/2: (2 · .15 + 2 · .3)/4
-    assert calibration_error([[0.1, 0.2], [0.7, 0.9]], [[0, 0], [1, 0]], bins=2) == pytest.approx(0.225)
-    # equal probabilities share a bin: .5 against 1/2, in any order of rows and for any number of bins
-    for truth in ([[1, 1], [0, 0]], [[0, 1], [0, 1]]):
-        assert calibration_error(np.full((2, 2), 0.5), truth, bins=4) == pytest.approx(0.0)
-
-
-def test_binarise():
-    assert binarise([[0.2, 0.5], [0.1, 0.3], [0.2, 0.2]], [0.4, 0.5]).tolist() == [[False, True], [False, False], [False, False]]
-    assert binarise([[0.2, 0.5], [0.1, 0.3], [0.2, 0.2]], 0.5, at_least_one=True).tolist() == [[False, True], [False, True], [True, False]]
-    with pytest.raises(UserError, match="thresholds"):
-        binarise(P, [0.5, 0.5])
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(1, 12), st.integers(2, 4), st.integers(0, 10_000))
-def test_f1_is_that_of_scikit_learn(n, k, seed):
-    rng = np.random.default_rng(seed)
-    p, y, t = rng.random((n, k)).round(1), rng.integers(0, 2, (n, k)), rng.random(k).round(1)
-    found, decided = scores(p, y, t), binarise(p, t)
-    assert found["macro_f1"] == pytest.approx(f1_score(y, decided, average="macro", zero_division=0))
-    assert found["micro_f1"] == pytest.approx(f1_score(y, decided, average="micro", zero_division=0))
-
-
-def test_scores_refuse_bad_input():
-    with pytest.raises(UserError, match="row 1, column 2"):
-        scores([[0.1, 0.2, 0.3], [0.1, 0.2, np.nan]], np.zeros((2, 3)))
-    with pytest.raises(UserError, match="row 0, column 1"):
-        scores([[0.1, 1.2]], [[0, 1]])
-    with pytest.raises(UserError, match="neither 0 nor 1"):
-        scores([[0.1, 0.2]], [[0, 0.5]])
-    with pytest.raises(UserError, match="shape"):
-        scores(P, Y[:2])
-    with pytest.raises(UserError, match="3 columns"):
-        per_class(P, Y, T, ["joy"])
-
-
-# --- thresholds -----------------------------------------------------------------------------------------
-
-
-def test_best_threshold_by_hand():
-    # scores .9 .8 .3 .2, truth 1 0 1 0. Above .85: F1 2/3; above .55 2/4; above .25: 2·2/(3 + 2) = 4/5; all: 4/6
-    assert best_threshold([0.9, 0.8, 0.3, 0.2], [1, 0, 1, 0]) == pytest.approx(0.25)
-    # separable: every threshold in (.1, .3] is perfect; half-way between the neighbours, far from any score
-    assert best_threshold([0.1, 0.3], [0, 1]) == pytest.approx(0.2)
-    # separable around 0.5: the tie goes to 0.5
-    assert best_threshold([0.1, 0.7], [0, 1]) == 0.5
-    # useless scores: claiming all is best
-    assert best_threshold([0.2, 0.2, 0.2], [1, 0, 1]) == pytest.approx(0.2)
-    # .9 (1), .7 (0), .5 (0), .2 (1): above .8 2/3, all 4/6; as good, and .2 and .8 as far from 0.5: the lower
-    assert best_threshold([0.9, 0.7, 0.5, 0.2], [1, 0, 0, 1]) == pytest.approx(0.2)
-    assert best_threshold([0.2, 0.9], [0, 0]) == 0.5
-
-
-@given(st.lists(st.tuples(st.integers(0, 10), st.booleans()), min_size=1, max_size=12))
-def test_no_threshold_is_better(rows):
-    p, y = np.array([score / 10 for score, _ in rows]), np.array([true for _, true in rows])
-
-    def f1(t):
-        return 2 * (y & (p >= t)).sum() / max(1, y.sum() + (p >= t).sum())
-
-    best = f1(best_threshold(p, y))
-    assert best >= max(f1(t) for t in [*p, 0.0, 0.5, 1.1]) - 1e-12
-
-
-def test_rare_labels_get_the_global_threshold():
-    # label 1: truth above .25 alone; label 2: one positive at .8, the rest low
-    p = np.array([[0.3, 0.8], [0.35, 0.1], [0.3, 0.1], [0.2, 0.1], [0.1, 0.1], [0.15, 0.05]])
-    y = np.array([[1, 1], [1, 0], [1, 0], [0, 0], [0, 0], [0, 0]])
-    everywhere = global_threshold(p, y)
-    assert everywhere == pytest.approx(0.25)  # pooled: truth is .8 .35 .3 .3, all else at .2 or below
-    np.testing.assert_allclose(choose_thresholds(p, y, min_positives=2), [0.25, everywhere])
-    np.testing.assert_allclose(choose_thresholds(p, y, min_positives=1), [0.25, 0.5])
-    np.testing.assert_allclose(choose_thresholds(p, y, min_positives=9), [everywhere] * 2)
-    # macro: 0.21 to 0.3 are perfect on the grid; the nearest to 0.5
-    assert global_threshold(p, y, "macro") == pytest.approx(0.3)
-    assert global_threshold(p, np.zeros_like(y), "macro") == 0.5
-    with pytest.raises(UserError, match="min_positives"):
-        choose_thresholds(p, y, min_positives=0)
-
+from emosynth.models.encoder import EncoderSettings, EncoderState, FineTunedEncoder
+from emosynth.models.linear import OneVsRest, _objective
+from encoder_files import VOCABULARY, make_tiny_encoder
 
 # --- one-vs-rest ----------------------------------------------------------------------------------------
 
@@ -186,38 +26,30 @@ def problem(n=80, d=6, k=3, seed=0):
     return x, soft, rng.uniform(0.2, 2, n)
 
 
-def test_gradient_of_the_loss():
-    x, soft, mass = problem(12, 3, 2)
+def test_gradient_of_the_penalised_loss():
     rng = np.random.default_rng(5)
-    prior, penalty = rng.normal(size=(4, 2)), rng.uniform(0, 1, (4, 2))
-    fixed = (x, x.T, mass[:, None] * soft, mass[:, None] * (1 - soft), prior, penalty)
+    x, prior, penalty = rng.normal(size=(12, 3)), rng.normal(size=(4, 2)), rng.uniform(0, 1, (4, 2))
+    fixed = (x, lambda z: (float(np.sin(z).sum()), np.cos(z)), prior, penalty)
     error = check_grad(
-        lambda w: penalised_loss(w.reshape(4, 2), *fixed)[0],
-        lambda w: penalised_loss(w.reshape(4, 2), *fixed)[1].ravel(),
-        rng.normal(size=8),
+        lambda w: _objective(w.reshape(4, 2), *fixed)[0], lambda w: _objective(w.reshape(4, 2), *fixed)[1].ravel(), rng.normal(size=8)
     )
     assert error < 1e-5
-    # one row, one feature: x 2, p 1/4, weight 3, w (1, -2), so z 0: loss 3 ln 2, plus (1 - 0)² · 1/2
-    value, gradient = penalised_loss(
-        np.array([[1.0], [-2.0]]), np.array([[2.0]]), np.array([[2.0]]), np.array([[0.75]]), np.array([[2.25]]),
-        np.zeros((2, 1)), np.array([[1.0], [0.0]]),
-    )  # fmt: skip
-    assert value == pytest.approx(3 * np.log(2) + 0.5)
-    np.testing.assert_allclose(gradient.ravel(), [2 * 0.75 + 1, 0.75])  # by z: 3 (1/2 − 1/4) = 0.75
+    # one row, one feature: x 2, w (1, -2), so z 0; loss 7 with slope 3; plus (1 - 0)² · 1/2
+    value, gradient = _objective(
+        np.array([[1.0], [-2.0]]), np.array([[2.0]]), lambda z: (7.0, z + 3.0), np.zeros((2, 1)), np.array([[1.0], [0.0]])
+    )
+    assert value == pytest.approx(7.5)
+    np.testing.assert_allclose(gradient.ravel(), [2 * 3 + 1, 3])
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-@pytest.mark.parametrize("class_weight", ["none", "balanced"])
-def test_hard_labels_give_scikit_learns_logistic_regression(sparse, class_weight):
+def test_hard_labels_give_scikit_learns_logistic_regression(sparse):
     x, soft, mass = problem()
     hard = (soft > 0.5).astype(float)
-    made = OneVsRest(0.7, class_weight).fit(sp.csr_matrix(x) if sparse else x, hard, mass)
+    made = OneVsRest(0.7).fit(sp.csr_matrix(x) if sparse else x, hard, mass)
     assert made.converged
     for label in range(3):
-        y, weights = hard[:, label], mass
-        if class_weight == "balanced":  # scikit-learn's own counts rows, not their weights
-            weights = mass * np.where(y == 1, mass.sum() / (2 * mass @ y), mass.sum() / (2 * mass @ (1 - y)))
-        other = LogisticRegression(C=0.7, tol=1e-10, max_iter=10_000).fit(x, y, sample_weight=weights)
+        other = LogisticRegression(C=0.7, tol=1e-10, max_iter=10_000).fit(x, hard[:, label], sample_weight=mass)
         np.testing.assert_allclose(made.coef[label], other.coef_[0], atol=1e-4)
         np.testing.assert_allclose(made.predict_proba(x)[:, label], other.predict_proba(x)[:, 1], atol=1e-4)
 
@@ -297,7 +129,6 @@ def test_one_vs_rest_refuses_bad_input():
 
 # --- encoder --------------------------------------------------------------------------------------------
 
-VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "a", "lake", "rain", "song", "cake", "door", "is", "mild", "loud"]
 LABELS = ["calm", "stir", "awe"]
 TINY = EncoderSettings(layers=2, steps=60, batch=8, learning_rate=3e-3, max_tokens=16)
 LONG = EncoderSettings(layers=2, steps=150, batch=8, learning_rate=3e-3, max_tokens=16)
@@ -310,27 +141,7 @@ SOFT = np.array(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Save a random BERT of three layers over ten words, with special tokens and segments."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    path = tmp_path_factory.mktemp("bert")
-    backend = Tokenizer(models.WordLevel({word: number for number, word in enumerate(VOCABULARY)}, unk_token="[UNK]"))
-    backend.pre_tokenizer = pre_tokenizers.Whitespace()
-    backend.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    backend.enable_truncation(4)  # as MiniLM's tokenizer.json has it
-    backend.enable_padding(length=4)
-    PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(path)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(VOCABULARY), hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=24,
-        max_position_embeddings=32, pad_token_id=0, initializer_range=0.3,
-    )  # fmt: skip
-    BertModel(config).save_pretrained(path)
-    return path
+    return make_tiny_encoder(tmp_path_factory.mktemp("bert"))
 
 
 @pytest.fixture(scope="module")
@@ -339,7 +150,7 @@ def first_stage(folder):
 
 
 def model(folder, settings=SHORT, labels=LABELS, seed=1):
-    return MultiLabelEncoder(folder, settings, labels, seed=seed)
+    return FineTunedEncoder(folder, settings, labels, single=False, seed=seed)
 
 
 def cross_entropy(p, q):
@@ -351,7 +162,7 @@ def test_encoder_overfits_eight_rows(folder):
     little = model(folder).fit(TEXTS, SOFT).predict_proba(TEXTS)
     much = model(folder, LONG).fit(TEXTS, SOFT, progress=told.append)
     p = much.predict_proba(TEXTS)
-    assert p.shape == (8, 3) and told[-1] == "multi-label encoder: step 150 of 150" and len(told) == 10
+    assert p.shape == (8, 3) and told[-1] == "encoder: step 150 of 150" and len(told) == 10
     entropy = cross_entropy(np.clip(SOFT, 1e-9, 1 - 1e-9), SOFT)  # soft labels leave at least this
     assert cross_entropy(p, SOFT) - entropy < 0.3 * (cross_entropy(little, SOFT) - entropy)
     assert ((p > 0.5) == (SOFT > 0.5))[np.abs(SOFT - 0.5) > 0.15].all()
@@ -381,19 +192,10 @@ def test_weights_count(folder):
     assert ((p > 0.5) == (SOFT > 0.5))[sure].mean() > 0.9
 
 
-def test_pos_weight_raises_rare_labels(folder):
-    rare = np.zeros((8, 3))
-    rare[0] = 1.0
-    plain = model(folder).fit(TEXTS, rare).predict_proba(TEXTS)
-    raised = model(folder, EncoderSettings(**{**vars(SHORT), "pos_weight": 4.0})).fit(TEXTS, rare)
-    assert (raised.predict_proba(TEXTS) > plain).all()
-    np.testing.assert_allclose(raised._positive_factor(np.array([[1.0, 0, 1]] + [[0, 0, 1.0]] * 3), np.ones(4)), [3, 4, 1])
-
-
 def test_a_new_head_starts_at_the_base_rates(folder):
     made = model(folder)
     made._open()
-    made._start_head(SOFT, np.ones(8), np.ones(3))
+    made._start_head(SOFT, np.ones(8))
     np.testing.assert_allclose(made.head.bias.detach(), logit((SOFT.sum(axis=0) + 0.5) / 9), rtol=1e-5)
 
 

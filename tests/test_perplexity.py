@@ -58,7 +58,7 @@ def test_scores_are_kept_and_the_model_is_not_needed_then(tiny: Path, tmp_path: 
     monkeypatch.setattr(ReferenceModel, "_parts", lambda _: pytest.fail("the model was loaded"))
     after = second.score([*TEXTS, TEXTS[0]])
     assert before[0].tobytes() == after[0].tobytes() and before[1].tolist() == after[1].tolist()
-    assert len(RowStore(tmp_path / "rows" / "perplexity.jsonl", read_only=True)) == len(TEXTS)
+    assert len(RowStore(tmp_path / "rows" / "perplexity.sqlite", read_only=True)) == len(TEXTS)
     assert [part.shape for part in second.score([])] == [(0,), (0,)]
 
 

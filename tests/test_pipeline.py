@@ -1,87 +1,303 @@
-"""The declared pipeline, the notebooks, and the order of the house."""
+"""The declared pipeline, what makes a stage run again, and the order of the house."""
 
 from __future__ import annotations
 
 import ast
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
-from emosynth.params import section_models
-from emosynth.pipeline import STAGES, module_files, notebook_source, own_files, pipeline_file, pipeline_text, profiles
+from emosynth import pieces
+from emosynth.dependencies import PATHS, code_files, module_files, named_pieces, notebook_source, own_files
+from emosynth.design.checked import check_design
+from emosynth.params import Arm, Params, deep_merge, load_params, read_file, section_types, validate
+from emosynth.pipeline import STAGES, parameter_keys, pipeline_file, pipeline_text, profiles, stage
 
 ROOT = Path(__file__).parent.parent
-STEPS = [
-    "corpora", "seeding", "guidance", "tuning", "generation", "verification", "learning", "distillation", "authenticity", "narratives",
-    "grounding", "transfer", "evidence", "report",
+FOUNDATION = {
+    "errors", "progress", "paths", "cards", "text", "stats", "store", "display", "session", "pipeline", "dependencies", "style", "pieces", "params",
+    "catalog", "taxonomy",
+}  # fmt: skip
+ROOMS = [
+    "corpora", "seeding", "explain", "narratives", "guides", "writers", "generation", "checks", "labellers", "verification", "learners", "trials",
+    "authenticity", "context", "evidence", "report",
 ]  # fmt: skip
+INTERFACES = {f"emosynth.{room}.base" for room in ("guides", "checks", "labellers", "learners")} | {"emosynth.authenticity.tagger"}
+"""What a piece is, which anyone may know; and the one tool that two rooms far apart share."""
+each_stage = pytest.mark.parametrize("item", STAGES, ids=lambda s: s.name)
+
+
+# --- declarations -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("profile", profiles(ROOT))
 def test_dvc_files_are_up_to_date(profile):
-    assert pipeline_file(ROOT, profile).read_text() == pipeline_text(ROOT, profile), "run: python -m emosynth pipeline"
+    assert pipeline_file(ROOT, profile).read_text(encoding="utf-8") == pipeline_text(ROOT, profile), "run: python -m emosynth pipeline"
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda s: s.name)
-def test_notebook_model_and_dvc_declare_the_same_parameters(stage):
-    notebook = json.loads((ROOT / "notebooks" / f"{stage.name}.ipynb").read_text())
+@each_stage
+def test_notebook_and_stage_declare_the_same_parameters(item):
+    notebook = json.loads((ROOT / "notebooks" / f"{item.name}.ipynb").read_text(encoding="utf-8"))
     (cell,) = [c for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", [])]
-    declared = {t.id for n in ast.parse("".join(cell["source"])).body if isinstance(n, ast.Assign) for t in n.targets}
-    assert declared == {"profile", *stage.sections}
-    assert set(stage.sections) <= set(section_models())
-    dvc = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage.name]
-    assert dvc["params"] == list(stage.sections)
+    declared = [t.id for n in ast.parse("".join(cell["source"])).body if isinstance(n, ast.Assign) for t in n.targets]
+    assert declared == ["profile", *item.sections]
+    assert set(item.sections) <= set(section_types())
+    assert item.arm_fields is None or ("arms" in item.sections and set(item.arm_fields) <= set(Arm.model_fields))
 
 
 def test_stages_read_only_what_stages_before_them_made():
     made: set[str] = set()
-    for stage in STAGES:
-        assert set(stage.reads) <= made
-        made.add(stage.makes)
+    for item in STAGES:
+        assert set(item.reads) <= made
+        made.add(item.makes)
 
 
-def imports(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-        elif isinstance(node, ast.Import):
-            found.update(a.name for a in node.names)
-    return {m for m in found if m.startswith("emosynth.")}
+def test_learners_and_sweeps_make_nothing_run_again_but_training_and_report():
+    for section in ("sweeps", "learners", "training"):
+        assert [item.name for item in STAGES if section in item.sections] == ["07_training", "10_figures"]
+    assert [item.name for item in STAGES if "figures" in item.sections] == ["10_figures"]
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_steps_import_only_from_the_foundation_and_from_steps_before(step):
-    later = STEPS[STEPS.index(step) + 1 :]
-    for path in (ROOT / "src" / "emosynth" / step).rglob("*.py"):
-        for module in imports(path):
-            assert module.split(".")[1] not in [*later, "runner", "cli"], f"{path.name} imports {module}"
+# --- parameters that DVC tracks ---------------------------------------------------------------------
 
 
-def test_foundation_imports_no_step():
-    package = ROOT / "src" / "emosynth"
-    foundation = [*package.glob("*.py"), *(package / "models").rglob("*.py")]
-    for path in foundation:
-        if path.name in {"cli.py", "__main__.py"}:
+def lookup(values: Any, dotted: str) -> Any:
+    for part in dotted.split("."):
+        values = values[part]
+    return values
+
+
+@pytest.mark.parametrize("profile", profiles(ROOT))
+@each_stage
+def test_tracked_keys_are_in_their_file_and_cover_what_is_set(profile, item):
+    base = read_file(ROOT / "params.yaml")
+    overlay = {} if profile == "demo" else read_file(ROOT / "profiles" / f"{profile}.yaml")
+    arms = load_params(ROOT, profile).arms
+    for written in (base, overlay):
+        keys = parameter_keys(item, written, arms)
+        for key in keys:
+            assert lookup(written, key) is not None
+        for name in set(written) & set(item.sections):
+            assert any(key.split(".")[0] == name for key in keys) or name in ("arms", "models")
+        for arm, field in ((arm, field) for arm, fields in written.get("arms", {}).items() if arm in arms for field in fields):
+            tracked = "arms" in keys or f"arms.{arm}.{field}" in keys
+            assert tracked == ("arms" in item.sections and (item.arm_fields is None or field in item.arm_fields))
+
+
+def changed_stages(change: dict[str, Any]) -> list[str]:
+    """Return the stages whose tracked parameters a change of params.yaml touches."""
+    before = read_file(ROOT / "params.yaml")
+    after = deep_merge(before, change)
+    found = []
+    for item in STAGES:
+        keys = [parameter_keys(item, values, values["arms"]) for values in (before, after)]
+        if keys[0] != keys[1] or any(lookup(before, key) != lookup(after, key) for key in keys[0]):
+            found.append(item.name)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("change", "first"),
+    [
+        ({"arms": {"sentisynth": {"mix": {"weight": 0.5}}}}, ["07_training", "10_figures"]),
+        ({"sweeps": {"sentisynth": {"mix.weight": [0.2]}}}, ["07_training", "10_figures"]),
+        ({"learners": {"tfidf": {"sizes": [60]}}}, ["07_training", "10_figures"]),
+        ({"arms": {"shap": {"checks": "basic"}}}, ["06_verification", "07_training", "08_authenticity", "09_context", "10_figures"]),
+        ({"checks": {"basic": {"original": 0.5}}}, ["06_verification", "07_training", "08_authenticity", "09_context", "10_figures"]),
+        ({"models": {"encoder": "another"}}, ["02_shap", "06_verification", "07_training", "08_authenticity", "09_context", "10_figures"]),
+        ({"models": {"writer": {"model": "x"}}}, ["04_tuning", "05_generation", "06_verification", "09_context", "10_figures"]),
+        ({"figures": {"formats": ["svg"]}}, ["10_figures"]),
+        ({"shap": {"tokens": 3}}, ["02_shap", "10_figures"]),
+    ],
+)
+def test_what_a_change_of_parameters_makes_run_again(change, first):
+    assert changed_stages(change) == first
+
+
+def test_an_arm_of_which_a_stage_sees_no_field_is_in_its_command():
+    stages = yaml.safe_load(pipeline_text(ROOT, "demo"))["stages"]
+    params = load_params(ROOT, "demo")
+    for item in STAGES:
+        entry = stages[item.name]
+        if "arms" not in item.sections or item.arm_fields is None:
+            assert "#" not in entry["cmd"]
             continue
-        assert not {m.split(".")[1] for m in imports(path)} & set(STEPS), path
+        for arm in params.arms:
+            assert any(str(key).startswith(f"arms.{arm}.") for key in entry["params"]) != (
+                f" {arm} " in f"{entry['cmd'].partition('#')[2]} "
+            )
+
+
+# --- code -------------------------------------------------------------------------------------------
+
+
+def params_with(**change: Any) -> Params:
+    made = validate(deep_merge(read_file(ROOT / "params.yaml"), change), "test")
+    check_design(made, ROOT, "test")
+    return made
 
 
 def test_dependencies_follow_imports():
     files = module_files(ROOT, [notebook_source(ROOT / "notebooks" / "01_seeding.ipynb")])
     assert "src/emosynth/seeding/seeds.py" in files and "src/emosynth/corpora/build.py" in files
-    assert not [f for f in files if "/report/" in f or "/learning/" in f]
+    assert not [name for name in files if "/report/" in name or "/trials/" in name]
 
 
-def test_own_files_are_dependencies(tmp_path):
-    (tmp_path / "mine.csv").write_text("text,label\n")
-    values = {"corpora": {"custom": {"path": "mine.csv"}}, "generation": {"generator": {"model": "smollm2-135m-instruct"}}}
-    assert own_files(tmp_path, values, STAGES[0]) == ["mine.csv"]
-    assert own_files(tmp_path, values, STAGES[3]) == []
+@each_stage
+def test_stages_depend_on_the_pieces_that_they_run_and_on_no_others(item):
+    params = load_params(ROOT, "demo")
+    files = code_files(ROOT, params, item)
+    named = {(kind, name) for kind, name in named_pieces(params, item)}
+    for kind in ("guide", "check", "labeller", "learner"):
+        for name in pieces.registered(kind):
+            path = pieces.file_of(kind, name)
+            if path.is_relative_to(ROOT) and (kind, name) in named:
+                assert str(path.relative_to(ROOT)) in files
+    if item.makes:
+        assert not [name for name in files if "/report/" in name], "only the report depends on how figures are drawn"
+    assert not [name for name in files if name.endswith(("session.py", "pipeline.py", "dependencies.py", "progress.py"))]
 
 
-def test_only_the_report_depends_on_the_figure_style():
-    dvc = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    assert [name for name, stage in dvc.items() if "figures" in stage["params"]] == ["12_figures"]
+def test_a_piece_that_no_arm_names_is_no_dependency():
+    arms = dict.fromkeys(load_params(ROOT, "demo").arms)
+    few = params_with(
+        arms={**arms, "naive": {"guide": [], "checks": "none"}}, sweeps={"sentisynth": None}, learners={"trees": None, "encoder": None}
+    )
+    training, generation = code_files(ROOT, few, stage("07_training")), code_files(ROOT, few, stage("05_generation"))
+    assert named_pieces(few, stage("07_training")) == [
+        ("check", "nonempty"), ("labeller", "asked"), ("learner", "embedding"), ("learner", "tfidf"),
+    ]  # fmt: skip
+    assert "src/emosynth/learners/tfidf.py" in training and "src/emosynth/learners/trees.py" not in training
+    assert "src/emosynth/guides/shap_tokens.py" not in generation
+    more = params_with(arms={"naive": {"guide": "shap-tokens"}})
+    assert "src/emosynth/guides/shap_tokens.py" in code_files(ROOT, more, stage("05_generation"))
+
+
+def test_defaults_are_dependencies_of_the_stages_that_declare_their_section():
+    params = load_params(ROOT, "demo")
+    assert "src/emosynth/params/analysis.py" in code_files(ROOT, params, stage("08_authenticity"))
+    assert "src/emosynth/params/analysis.py" not in code_files(ROOT, params, stage("05_generation"))
+
+
+def test_pieces_of_ones_own_are_dependencies_of_the_stages_that_run_them(tmp_path):
+    file = tmp_path / "pipeline_own.py"
+    file.write_text("from emosynth.checks.base import Check\n\n\nclass Loud(Check):\n    name = 'pipeline-loud'\n")
+    params = params_with(pieces=[str(file)], arms={"mine": {"checks": {"pipeline-loud": {}}}})
+    try:
+        assert str(file) in code_files(ROOT, params, stage("06_verification"))
+        assert str(file) not in code_files(ROOT, params, stage("05_generation"))
+        assert str(file) in own_files(ROOT, {"pieces": [str(file)]}, stage("05_generation"))
+    finally:
+        pieces._REGISTRY["check"].pop("pipeline-loud")
+
+
+# --- files of the user's own ------------------------------------------------------------------------
+
+
+def text_fields(annotation: Any, dotted: str) -> Iterator[tuple[str, str]]:
+    """Yield every field of text in the parameters with its description."""
+    for inner in [annotation, *get_args(annotation)]:
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            for name, field in inner.model_fields.items():
+                yield f"{dotted}.{name}".lstrip("."), field.description or ""
+                yield from text_fields(field.annotation, f"{dotted}.{name}".lstrip("."))
+        elif inner is not annotation and get_args(inner):
+            yield from text_fields(inner, dotted)
+
+
+def test_every_parameter_that_may_be_a_path_is_known():
+    says = re.compile(r"\b(path|file|files|folder|folders)\b", re.IGNORECASE)
+    found = {name for name, what in text_fields(Params, "") if says.search(what)}
+    plain = {pattern.replace(".*", "") for pattern in PATHS}
+    assert found - {"models.reader"} <= plain, "a parameter that may be a path is not followed: add it to emosynth.dependencies.PATHS"
+    for pattern in PATHS:
+        first = pattern.split(".")[0]
+        assert first in section_types()
+
+
+def nested(pattern: str, value: str) -> dict[str, Any]:
+    first, *rest = pattern.split(".")
+    if not rest:
+        return {first: value}
+    if rest == ["*"]:
+        return {first: [value]}
+    inner = nested(".".join(rest), value)
+    return {first: {"any": inner["*"]} if rest[0] == "*" else inner}
+
+
+@pytest.mark.parametrize("pattern", PATHS)
+@pytest.mark.parametrize("how", ["relative", "absolute", "home"])
+def test_own_files_are_dependencies_wherever_they_lie(tmp_path, monkeypatch, pattern, how):
+    root, home = tmp_path / "root", tmp_path / "home"
+    monkeypatch.setenv("HOME", str(home))
+    for folder in (root, home):
+        folder.mkdir()
+        (folder / "mine").write_text("x")
+    written, expected = {"relative": ("mine", "mine"), "absolute": (str(home / "mine"),) * 2, "home": ("~/mine", str(home / "mine"))}[how]
+    values = nested(pattern, written)
+    seen = [item.name for item in STAGES if own_files(root, values, item)]
+    assert seen, pattern
+    for name in seen:
+        assert own_files(root, values, stage(name)) == [expected]
+    assert not any(own_files(root, nested(pattern, "nowhere"), item) for item in STAGES)
+    assert {"corpora": ["00_corpora"], "narratives": ["03_narratives"]}.get(pattern.split(".")[0], seen) == seen
+
+
+def test_settings_of_pieces_may_name_files_too(tmp_path):
+    (tmp_path / "words.txt").write_text("x")
+    (tmp_path / "plain").write_text("x")
+    values = {"checks": {"mine": {"lexicon": "words.txt", "mode": "plain"}}}
+    assert own_files(tmp_path, values, stage("06_verification")) == ["words.txt"]
+    assert own_files(tmp_path, values, stage("05_generation")) == []
+
+
+# --- the order of the house -------------------------------------------------------------------------
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names if node.module == "emosynth")
+        elif isinstance(node, ast.Import):
+            found.update(a.name for a in node.names)
+    return {module for module in found if module.startswith("emosynth.")} - INTERFACES
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_import_only_from_the_foundation_and_from_rooms_before(room):
+    later = ROOMS[ROOMS.index(room) + 1 :]
+    for path in (ROOT / "src" / "emosynth" / room).rglob("*.py"):
+        for module in imports(path):
+            assert module.split(".")[1] not in [*later, "runner", "cli", "export", "session"], f"{path.name} imports {module}"
+
+
+def test_the_foundation_imports_no_room():
+    package = ROOT / "src" / "emosynth"
+    for path in [*package.glob("*.py"), *(package / "models").rglob("*.py"), *(package / "catalog").glob("*.py")]:
+        if path.name not in {"cli.py", "__main__.py", "export.py"}:
+            assert not {module.split(".")[1] for module in imports(path)} & set(ROOMS), path
+
+
+def test_every_folder_is_known():
+    folders = {path.name for path in (ROOT / "src" / "emosynth").iterdir() if path.is_dir() and (path / "__init__.py").exists()}
+    assert folders == {*ROOMS, *(FOUNDATION & folders), "models", "design", "runner"}
+
+
+def test_modules_are_short_and_functions_take_few_arguments():
+    for path in (ROOT / "src" / "emosynth").rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        assert len(source.splitlines()) <= 400, path
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef):
+                count = (
+                    len(node.args.args) + len(node.args.kwonlyargs) - (bool(node.args.args) and node.args.args[0].arg in ("self", "cls"))
+                )
+                assert count <= 8, f"{path}: {node.name} takes {count} arguments"

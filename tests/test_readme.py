@@ -22,10 +22,31 @@ from test_end_to_end import copy_repository, environment, repro, share_assets
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-THINGS = ["harbour", "kitchen", "letter", "garden", "train", "window", "river", "lamp", "market", "bridge", "ferry", "stairs", "orchard", "attic", "station"]
+THINGS = [
+    "harbour",
+    "kitchen",
+    "letter",
+    "garden",
+    "train",
+    "window",
+    "river",
+    "lamp",
+    "market",
+    "bridge",
+    "ferry",
+    "stairs",
+    "orchard",
+    "attic",
+    "station",
+]
 ENDINGS = {
     "joy": ["made me laugh all morning", "was the best of the whole week", "is a small delight again", "felt like a birthday to me"],
-    "anger": ["is broken for the third time now", "was handed to someone else", "cost us double and nobody cares", "makes me want to shout"],
+    "anger": [
+        "is broken for the third time now",
+        "was handed to someone else",
+        "cost us double and nobody cares",
+        "makes me want to shout",
+    ],
 }
 
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import base64
 import copy
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from emosynth.design.arms import list_origins
 from emosynth.errors import UserError
-from emosynth.params import load_params
+from emosynth.params import Mix, Params, load_params
 from emosynth.paths import Paths
-from emosynth.pipeline import Stage, stage
+from emosynth.pipeline import STAGES, Stage, stage
 from emosynth.progress import Progress, say
 from emosynth.runner import execute
 from emosynth.runner.execute import NotebookFailed, check_parameter_cell, parameters_of
 from emosynth.runner.render import WITHHELD, normalise, page, public
-from emosynth.session import open_session
+from emosynth.session import Undeclared, declared, open_session, plain
 
 ROOT = Path(__file__).parent.parent
 v4 = nbformat.v4
@@ -69,46 +73,109 @@ def test_corpus_text_is_withheld_from_the_public_page_only():
 
 
 def test_page_needs_no_other_host_and_folds_code():
-    html = page(normalise(executed("1a2b3")), stage("03_generation"))
+    html = page(normalise(executed("1a2b3")), stage("05_generation"))
     assert "<details" in html and "<script" not in html
     assert 'src="http' not in html and 'href="http' not in html
-    assert "02_shap.html" in html and "04_training.html" in html
+    assert "04_tuning.html" in html and "06_verification.html" in html
 
 
 def test_misspelt_parameter_cell_is_found():
-    cell = v4.new_code_cell('profile = "demo"\nseedings = None', metadata={"tags": ["parameters"]})
-    with pytest.raises(UserError, match="seedings"):
-        check_parameter_cell(v4.new_notebook(cells=[cell]), {"profile", "seeding"}, "x.ipynb")
+    cell = v4.new_code_cell('profile = "demo"\ncell = None', metadata={"tags": ["parameters"]})
+    with pytest.raises(UserError, match="cell"):
+        check_parameter_cell(v4.new_notebook(cells=[cell]), {"profile", "cells"}, "x.ipynb")
 
 
-def test_stage_sees_only_what_it_declares():
+# --- what a stage sees ------------------------------------------------------------------------------
+
+
+def sections(name: str, **given: object) -> dict[str, object]:
+    return {**dict.fromkeys(stage(name).sections), **given}
+
+
+def test_a_stage_sees_only_what_it_declares():
     params = load_params(ROOT, "demo")
-    assert set(parameters_of(stage("01_seeding"), params, "demo")) == {"profile", "corpora", "seeding"}
-    session = open_session("01_seeding", "demo", ROOT, corpora=None, seeding=None)
-    assert session.seeding == params.seeding
+    assert set(parameters_of(stage("01_seeding"), params, "demo")) == {"profile", "corpora", "cells"}
+    session = open_session("01_seeding", "demo", ROOT, corpora=None, cells=None)
+    assert isinstance(session.params, Params) and session.params.cells == params.cells
     assert session.catalog.progress is say, "downloads must not be printed into a notebook"
-    with pytest.raises(AttributeError, match="not declared"):
-        _ = session.training
+    with pytest.raises(Undeclared, match=r"01_seeding: training[\s\S]*pipeline.py"):
+        _ = session.params.training
+    with pytest.raises(AttributeError):
+        _ = session.params.no_such_thing
     with pytest.raises(UserError, match="declares"):
         open_session("01_seeding", "demo", ROOT, corpora=None)
     with pytest.raises(UserError, match="repeats"):
-        open_session("01_seeding", "demo", ROOT, corpora=None, seeding={"sizes": [10], "repeats": 0})
+        open_session("01_seeding", "demo", ROOT, corpora=None, cells={"sizes": [10], "repeats": 0})
+
+
+def test_arms_and_models_have_the_declared_fields_alone():
+    params = load_params(ROOT, "demo")
+    name = next(name for name, arm in params.arms.items() if arm.writer != "plain" and {"mix", "checks"} <= arm.model_fields_set)
+    seen = open_session("05_generation", "demo", ROOT, **sections("05_generation")).params
+    assert list(seen.arms) == list(params.arms) and seen.arms[name].writer == params.arms[name].writer
+    assert seen.arms[name].mix == Mix() and seen.arms[name].labels == "asked"
+    assert [str(origin) for origin in list_origins(seen)] == [str(origin) for origin in list_origins(params)]
+    assert seen.models.writer == params.models.writer
+    with pytest.raises(Undeclared, match=r"05_generation: models\.encoder"):
+        _ = seen.models.encoder
+    with pytest.raises(Undeclared):
+        _ = seen.learners
+    verified = declared(params, stage("06_verification"))
+    assert verified.arms[name].checks == params.arms[name].checks and verified.arms[name].mix == Mix()
+    assert declared(params, stage("07_training")).arms == params.arms
+
+
+@pytest.mark.parametrize("item", STAGES, ids=lambda s: s.name)
+@pytest.mark.parametrize("profile", ["demo", "smoke", "paper"])
+def test_what_is_injected_is_plain_and_says_the_same_as_the_files(item, profile):
+    params = load_params(ROOT, profile)
+    given = parameters_of(item, params, profile)
+    assert json.loads(json.dumps(given)) == given
+    injected = open_session(item.name, profile, ROOT, **{key: value for key, value in given.items() if key != "profile"})
+    for section in item.sections:
+        assert plain(getattr(injected.params, section)) == plain(getattr(declared(params, item), section))
+    if item.arm_fields is not None:
+        assert all(set(arm) <= set(item.arm_fields) for arm in given["arms"].values())
+
+
+def test_a_cell_that_is_edited_by_hand_is_checked_as_a_whole():
+    arms = {"mine": {"guide": "shap", "writer": "tund"}}
+    with pytest.raises(UserError, match="Did you mean tuned"):
+        open_session("05_generation", "demo", ROOT, **sections("05_generation", arms=arms))
+    given = {**parameters_of(stage("05_generation"), load_params(ROOT, "demo"), "demo")["arms"], "mine": {"guide": "shap"}}
+    seen = open_session("05_generation", "demo", ROOT, **sections("05_generation", arms=given)).params
+    assert seen.arms["mine"].guide == "shap"
+
+
+def test_starting_a_stage_loads_no_heavy_library():
+    code = """
+import sys
+import emosynth.cli
+from pathlib import Path
+from emosynth.params import load_params
+from emosynth.runner import run_stage
+load_params(Path("."), "demo")
+print([name for name in ("torch", "transformers", "datasets", "shap", "xgboost", "openvino", "matplotlib") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+# --- running ----------------------------------------------------------------------------------------
 
 
 def run_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> nbformat.NotebookNode:
     root = tmp_path / "repo"
     (root / "notebooks").mkdir(parents=True)
-    cells = [v4.new_code_cell('profile = "demo"\nseeding = None', metadata={"tags": ["parameters"]}), v4.new_code_cell(source)]
+    cells = [v4.new_code_cell('profile = "demo"\ncells = None', metadata={"tags": ["parameters"]}), v4.new_code_cell(source)]
     nbformat.write(v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}}), root / "notebooks" / "09_try.ipynb")
     monkeypatch.setenv("EMOSYNTH_CACHE", str(root / ".cache"))
-    return execute._execute(Paths(root, "demo"), Stage("09_try", "a trial", ("seeding",), (), ""), load_params(ROOT, "demo"))
+    return execute._execute(Paths(root, "demo"), Stage("09_try", "a trial", ("cells",), (), ""), load_params(ROOT, "demo"))
 
 
 def test_values_are_injected_and_the_kernel_is_this_interpreter(tmp_path, monkeypatch):
-    done = run_cell(tmp_path, monkeypatch, "import sys\nprint(seeding['repeats'], sys.executable)")
-    import sys
-
-    assert f"{load_params(ROOT, 'demo').seeding.repeats} {sys.executable}" in str(done.cells[-1].outputs)
+    done = run_cell(tmp_path, monkeypatch, "import sys\nprint(cells['repeats'], sys.executable)")
+    assert f"{load_params(ROOT, 'demo').cells.repeats} {sys.executable}" in str(done.cells[-1].outputs)
 
 
 def test_failure_says_cell_error_and_places_in_three_lines(tmp_path, monkeypatch):

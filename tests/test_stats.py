@@ -24,90 +24,61 @@ def test_t_interval() -> None:
     assert 3.5 in interval
 
 
-def test_bootstrap_mean() -> None:
-    values = np.random.default_rng(1).normal(5, 1, 200)
-    interval = stats.bootstrap_mean(values, 0.95, 1000, seed=3)
-    assert interval == stats.bootstrap_mean(values, 0.95, 1000, seed=3)
-    assert interval.low < 5 < interval.high
-    assert interval.high - interval.low == pytest.approx(2 * 1.96 / math.sqrt(200), rel=0.2)
-    assert math.isnan(stats.bootstrap_mean([1.0]).low)
-    assert stats.bootstrap_mean([2.0, 2.0, math.nan]) == stats.Interval(2.0, 2.0)
+def test_permutation_p() -> None:
+    assert stats.permutation_p(5.0, [1, 2, 3, math.nan]) == 1 / 4
+    assert stats.permutation_p(-2.0, [1, 2, 3]) == 3 / 4
+    assert math.isnan(stats.permutation_p(math.nan, [1])) and math.isnan(stats.permutation_p(1.0, []))
 
 
-def test_paired_difference_exact() -> None:
-    result = stats.paired_difference([0.6, 0.7, 0.9], [0.5, 0.5, 0.6])
-    assert result.mean == pytest.approx(0.2)
-    assert result.p == 0.25  # the least that three pairs can give
-    assert result.method == "sign-flip" and result.n == 3
-    assert result.dz == pytest.approx(2.0)
-    assert stats.paired_difference([1, 2, 3], [1, 2, 3]).p == 1
+# --- nested half-samples ------------------------------------------------------------------------------
 
-
-@pytest.mark.parametrize("n", [2, 3, 5, 8, 12])
-def test_least_sign_flip_p(n: int) -> None:
-    assert stats.sign_flip(np.full(n, 0.1)) == pytest.approx(2 / 2**n)
-
-
-def test_paired_difference_many_pairs() -> None:
-    generator = np.random.default_rng(2)
-    first, second = generator.normal(0.3, 1, 20), generator.normal(0, 1, 20)
-    result = stats.paired_difference(first, second)
-    assert result.method == "t"
-    assert result.p == pytest.approx(scipy_stats.ttest_rel(first, second).pvalue)
-
-
-def test_paired_difference_of_nothing() -> None:
-    for first, second in (([], []), ([1.0], [2.0]), ([1.0, math.nan], [0.5, 1.0])):
-        result = stats.paired_difference(first, second)
-        assert math.isnan(result.p) and math.isnan(result.low) and result.method == "none"
-    with pytest.raises(ValueError, match="equally many"):
-        stats.paired_difference([1.0], [1.0, 2.0])
-
-
-def test_equal_differences_have_no_standardised_effect() -> None:
-    result = stats.paired_difference([0.5, 0.6, 0.7], [0.4, 0.5, 0.6])
-    assert math.isnan(result.dz) and result.p == 0.25
-
-
-def test_equivalence() -> None:
-    first, second = np.array([0.50, 0.61, 0.70, 0.60]), np.array([0.505, 0.60, 0.702, 0.60])
-    close = stats.equivalence_tost(first, second, 0.02)
-    assert close.equivalent and close.p < 0.05
-    assert -0.02 < close.low < close.high < 0.02
-    assert not stats.equivalence_tost(first, second, 0.005).equivalent
-    assert not stats.equivalence_tost([0.5], [0.5], 0.02).equivalent
-    assert not stats.equivalence_tost(first + 0.1, second, 0.02).equivalent
-    with pytest.raises(ValueError, match="margin"):
-        stats.equivalence_tost(first, second, 0)
+NESTED = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=40)
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
-@given(st.lists(st.floats(-0.1, 0.1), min_size=3, max_size=10), st.floats(0.001, 0.1))
-def test_equivalence_is_interval_inclusion(differences: list[float], margin: float) -> None:
-    result = stats.equivalence_tost(differences, np.zeros(len(differences)), margin)
-    if np.std(differences) > 1e-6 and min(abs(result.low + margin), abs(result.high - margin)) > 1e-9:
-        assert result.equivalent == (-margin < result.low and result.high < margin)
+@given(NESTED)
+def test_nested_orders_keep_repeats_whole_and_strata_even(places: list[tuple[int, int, int]]) -> None:
+    nest = stats.Nest.of(*zip(*places, strict=True))
+    for order in stats.nested_orders(nest, 3, np.random.default_rng(1)):
+        assert sorted(order.tolist()) == list(range(len(places)))
+        repeats = nest.repeats[order]
+        assert np.count_nonzero(np.diff(repeats)) == len(set(repeats.tolist())) - 1, "a repeat is left once it is used up"
+        for repeat in set(repeats.tolist()):
+            within = order[repeats == repeat]
+            for stratum in set(nest.strata[within].tolist()):
+                clusters = nest.clusters[within[nest.strata[within] == stratum]]
+                assert np.count_nonzero(np.diff(clusters)) == len(set(clusters.tolist())) - 1, "and so is a cluster within its stratum"
+                first = np.count_nonzero(nest.strata[within[: len(within) // 2]] == stratum)
+                assert abs(first - len(clusters) / 2) <= 1.5
 
 
-def test_permutation_test() -> None:
-    generator = np.random.default_rng(4)
-    first, second = generator.normal(1, 1, 40), generator.normal(0, 1, 40)
+def test_nested_interval_covers_clustered_means() -> None:
+    hits = {True: 0, False: 0}
+    for trial in range(100):
+        generator = np.random.default_rng(trial)
+        values = np.repeat(generator.normal(0, 1, 20), 8) + generator.normal(0, 1, 160)
+        stories = np.repeat(np.arange(20), 8)
+        for flat in hits:
+            nest = stats.Nest.flat(160) if flat else stats.Nest.of([0] * 160, stories.tolist(), [0] * 160)
+            mean, interval = stats.nested_interval(values, nest, 0.9, 120, trial)
+            assert mean == pytest.approx(values.mean())
+            hits[flat] += 0.0 in interval
+    assert 0.82 <= hits[False] / 100 <= 0.97
+    assert hits[True] / 100 < 0.6, "rows of one story are not independent"
 
-    def difference(x: np.ndarray, y: np.ndarray) -> float:
-        return float(x.mean() - y.mean())
 
-    assert stats.permutation_test(difference, first, second, 199, seed=1).p == pytest.approx(1 / 200)
-    assert stats.permutation_test(difference, first, first, 199, seed=1).p == 1
-    assert math.isnan(stats.permutation_test(difference, [], second).p)
+def test_nested_interval_draws_models_too() -> None:
+    values = np.array([[0.0] * 40, [1.0] * 40])
+    mean, interval = stats.nested_interval(values, stats.Nest.flat(40), 0.9, 300, 1)
+    assert mean == 0.5 and (interval.low, interval.high) == (0, 1)
+    assert stats.nested_interval(values[:1], stats.Nest.flat(40), 0.9, 300, 1)[1] == stats.Interval(0.0, 0.0)
+    assert math.isnan(stats.nested_interval([[1.0]], stats.Nest.flat(1), 0.9, 300, 1)[1].low)
 
 
-def test_permutation_test_keeps_its_level() -> None:
-    generator = np.random.default_rng(5)
-    ps = [
-        stats.permutation_test(lambda x, y: float(x.mean() - y.mean()), generator.normal(size=15), generator.normal(size=15), 99, seed).p
-        for seed in range(150)
-    ]
-    assert np.mean(np.array(ps) <= 0.1) < 0.18
+def test_flat_nests() -> None:
+    assert stats.Nest.flat(3).is_flat and stats.Nest.of([0, 0], ["a", "b"], ["x", "y"]).is_flat
+    assert not stats.Nest.of([0, 1], ["a", "b"], ["x", "x"]).is_flat and not stats.Nest.of([0, 0], ["a", "a"], ["x", "y"]).is_flat
+    assert stats.nested_orders(stats.Nest.flat(0), 2, np.random.default_rng(0)).shape == (2, 0)
 
 
 def test_cliffs_delta_by_hand() -> None:
@@ -154,6 +125,13 @@ def test_holm_by_hand() -> None:
     assert corrected[[0, 2, 3]] == pytest.approx([0.03, 0.06, 0.06])
     assert math.isnan(corrected[1])
     assert stats.holm([]).size == 0
+
+
+def test_holm_is_that_of_statsmodels() -> None:
+    from statsmodels.stats.multitest import multipletests
+
+    ps = np.random.default_rng(3).uniform(0, 0.2, 12).round(2)
+    assert stats.holm(ps) == pytest.approx(multipletests(ps, method="holm")[1])
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from emosynth.corpora import Corpus
+from emosynth.design.space import space_map, space_of_corpus, space_of_taxonomy
 from emosynth.errors import UserError
 from emosynth.taxonomy import LabelMap, Resolution, Resolver, Taxonomies, confusion, simplify
 
@@ -294,19 +297,19 @@ def test_of_classes(few: Taxonomies) -> None:
 
 
 def test_label_sets() -> None:
-    assert REAL.names == ("goemotions", "ekman", "plutchik", "tweeteval-emotion", "valence-five", "valence-two")
+    assert REAL.names == ("goemotions", "ekman", "plutchik", "tweeteval-emotion", "valence-three", "valence-two")
     assert list(REAL.get("goemotions").labels) == GOEMOTIONS
     assert set(REAL.get("ekman").labels) == {"anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral"}
     assert set(REAL.get("plutchik").labels) == set(REAL.get("ekman").labels) | {"trust", "anticipation"}
     assert REAL.get("tweeteval-emotion").labels == ("anger", "joy", "optimism", "sadness")
-    assert REAL.get("valence-five").labels == ("very-negative", "negative", "neutral", "positive", "very-positive")
+    assert REAL.get("valence-three").labels == ("negative", "neutral", "positive")
     assert REAL.get("valence-two").labels == ("negative", "positive")
     assert {name: REAL.get(name).neutral for name in REAL.names} == {
         "goemotions": "neutral",
         "ekman": "neutral",
         "plutchik": "neutral",
         "tweeteval-emotion": None,
-        "valence-five": "neutral",
+        "valence-three": "neutral",
         "valence-two": None,
     }
     assert REAL.of_classes(reversed(GOEMOTIONS)) == "goemotions"
@@ -329,13 +332,12 @@ def test_published_ekman_groups() -> None:
 
 
 def test_published_poles() -> None:
-    two, five = REAL.map("goemotions", "valence-two"), REAL.map("goemotions", "valence-five")
+    two, three = REAL.map("goemotions", "valence-two"), REAL.map("goemotions", "valence-three")
     assert set(two.unmapped) == {"realization", "surprise", "curiosity", "confusion", "neutral"}
     for label in GOEMOTIONS:
         pole = ["negative"] if label in NEGATIVE else ["positive"] if label in POSITIVE else []
         assert two.labels([label]) == pole
-        (degree,) = five.labels([label])
-        assert degree.removeprefix("very-") == (pole or ["neutral"])[0]
+        assert three.labels([label]) == (pole or ["neutral"])
 
 
 def test_dyads_are_halves() -> None:
@@ -380,6 +382,67 @@ def test_citations_are_balanced_bibtex() -> None:
         citation = REAL.get(name).citation
         assert citation.startswith("@") and citation.count("{") == citation.count("}")
         assert all(field in citation for field in ("title = ", "author = ", "year = "))
+
+
+# --- as spaces ----------------------------------------------------------------------------------------
+
+
+def corpus(*classes: str, task: str = "single", **phrases: str) -> Corpus:
+    frame = pd.DataFrame({"id": [], "text": [], "labels": [], "split": [], "corpus": []})
+    return Corpus("own", frame, list(classes), task, "note", {label: phrases.get(label, label) for label in classes})
+
+
+def test_matrix_of_a_map_or_none(few: Taxonomies) -> None:
+    composed = few.find_map("fine", "coarse")
+    assert composed is not None and composed.tolist() == few.map("fine", "coarse").matrix.tolist()
+    assert few.find_map("coarse", "island") is None
+    same = few.find_map("fine", "fine")
+    assert same is not None and same.tolist() == np.eye(4).tolist()
+    with pytest.raises(UserError, match="did you mean middle"):
+        few.find_map("midle", "fine")
+
+
+def test_space_of_a_corpus_with_a_taxonomy() -> None:
+    space = space_of_corpus(corpus("positive", "negative", "neutral", negative="negative feelings"), REAL)
+    assert space.labels == ("positive", "negative", "neutral") and space.single and space.neutral == "neutral"
+    assert space.phrases["negative"] == "negative feelings", "the corpus's own words come first"
+    assert space.adjectives == {"positive": "good", "negative": "bad", "neutral": "neutral"}
+
+
+def test_space_of_a_corpus_of_ones_own() -> None:
+    space = space_of_corpus(corpus("joy", "anger", "other", task="multi", other="something else"), REAL)
+    assert not space.single and space.neutral is None
+    assert space.adjectives == space.phrases == {"joy": "joy", "anger": "anger", "other": "something else"}
+
+
+def test_map_between_spaces_of_the_same_labels() -> None:
+    ekman = space_of_taxonomy(REAL.get("ekman"))
+    assert space_map(ekman, ekman, REAL).how == "same"
+    turned = space_of_corpus(corpus(*reversed(ekman.labels)), REAL)
+    found = space_map(ekman, turned, REAL)
+    assert found.how == "same" and found.matrix.tolist() == np.eye(7)[::-1].tolist()
+
+
+def test_published_map_between_spaces_follows_the_order_of_the_corpus() -> None:
+    goemotions, target = space_of_taxonomy(REAL.get("goemotions")), space_of_corpus(corpus("positive", "negative", "neutral"), REAL)
+    found = space_map(goemotions, target, REAL)
+    assert found.how == "published" and found.unmapped_target == ()
+    for label, row in zip(goemotions.labels, found.matrix, strict=True):
+        pole = "negative" if label in NEGATIVE else "positive" if label in POSITIVE else "neutral"
+        assert dict(zip(target.labels, row, strict=True)) == {name: float(name == pole) for name in target.labels}
+    # mean logits of the labels taken in
+    np.testing.assert_allclose(found.head().sum(axis=0), 1)
+
+
+def test_map_by_words_to_a_corpus_of_ones_own() -> None:
+    goemotions, target = space_of_taxonomy(REAL.get("goemotions")), space_of_corpus(corpus("Rage", "joy", "other"), REAL)
+    found = space_map(goemotions, target, REAL)
+    assert found.how == "words" and found.unmapped_target == ("other",)
+    mapped = {(goemotions.labels[i], target.labels[j]) for i, j in zip(*np.nonzero(found.matrix), strict=True)}
+    assert mapped == {("anger", "Rage"), ("joy", "joy")}
+    p = np.zeros((1, 28))
+    p[0, goemotions.labels.index("anger")] = 0.7
+    assert found.project(p).tolist() == [[0.7, 0, 0]]
 
 
 # --- labels outside the taxonomy --------------------------------------------------------------------

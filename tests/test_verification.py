@@ -1,338 +1,477 @@
-"""Checks, each against texts made to pass or to fail it."""
+"""Verification: everything is judged once, verdicts are derived, and nothing that is starved ends the run."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from emosynth import pieces
+from emosynth.cards import read_table
+from emosynth.corpora import Corpus
+from emosynth.design.arms import resolve_arm, resolve_arms
+from emosynth.design.cells import NO_SEED, Cell
 from emosynth.errors import UserError
-from emosynth.params import Perplexity, Verification
+from emosynth.params import Params
+from emosynth.paths import Paths
+from emosynth.seeding import stratified_order
+from emosynth.taxonomy import Taxonomies
 from emosynth.verification import (
-    CHECKS,
-    Cell,
+    ScoreTable,
+    SoftLabels,
     acceptance,
-    acceptance_curve,
-    enabled,
+    accepted,
+    build,
+    load_scores,
+    load_soft,
+    quality,
     rejection_reasons,
-    require_accepted,
-    verify,
-    verify_cell,
-)
-from emosynth.verification.checks import KEYS, perplexity_bounds
+    unverified,
+)  # fmt: skip
+from emosynth.verification.accept import NOWHERE, ordered
+from emosynth.verification.judge import OpenJudge, RealText
 
-SEED = ["the train was late again and nobody told us why", "what a lovely morning by the quiet lake"]
+ROOT = Path(__file__).parent.parent
+WORDS = {"joy": ["cheer", "smile", "treat", "bloom"], "sadness": ["grief", "tears", "loss", "gloom"]}
+CLASSES = list(WORDS)
+REJECTED = "tiny"
+
+PARAMS = {
+    "corpora": {"target": "toy", "also": ["many"]},
+    "cells": {"sizes": [8, 16], "repeats": 2, "per": {"many": {"sizes": [16], "repeats": 1}}},
+    "teacher": {"kind": "tfidf", "folds": 4},
+    "checks": {
+        "basic": {"length": {}, "complete": {}, "distinct": 0.8},
+        "agreed": {"extends": "basic", "agreement": {}},
+        "all": {"extends": "agreed", "confidence": 0.6, "perplexity": {"bound": "absolute", "low": 1.0, "high": 1e6}, "novelty": 0.2},
+    },
+    "arms": {
+        "naive": {"checks": "agreed"},
+        "strict": {"checks": "all", "labels": {"teacher": 0.5, "relabel": 0.25}, "oversample": 1.0},
+        "seer": {"checks": "all", "labels": {"teacher": 0.5}, "flaws": ["oracle-teacher"]},
+        "shown": {"guide": "random-exemplars", "checks": "agreed", "corpora": ["toy"], "sizes": [16]},
+        "told": {"guide": "narrative", "space": "goemotions", "labels": {"reader": 0.5}, "checks": {"extends": "agreed", "rewritten": {}}, "rows": 8},
+        "after": {"checks": "agreed", "after": "shown", "corpora": ["toy"]},
+    },
+    "learners": {"tfidf": {}},
+}  # fmt: skip
 
 
-class Keyword:
-    """Says glad if the text holds 'lovely'."""
+@pytest.fixture(scope="module")
+def params() -> Params:
+    return Params.model_validate(PARAMS)
 
-    classes = ("sad", "glad")
 
-    def predict_proba(self, texts):
-        glad = np.array([0.9 if "lovely" in t else 0.2 for t in texts])
-        return np.column_stack([1 - glad, glad])
+def sentence(label: str, number: int) -> str:
+    rng = np.random.default_rng([number, CLASSES.index(label)])
+    mixed = CLASSES[1 - CLASSES.index(label)] if rng.random() < 0.4 else label
+    return f"case {number} brings {rng.choice(WORDS[label])} and {rng.choice(WORDS[mixed])} to street {rng.integers(10_000)}"
+
+
+def corpus(name: str, task: str) -> Corpus:
+    made = []
+    for number in range(120):
+        labels = [CLASSES[number % 2]] if task == "single" or number % 3 else CLASSES
+        split = "train" if number < 70 else "validation" if number < 90 else "test"
+        made.append({"id": f"{name}{number:03d}", "text": " ".join(sentence(label, number) for label in labels), "labels": labels})
+        made[-1] |= {"split": split, "corpus": name}
+    return Corpus(name, pd.DataFrame(made), CLASSES, task, "note", {c: c for c in CLASSES}, hash="h")
+
+
+@pytest.fixture(scope="module")
+def corpora() -> dict[str, Corpus]:
+    return {"toy": corpus("toy", "single"), "many": corpus("many", "multi")}
+
+
+@pytest.fixture(scope="module")
+def real(params, corpora) -> RealText:
+    train = {name: replace(item, frame=item.split("train")) for name, item in corpora.items()}
+    order = pd.concat([stratified_order(item, params.cells) for item in train.values()], ignore_index=True)
+    return RealText(train, order, Taxonomies.load(ROOT / "data" / "taxonomies.yaml"))
+
+
+def row(origin, corpus, size, repeat, label, index, text, **more):
+    kind = more.get("kind", "")
+    return {
+        "candidate_id": f"{origin}/{corpus}/{size}/{repeat}/{label}/{index}" + (f"/{kind}" if kind else ""), "origin": origin,
+        "corpus": corpus, "size": size, "repeat": repeat, "index": index, "label": label, "labels": [label], "kind": kind, "text": text,
+        "context": "", "character": "", "passage_id": "", "prompt": "Write:", "complete": True, **more,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def candidates(params) -> pd.DataFrame:
+    arms = resolve_arms(params)
+    rows = []
+    for name in ("toy", "many"):
+        for repeat in range(2):
+            for index in range(16):
+                for label in CLASSES:
+                    wrong = CLASSES[(CLASSES.index(label) + (index % 5 == 4)) % 2]  # every fifth text misses its class
+                    text = "" if index == 3 else REJECTED if index == 5 else sentence(wrong, 1000 + 100 * repeat + index)
+                    rows.append(row(arms["naive"].origin.name, name, NO_SEED, repeat, label, index, text))
+                    if name == "toy":
+                        rows.append(row(arms["shown"].origin.name, name, 16, repeat, label, index, sentence(label, 2000 + repeat + index)))
+    for repeat in range(2):
+        for index, label in enumerate(["joy", "sadness", "grief", "neutral"]):
+            said = sentence("sadness" if label in ("sadness", "grief") else "joy", 3000 + 10 * repeat + index)
+            more = {"context": "It rains.", "character": "Ann", "complete": index != 1}
+            rows.append(row(arms["told"].origin.name, "", NO_SEED, repeat, label, index, said, kind="contextual", **more))
+            told = said.upper() if index == 0 else f"Since yesterday all of us have {said[5:]}"
+            rows.append(row(arms["told"].origin.name, "", NO_SEED, repeat, label, index, told, kind="contextless", **more))
+    return pd.DataFrame(rows).sample(frac=1, random_state=0).reset_index(drop=True)
+
+
+def select(frame, params, arm, cell):
+    """Stand in for `emosynth.generation.candidates_of`."""
+    own = frame[(frame["origin"] == arm.origin.name) & frame["corpus"].isin(["", cell.corpus]) & (frame["repeat"] == cell.repeat)]
+    own = own[own["size"].isin([NO_SEED, cell.size])]
+    per_label = cell.size // 2 * (arm.spec.oversample or 2.0) if arm.origin.narrative is None else 99
+    return own[own["index"] < per_label]
 
 
 class Lengthy:
-    """A reference model that finds a text as unlikely as its words are long."""
+    """Finds a text as unlikely as it is long."""
 
     def __init__(self):
-        self.calls = []
+        self.calls: list[list[str]] = []
 
     def score(self, texts, progress=None):
-        self.calls.append(len(texts))
-        pairs = [(np.mean([len(word) for word in text.split()] or [0]), len(text.split()) + 1) for text in texts]
-        return np.array([nll for nll, _ in pairs], dtype=float), np.array([n for _, n in pairs], dtype=int)
+        self.calls.append(list(texts))
+        return np.array([len(text) / 10 for text in texts], dtype=float), np.array([len(text.split()) for text in texts])
 
 
-def cell(texts, labels=None, complete=True, params=None, prompt='Real notes:\n- "', reference=None):
-    frame = pd.DataFrame(
-        {
-            "arm": "a",
-            "size": 2,
-            "repeat": 0,
-            "index": range(len(texts)),
-            "label": labels or ["sad"] * len(texts),
-            "text": texts,
-            "complete": complete,
-            "prompt": prompt,
-        }
-    )
-    return Cell(frame, SEED, "note", Keyword(), params or Verification(), reference)
+class FakeReader:
+    def __init__(self):
+        self.calls: list[tuple[int, str]] = []
+
+    def read(self, rows, space):
+        self.calls.append((len(rows), space.name))
+        return np.full((len(rows), len(space.labels)), -np.log(len(space.labels)))
 
 
-def verdict(name, text, **more):
-    return bool(verify_cell(cell([text], **more))[f"ok_{name}"].iloc[0])
+class FakeJudge(OpenJudge):
+    """An `OpenJudge` without language models."""
+
+    def __init__(self, params, real, **more):
+        super().__init__(params, None, None, real, **more)
+        self._reference, self._reader = Lengthy(), FakeReader()
 
 
-@pytest.mark.parametrize(
-    ("name", "good", "bad"),
-    [
-        ("nonempty", "hi there you", " . - "),
-        ("length", "three plain words", "two words"),
-        ("meta", "I missed the bus again", "Sure, here is a tweet that expresses anger"),
-        ("meta", "the example she set for us all", "As an AI language model I cannot feel"),
-        ("meta", "my company is great", "Thanks to [Company Name] for this"),
-        ("original", "the train was on time for once in my life", "the train was late again and nobody told us why"),
-        ("agreement", "nothing works today at all", "a lovely thing happened today"),
-    ],
-)
-def test_check_accepts_and_rejects(name, good, bad):
-    assert verdict(name, good)
-    assert not verdict(name, bad)
+@pytest.fixture(scope="module")
+def judge(params, real) -> FakeJudge:
+    return FakeJudge(params, real)
 
 
-def test_copy_from_the_prompt_is_found():
-    prompt = 'Real notes:\n- "we walked along the river until it was dark"\n- "'
-    assert not verdict("original", "we walked along the river until it was dark", prompt=prompt)
-    assert verdict("original", "we walked along the river until it was dark")
+@pytest.fixture(scope="module")
+def said() -> list[str]:
+    return []
 
 
-def test_short_copy_of_a_short_seed_row_is_found():
-    frame = cell(["so so tired"]).candidates
-    short = Cell(frame, ["so so tired"], "note", Keyword(), Verification())
-    assert not verify_cell(short)["ok_original"].iloc[0]
+@pytest.fixture(scope="module")
+def tables(params, candidates, real, judge, said):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "say", said.append)
+        return build.judged(params, candidates, real, judge, select)
 
 
-def test_cut_off_text_fails_only_if_asked():
-    assert not verdict("complete", "this text has no", complete=False)
-    assert verdict("complete", "this text has no", complete=False, params=Verification(complete=False))
+def of_arm(params, candidates, name, cell, **overrides):
+    arm = resolve_arm(params, name, overrides=overrides)
+    return arm, ordered(select(candidates, params, arm, cell))
 
 
-def test_later_duplicate_fails_the_first_stays():
-    frame = verify_cell(cell(["nothing works today at all", "it is cold and wet", "Nothing works today at all"]))
-    assert frame["ok_distinct"].tolist() == [True, True, False]
+TOY = Cell("toy", 0, 16)
 
 
-def test_confidence_is_a_check_of_its_own():
-    text = "nothing works today at all"  # sad with 0.8
-    frame = verify_cell(cell([text, "a lovely thing happened"], params=Verification(min_confidence=0.85)))
-    assert frame["ok_agreement"].tolist() == [True, False] and frame["ok_confidence"].tolist() == [False, False]
-    assert frame["reason"].tolist() == ["confidence", "agreement"]
-    assert (frame["score_confidence"] == frame["score_agreement"]).all() and frame["score_confidence"].iloc[0] == pytest.approx(0.8)
-    assert verdict("confidence", text, params=Verification(min_confidence=0.75))
+# --- tables ---------------------------------------------------------------------------------------------
 
 
-def test_disabled_checks_add_no_columns():
-    columns = ["nonempty", "length", "complete", "meta", "original", "distinct", "agreement"]
-    frame = verify_cell(cell(["nothing works today at all"]))
-    assert [name for name in frame.columns if name.startswith("ok_")] == [f"ok_{name}" for name in columns]
-    everything = Verification(min_confidence=0.1, min_ascii=0.5, max_repetition=0.9, min_novelty=0.1, perplexity=Perplexity())
-    assert enabled(Verification()) == columns and enabled(everything) == list(CHECKS) and set(KEYS) <= set(CHECKS)
-    assert set(KEYS.values()) - {"min_words and max_words"} <= set(Verification.model_fields)
-    with pytest.raises(ValueError, match="no reference model"):
-        verify_cell(cell(["nothing works today at all"], params=everything))
+def test_tables_are_those_of_the_contract(tables):
+    assert list(tables["judgements"].columns) == ["candidate_id", "corpus", "size", "repeat", "check", "judge", "score"]
+    assert list(tables["soft"].columns) == ["row_id", "corpus", "size", "repeat", "labeller", "space", "log_p"]
+    columns = list(tables["verdicts"].columns)
+    assert columns[:10] == ["arm", "origin", "corpus", "size", "repeat", "candidate_id", "index", "label", "accepted", "reason"]
+    assert columns[10:] == [
+        f"ok_{name}" for name in ("nonempty", "length", "complete", "rewritten", "distinct", "agreement", "confidence", "perplexity", "novelty")
+    ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "params", "good", "bad", "score"),
-    [
-        ("charset", {"min_ascii": 0.9}, "“quite” so – he’s late…", "это не то", 2 / 9),
-        ("charset", {"min_ascii": 0.5}, "so happy today 😂😂", "😂😂😂a", 1 / 4),
-        ("repetition", {"max_repetition": 0.3}, "so happy!!!!!! 😂😂😂😂😂", "I am so I am so I am so", 5 / 8),
-        ("repetition", {"max_repetition": 0.9}, "no no no and so on", "well no no, no, no", 2 / 4),
-        ("repetition", {"max_repetition": 0.9}, "nooooooo way man", "noooooooo way man", 0),
-    ],
-)
-def test_optional_check_accepts_and_rejects(name, params, good, bad, score):
-    frame = verify_cell(cell([good, bad], params=Verification(**params)))
-    assert frame[f"ok_{name}"].tolist() == [True, False]
-    assert frame[f"score_{name}"].iloc[1] == pytest.approx(score)
+def test_everything_is_judged_once(tables, params, candidates):
+    found = tables["judgements"]
+    assert not found.duplicated(["candidate_id", "corpus", "size", "repeat", "judge"]).any()
+    texts = found[found["check"].isin(["nonempty", "length", "complete", "rewritten"])]
+    assert set(texts[["corpus", "size", "repeat"]].itertuples(index=False, name=None)) == {NOWHERE}
+    assert not texts.duplicated(["candidate_id", "judge"]).any()
+    used = {name for arm in resolve_arms(params).values() if arm.written for name in select(candidates, params, arm, TOY)["candidate_id"]}
+    assert used <= set(texts["candidate_id"])
+    rest = found[found["check"].isin(["agreement", "distinct"])]
+    assert (rest["corpus"] != "").all() and (rest["size"] > 0).all()
+    # naive, strict, seer and after share candidates and most checks: of each judge there is one row a candidate and cell
+    agreement = rest[(rest["check"] == "agreement") & (rest["size"] == 16) & (rest["repeat"] == 0) & (rest["corpus"] == "toy")]
+    assert agreement["judge"].nunique() == 2 and agreement.groupby("judge")["candidate_id"].nunique().max() >= 32
 
 
-def test_novelty_counts_what_was_accepted_before():
-    texts = [
-        "we lost the last game",
-        "we lost the last bet",  # three of four 2-grams are known
-        "a lovely old red hat",  # thrown away (agreement), so it takes nothing from the next
-        "my gran had a lovely old red hat",
-        "no",
-        "we lost the last bet again and went home crying",  # the rejected second text gives nothing to "last bet"
+def test_verdicts_hold_every_row_of_every_arm(tables, params, candidates):
+    for arm in resolve_arms(params).values():
+        own = tables["verdicts"][tables["verdicts"]["arm"] == arm.name]
+        cells = {Cell(*key) for key in own[["corpus", "repeat", "size"]].itertuples(index=False, name=None)}
+        for cell in cells:
+            part = own[(own["corpus"] == cell.corpus) & (own["repeat"] == cell.repeat) & (own["size"] == cell.size)]
+            assert sorted(part["candidate_id"]) == sorted(select(candidates, params, arm, cell)["candidate_id"])
+            assert part["index"].is_monotonic_increasing
+    verdicts = tables["verdicts"]
+    assert (verdicts["accepted"] == (verdicts["reason"] == "")).all()
+    naive = verdicts[verdicts["arm"] == "naive"]
+    assert naive["ok_perplexity"].isna().all() and naive["ok_agreement"].notna().all(), "missing, not false"
+    assert set(naive["reason"]) == {"", "nonempty", "length", "agreement"}
+    assert (naive.loc[naive["index"] == 3, "reason"] == "nonempty").all() and (naive.loc[naive["index"] == 5, "reason"] == "length").all()
+
+
+def test_verdicts_are_derived_from_the_table_of_scores_alone(tables, params, candidates):
+    scores = ScoreTable.of_frame(tables["judgements"])
+    checks = [name for name in tables["verdicts"].columns if name.startswith("ok_")]
+    for name in ("naive", "strict", "seer", "told"):
+        arm, rows = of_arm(params, candidates, name, TOY)
+        again = accepted(arm, rows.sample(frac=1, random_state=1), scores, TOY).loc[rows.index]
+        where = {"arm": name, "corpus": "toy", "size": 16, "repeat": 0}
+        known = tables["verdicts"]
+        for column, value in where.items():
+            known = known[known[column] == value]
+        known = known.set_index("candidate_id").loc[again["candidate_id"]]
+        assert again["accepted"].tolist() == known["accepted"].tolist() and again["reason"].tolist() == known["reason"].tolist()
+        for column in checks:
+            assert (column in again) == known[column].notna().all()
+            assert column not in again or again[column].tolist() == known[column].tolist()
+
+
+def test_arms_that_others_follow_are_judged_where_these_run(tables):
+    cells = tables["verdicts"].loc[tables["verdicts"]["arm"] == "shown", ["corpus", "size"]].drop_duplicates()
+    assert cells.values.tolist() == [["toy", 16]], "nothing was written for size 8"
+    assert set(tables["verdicts"].loc[tables["verdicts"]["arm"] == "after", "size"]) == {8, 16}
+
+
+def test_starved_arms_are_said_and_found(params, candidates, real, monkeypatch):
+    lines = []
+    monkeypatch.setattr(build, "say", lines.append)
+    starved = candidates.copy()
+    starved.loc[(starved["label"] == "joy") & (starved["kind"] == ""), "text"] = REJECTED
+    made = build.judged(params, starved, real, FakeJudge(params, real), select)
+    assert "verification: arm naive at toy/16/0: no candidate of joy was accepted" in lines
+    table = acceptance(made["verdicts"]).set_index(["arm", "corpus", "size"])
+    assert table.loc[("naive", "toy", 16), "starved"] == "joy" and 0 < table.loc[("naive", "toy", 16), "acceptance"] < 0.5
+    none = starved.assign(text="")
+    made = build.judged(params, none, real, FakeJudge(params, real), select)
+    assert not made["verdicts"]["accepted"].any() and set(made["verdicts"]["reason"]) == {"nonempty"}
+
+
+def test_no_candidates_give_empty_tables(params, candidates, real):
+    made = build.judged(params, candidates.iloc[:0], real, FakeJudge(params, real), select)
+    assert [len(table) for table in made.values()] == [0, 0, 0]
+
+
+# --- who is asked what ----------------------------------------------------------------------------------
+
+
+def test_what_is_dear_is_asked_about_sound_rows_at_once(tables, judge, params, candidates):
+    calls = judge.reference().calls
+    asked = set(calls[0])
+    assert calls[0] and max(map(len, calls[1:])) < len(calls[0]) and all(set(call) <= asked for call in calls[1:])
+    assert REJECTED not in asked and "" not in asked
+    scores = ScoreTable.of_frame(tables["judgements"])
+    arm, rows = of_arm(params, candidates, "strict", TOY)
+    found = accepted(arm, rows, scores, TOY)
+    check = next(check for check in arm.checks if check.name == "perplexity")
+    values = scores.of(check, rows["candidate_id"].tolist(), TOY)
+    before = found[[f"ok_{name}" for name in ("nonempty", "length", "complete", "distinct", "agreement")]].all(axis=1)
+    assert before.any() and not before.all()
+    assert (~np.isnan(values))[before].all(), "also those that lack confidence alone"
+    assert found.loc[np.isnan(values), "ok_perplexity"].all(), "their reason is another"
+    assert (~found["ok_confidence"] & before).any()
+
+
+def test_the_oracle_has_scores_and_labels_of_its_own(tables, judge, params, candidates):
+    found = tables["judgements"]
+    oracle = found[found["judge"].map(lambda text: json.loads(text).get("oracle", False))]
+    assert set(oracle["check"]) == {"agreement", "confidence"}, "what asks no teacher is shared"
+    soft = tables["soft"]
+    own = soft["labeller"].map(json.loads)
+    assert {item["labeller"] for item in own if item.get("oracle")} == {"teacher"}
+    scores, labels = ScoreTable.of_frame(found), SoftLabels.of_frame(soft)
+    arm, rows = of_arm(params, candidates, "strict", TOY)
+    check = next(check for check in arm.checks if check.name == "confidence")
+    ids, texts = rows["candidate_id"].tolist(), rows["text"].tolist()
+    one, other = scores.of(check, ids, TOY), scores.of(check, ids, TOY, oracle=True)
+    assert not np.allclose(one, other)
+    wanted = [CLASSES.index(label) for label in rows["label"]]
+    assert one == pytest.approx(judge.teacher(TOY).predict_proba(texts)[np.arange(len(texts)), wanted])
+    assert other == pytest.approx(judge.with_oracle().teacher(TOY).predict_proba(texts)[np.arange(len(texts)), wanted])
+    teacher = pieces.build("labeller", "teacher")
+    assert np.exp(labels.log_p(teacher, ids, TOY, oracle=True)) == pytest.approx(judge.with_oracle().teacher(TOY).predict_proba(texts))
+
+
+def test_no_oracle_is_trained_without_the_flaw(params, candidates, real):
+    values = {**PARAMS, "arms": {name: arm for name, arm in PARAMS["arms"].items() if name != "seer"}}
+    plain = Params.model_validate(values)
+    judge = FakeJudge(plain, real)
+    build.judged(plain, candidates, real, judge, select)
+    assert judge.teachers.fitted and all(cell.size != NO_SEED for cell in judge.teachers.fitted)
+
+
+def test_no_teacher_is_trained_if_nobody_asks(params, candidates, real):
+    plain = Params.model_validate({**PARAMS, "arms": {"naive": {"checks": "basic"}}})
+    judge = FakeJudge(plain, real)
+    made = build.judged(plain, candidates, real, judge, select)
+    assert not judge.teachers.fitted and not judge.reader().calls and made["verdicts"]["accepted"].any()
+    teachers, reliability = judge.teachers.tables(lambda name: pytest.fail("test rows were read"))
+    assert not len(teachers) and not len(reliability)
+
+
+# --- texts that owe nothing to a seed -------------------------------------------------------------------
+
+
+def test_texts_of_a_taxonomy_are_judged_by_the_teacher_of_each_seed(tables, params, candidates):
+    scores = ScoreTable.of_frame(tables["judgements"])
+    arm, rows = of_arm(params, candidates, "told", TOY)
+    ids = rows["candidate_id"].tolist()
+    check = next(check for check in arm.checks if check.name == "agreement")
+    for cell in (TOY, Cell("toy", 0, 8), Cell("many", 0, 16)):
+        assert scores.of(check, ids, cell).shape == (8,)
+    with pytest.raises(UserError, match="lacking for 8 of 8"):
+        scores.of(check, ids, Cell("toy", 1, 16))
+    found = accepted(arm, rows, scores, TOY).set_index("candidate_id")
+    assert found.loc[[name for name in ids if "/neutral/" in name], "ok_agreement"].all(), "no counterpart, no disagreement"
+    assert [name for name in ids if found.loc[name, "reason"] == "rewritten"] == [
+        name for name in ids if name.endswith("/joy/0/contextless")
     ]
-    params = Verification(min_novelty=0.6, min_words=1, near_duplicate=1.0)
-    labels = ["sad", "sad", "sad", "glad", "sad", "sad"]
-    frame = verify_cell(cell(texts, labels=labels, params=params))
-    assert frame["score_novelty"].tolist() == pytest.approx([1, 1 / 4, 1, 1, 1, 6 / 9])
-    assert frame["reason"].tolist() == ["", "novelty", "agreement", "", "", ""]
-    # The order is that of the index, whatever the order of the rows.
-    back = cell(texts, labels=labels, params=params).candidates.iloc[::-1]
-    turned = verify_cell(Cell(back, SEED, "note", Keyword(), params))
-    assert turned["score_novelty"].tolist()[::-1] == frame["score_novelty"].tolist()
+    assert found.loc[[name for name in ids if "/sadness/" in name], "reason"].tolist() == ["complete", "complete"]
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    st.lists(st.lists(st.sampled_from(["we", "you", "lost", "won", "the", "game"]), max_size=6).map(" ".join), min_size=2, max_size=12),
-    st.data(),
-)
-def test_later_candidates_change_no_earlier_verdict(texts, data):
-    params = Verification(min_novelty=0.5, min_words=1, max_repetition=0.5, min_confidence=0.5)
-    some = data.draw(st.integers(1, len(texts) - 1))
-    whole, part = verify_cell(cell(texts, params=params)), verify_cell(cell(texts[:some], params=params))
-    assert part["accepted"].tolist() == whole["accepted"].tolist()[:some]
-    assert part["reason"].tolist() == whole["reason"].tolist()[:some]
+def test_the_reader_is_asked_once_for_all_seeds(tables, judge, params, candidates):
+    assert judge.reader().calls == [(16, "goemotions")]
+    soft = tables["soft"]
+    read = soft[soft["labeller"].map(lambda text: json.loads(text)["labeller"] == "reader")]
+    assert set(read[["corpus", "size", "repeat"]].itertuples(index=False, name=None)) == {NOWHERE} and len(read) == 16
+    assert json.loads(read["labeller"].iloc[0]) == {"labeller": "reader", "temperature": 1.0}, "a share makes no label"
+    labels = SoftLabels.of_frame(soft)
+    arm, rows = of_arm(params, candidates, "told", TOY)
+    for labeller, _ in arm.labellers:
+        found = np.exp(labels.log_p(labeller, rows["candidate_id"].tolist(), TOY))
+        assert found.shape == (8, 28) and found.sum(axis=1) == pytest.approx(np.ones(8))
 
 
-def test_perplexity_bounds_are_absolute_or_those_of_the_seed():
-    low, high = float(np.exp(3)), float(np.exp(5))
-    texts = ["four more sums", "oh no it is", "unbelievably excruciating circumstances"]
-    absolute = Perplexity(bound="absolute", low=low, high=high)
-    reference = Lengthy()
-    frame = verify_cell(cell(texts, params=Verification(perplexity=absolute), reference=reference))
-    assert frame["ok_perplexity"].tolist() == [True, False, False]
-    assert frame["score_perplexity"].tolist() == pytest.approx(np.exp(reference.score(texts)[0]).tolist())
-    quantile = Perplexity(low=0.0, high=1.0)  # all seed texts, whose means are 3.8 and 4 letters, are in
-    seed_like = "what a lovely morning by the quiet lake"
-    frame = verify_cell(cell([seed_like, *texts], params=Verification(perplexity=quantile), reference=reference))
-    assert frame["ok_perplexity"].tolist() == [True, True, False, False]
-    empty = Cell(cell(texts).candidates, [], "note", Keyword(), Verification(perplexity=quantile), reference)
-    with pytest.raises(UserError, match="none"):
-        verify_cell(empty)
+# --- labels ---------------------------------------------------------------------------------------------
 
 
-def test_perplexity_bounds_follow_length():
-    rng = np.random.default_rng(0)
-    tokens = np.repeat([3, 4, 9, 10, 30], [40, 10, 25, 40, 5])
-    nll = 8 / tokens + rng.uniform(0, 0.1, len(tokens))  # short texts are less predictable
-    edges, low, high = perplexity_bounds(nll, tokens, 0.0, 1.0)
-    assert edges.tolist() == [3, 9, np.inf], "4 alone is too few; what is left joins the last bin"
-    assert (low <= high).all() and low[0] > high[2]
-    assert high[0] == np.exp(nll[tokens == 3]).max() and low[2] == np.exp(nll[tokens >= 10]).min()
-    edges, *_ = perplexity_bounds(nll[:20], tokens[:20], 0.1, 0.9)
-    assert edges.tolist() == [np.inf]
+def test_labels_of_written_and_of_seed_rows(tables, judge, params, candidates, real):
+    labels = SoftLabels.of_frame(tables["soft"])
+    arm, rows = of_arm(params, candidates, "strict", TOY)
+    ids = rows["candidate_id"].tolist()
+    by_name = {labeller.name: labeller for labeller, _ in arm.labellers}
+    asked = np.exp(labels.log_p(by_name["asked"], ids, TOY))
+    assert asked.argmax(axis=1).tolist() == [CLASSES.index(label) for label in rows["label"]] and set(asked.ravel()) == {0.0, 1.0}
+    soft = np.exp(labels.log_p(by_name["teacher"], ids, TOY))
+    assert soft == pytest.approx(judge.teacher(TOY).predict_proba(rows["text"].tolist()))
+    assert np.exp(labels.log_p(by_name["relabel"], ids, TOY)) == pytest.approx(np.eye(2)[soft.argmax(axis=1)])
+    seed = real.seed(TOY)
+    of_seed = np.exp(labels.log_p(by_name["teacher"], seed.ids, TOY))
+    assert of_seed == pytest.approx(judge.teacher(TOY).predict_proba(seed.texts))
+    with pytest.raises(UserError, match="lacking"):
+        labels.log_p(by_name["relabel"], seed.ids, TOY)
+    assert labels.log_p(by_name["teacher"], [], TOY).shape[0] == 0
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.integers(1, 12), min_size=1, max_size=300), st.integers(0, 9))
-def test_bins_are_large_enough_and_cover_every_length(tokens, seed):
-    tokens = np.array(tokens)
-    nll = np.random.default_rng(seed).uniform(1, 5, len(tokens))
-    edges, low, high = perplexity_bounds(nll, tokens, 0.0, 1.0)
-    sizes = np.bincount(np.searchsorted(edges, tokens), minlength=len(edges))
-    assert sizes.sum() == len(tokens) and (len(edges) == 1 or sizes.min() >= 30)
-    places = np.searchsorted(edges, tokens)
-    assert ((np.exp(nll) >= low[places]) & (np.exp(nll) <= high[places])).all()
+def test_labels_where_a_text_may_have_several(tables, judge, params, candidates):
+    cell = Cell("many", 0, 16)
+    arm, rows = of_arm(params, candidates, "strict", cell)
+    teacher = next(labeller for labeller, _ in arm.labellers if labeller.distils)
+    found = np.exp(SoftLabels.of_frame(tables["soft"]).log_p(teacher, rows["candidate_id"].tolist(), cell))
+    assert (found >= 0).all() and (found <= 1).all() and not np.allclose(found.sum(axis=1), 1.0)
+    assert judge.teacher(cell).temperature == 1.0 and not judge.teacher(cell).space.single
 
 
-def test_nothing_is_dropped_and_reason_is_the_first_failure():
-    texts = ["", "two words", "nothing works today at all", "a lovely thing happened"]
-    frame = verify_cell(cell(texts))
-    assert len(frame) == len(texts)
-    assert frame["reason"].tolist() == ["nonempty", "length", "", "agreement"]
-    assert (frame["accepted"] == frame[[f"ok_{n}" for n in enabled(Verification())]].all(axis=1)).all()
+# --- sweeps, summaries ----------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.text(max_size=60).map(lambda t: t.encode("utf-8", "ignore").decode()), min_size=1, max_size=6))
-def test_any_text_gets_a_verdict(texts):
-    frame = verify_cell(cell(texts))
-    assert frame["accepted"].dtype == bool and len(frame) == len(texts)
+def test_a_sweep_costs_no_score(tables, params, candidates):
+    scores = ScoreTable.of_frame(tables["judgements"])
+    counts = []
+    for tau in (0.0, 0.6, 0.9, 1.0):
+        arm, rows = of_arm(params, candidates, "strict", TOY, **{"checks.confidence": tau})
+        counts.append(int(accepted(arm, rows, scores, TOY)["accepted"].sum()))
+    assert counts == sorted(counts, reverse=True) and counts[0] > counts[1] > 0 == counts[-1]
+    arm, rows = of_arm(params, candidates, "strict", TOY, **{"checks.charset": 0.9})
+    with pytest.raises(UserError, match="charset") as caught:
+        accepted(arm, rows, scores, TOY)
+    assert "06_verification" in caught.value.remedy
 
 
-def test_tables_over_cells():
-    frame = pd.concat([cell(["nothing works today at all", ""]).candidates.assign(arm=a) for a in ("x", "y")], ignore_index=True)
-    seen = []
-    result = verify(frame, {(2, 0): SEED}, lambda size, repeat: seen.append((size, repeat)) or Keyword(), "note", Verification())
-    assert seen == [(2, 0)], "one classifier a seed"
-    assert acceptance(result)["acceptance"].tolist() == [0.5, 0.5]
-    assert rejection_reasons(result).loc["x"].to_dict() == {"accepted": 0.5, "nonempty": 0.5}
+def test_unverified_arms_take_what_is_there(tables, params, candidates):
+    scores = ScoreTable.of_frame(tables["judgements"])
+    arm, rows = of_arm(params, candidates, "strict", TOY)
+    found = accepted(unverified(arm), rows, scores, TOY)
+    assert found["accepted"].tolist() == (rows["text"] != "").tolist()
+    assert [name for name in found if name.startswith("ok_")] == ["ok_nonempty"]
 
 
-@pytest.mark.parametrize("bound", [Perplexity(low=0.0, high=1.0), Perplexity(bound="absolute", low=1.0, high=float(np.exp(5)))])
-def test_all_cells_are_scored_at_once_and_get_the_verdicts_of_each_alone(bound):
-    params = Verification(perplexity=bound, min_novelty=0.2)
-    texts = ["nothing works today at all", "unbelievably excruciating circumstances", "oh", "nothing works today at all again"]
-    frames = [cell(texts).candidates, cell(["it is cold and wet", *texts]).candidates.assign(arm="b", size=3)]
-    seeds = {(2, 0): SEED, (3, 0): [*SEED, "oh well"]}
-    reference = Lengthy()
-    result = verify(pd.concat(frames, ignore_index=True), seeds, lambda size, repeat: Keyword(), "note", params, reference)
-    alone = [verify_cell(Cell(frame, seeds[int(frame["size"].iloc[0]), 0], "note", Keyword(), params, Lengthy())) for frame in frames]
-    pd.testing.assert_frame_equal(result, pd.concat(alone, ignore_index=True))
-    sound = int(result["score_perplexity"].notna().sum())
-    assert 0 < sound < len(result)
-    assert reference.calls[0] == sound + (5 if bound.bound == "quantile" else 0)
-    assert max(reference.calls[1:]) < reference.calls[0]
+def test_summaries(tables, params, candidates):
+    table = acceptance(tables["verdicts"])
+    assert list(table.columns) == ["arm", "corpus", "size", "candidates", "accepted", "acceptance", "starved"]
+    assert table["candidates"].sum() == len(tables["verdicts"]) and table["accepted"].sum() == tables["verdicts"]["accepted"].sum()
+    reasons = rejection_reasons(tables["verdicts"])
+    assert reasons.columns[0] == "accepted" and reasons.sum(axis=1).to_numpy() == pytest.approx(np.ones(len(reasons)))
+    assert reasons.index.tolist() == list(table[["arm", "corpus", "size"]].itertuples(index=False, name=None))
+    assert reasons["accepted"].to_numpy() == pytest.approx(table["acceptance"].to_numpy())
+    scores, soft = ScoreTable.of_frame(tables["judgements"]), SoftLabels.of_frame(tables["soft"])
+    arms = {tau: of_arm(params, candidates, "strict", TOY, **{"checks.confidence": tau})[0] for tau in (0.0, 0.6, 1.0)}
+    found = quality(arms, of_arm(params, candidates, "strict", TOY)[1], scores, soft, TOY, 1.0).set_index("value")
+    assert found["n_texts"].tolist() == [found.loc[0.6, "accepted"]] * 2 + [0], "compared at equal numbers"
+    assert 0 < found.loc[0.0, "distinct_1"] < found.loc[0.0, "distinct_2"] <= 1
+    assert found.loc[0.0, "soft_label_entropy"] > found.loc[0.6, "soft_label_entropy"] and np.isnan(found.loc[1.0, "soft_label_entropy"])
 
 
-def test_rejected_texts_are_not_scored():
-    texts = ["nothing works today at all", "it rains", "nothing was left of it", "it rains and rains on"]
-    reference = Lengthy()
-    checked = verify_cell(
-        replace(cell(texts), params=Verification(min_words=3, min_confidence=0.99, perplexity=Perplexity()), reference=reference)
-    )
-    kept = checked["ok_length"] & checked["ok_agreement"] & checked["ok_distinct"]
-    assert 0 < kept.sum() < len(texts)
-    assert checked["score_perplexity"].notna().tolist() == kept.tolist(), "those that lack confidence alone are scored too"
-    assert checked.loc[~kept, "ok_perplexity"].all(), "their reason is another"
-    assert reference.calls[0] == kept.sum()
+# --- files ----------------------------------------------------------------------------------------------
 
 
-def scored(rows, tau=0.0, **more):
-    """A verified table of (label, agreement, probability, distinct)."""
-    frame = pd.DataFrame(rows, columns=["label", "ok_agreement", "score_agreement", "ok_distinct"])
-    frame = frame.assign(arm="a", size=2, repeat=0, **more)
-    if tau:
-        frame["ok_confidence"], frame["score_confidence"] = frame["score_agreement"] >= tau, frame["score_agreement"]
-    frame["accepted"] = frame[[name for name in frame if name.startswith("ok_")]].all(axis=1)
-    return frame
+@pytest.fixture
+def step(params, candidates, real, corpora, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "load_candidates", lambda paths: candidates)
+    monkeypatch.setattr(build, "candidates_of", select)
+    monkeypatch.setattr(build.RealText, "load", lambda params, paths: real)
+    monkeypatch.setattr(build, "OpenJudge", lambda params, catalog, paths, real: FakeJudge(params, real))
+    monkeypatch.setattr(build, "load_corpus", lambda paths, name, splits: replace(corpora[name], frame=corpora[name].split(splits[0])))
+
+    def run(folder: str):
+        (tmp_path / folder).mkdir()
+        paths = Paths(tmp_path / folder, "demo")
+        return build.build_verdicts(params, None, paths), paths
+
+    return run
 
 
-ROWS = [
-    ("sad", True, 0.95, True),
-    ("sad", True, 0.65, True),
-    ("glad", True, 0.85, False),
-    ("glad", True, 0.62, True),
-    ("glad", False, 0.3, True),
-]
+def test_the_step_writes_five_tables_equal_in_two_runs(step, params, candidates):
+    tables, paths = step("a")
+    assert list(tables) == ["judgements", "verdicts", "soft", "teachers", "reliability"]
+    files = sorted(path.name for path in paths.verdicts.iterdir())
+    assert files == sorted(f"{name}.{suffix}" for name in tables for suffix in ("md", "parquet"))
+    _, again = step("b")
+    for name in files:
+        assert (paths.verdicts / name).read_bytes() == (again.verdicts / name).read_bytes(), name
+    arm, rows = of_arm(params, candidates, "seer", TOY)
+    ids = rows["candidate_id"].tolist()
+    scores, soft = load_scores(paths), load_soft(paths)
+    found = accepted(arm, rows, scores, TOY)
+    kept = read_table(paths.verdicts / "verdicts.parquet")
+    kept = kept[(kept["arm"] == "seer") & (kept["corpus"] == "toy") & (kept["size"] == 16) & (kept["repeat"] == 0)]
+    assert kept["accepted"].tolist() == found["accepted"].tolist() and kept["candidate_id"].tolist() == ids
+    before = SoftLabels.of_frame(tables["soft"])
+    for labeller, _ in arm.labellers:
+        assert np.array_equal(soft.log_p(labeller, ids, TOY, oracle=True), before.log_p(labeller, ids, TOY, oracle=True)), "−inf included"
 
 
-def test_acceptance_curve():
-    other = scored(ROWS[:1], 0.7).assign(arm="b")
-    curve = acceptance_curve(pd.concat([scored(ROWS, 0.7), other]), [-1.0, 0.0, 0.6, 0.65, 0.9, 0.99])
-    assert list(curve.columns) == ["arm", "size", "repeat", "tau", "candidates", "accepted", "acceptance"]
-    assert curve[curve["arm"] == "a"]["accepted"].tolist() == [3, 3, 3, 2, 1, 0]
-    assert curve[curve["arm"] == "b"]["acceptance"].tolist() == [1, 1, 1, 1, 1, 0]
-    without = acceptance_curve(scored(ROWS), [0.0, 0.65])
-    assert without["accepted"].tolist() == [3, 2], "the check need not have been on"
-
-
-def test_curve_at_the_tau_of_the_run_is_what_was_accepted():
-    texts = ["nothing works today at all", "it is cold and wet", "a lovely thing happened", ""]
-    frame = verify_cell(cell(texts, labels=["sad", "sad", "glad", "glad"], params=Verification(min_confidence=0.85)))
-    assert acceptance_curve(frame, [0.85])["accepted"].iloc[0] == frame["accepted"].sum() == 1
-
-
-def test_nothing_accepted_names_the_tau_that_leaves_enough():
-    params = Verification(min_confidence=0.99)
-    with pytest.raises(UserError, match="No candidate was accepted\\.") as caught:
-        require_accepted(scored(ROWS, 0.99), params)
-    assert "60.0% at tau = 0.6" in str(caught.value) and "min_confidence to 0.6" in caught.value.remedy
-    assert caught.value.where == "arm a, size 2, repeat 0"
-    require_accepted(scored(ROWS, 0.6), Verification(min_confidence=0.6))
-
-
-def test_class_without_accepted_rows_is_named():
-    with pytest.raises(UserError, match="of class glad") as caught:
-        require_accepted(scored(ROWS, 0.9), Verification(min_confidence=0.9), section="verification")
-    assert "verification.min_confidence to 0.6" in caught.value.remedy
-    assert "33.3% at tau = 0.6" in str(caught.value), "its own curve is shown"
-
-
-def test_other_checks_are_blamed_when_tau_is_not():
-    copies = [(label, ok, p, False) for label, ok, p, _ in ROWS]
-    with pytest.raises(UserError) as caught:
-        require_accepted(scored(copies, 0.5), Verification(min_confidence=0.5))
-    assert "distinct rejects most (100.0%)" in caught.value.remedy and "near_duplicate" in caught.value.remedy
-    with pytest.raises(UserError) as caught:  # a lower tau would leave three, and ten are needed
-        require_accepted(scored(ROWS, 0.99), Verification(min_confidence=0.99), needed=10)
-    assert "relax" in caught.value.remedy
-    with pytest.raises(UserError, match="no candidates"):
-        require_accepted(scored([]), Verification())
-    with pytest.raises(UserError) as caught:
-        require_accepted(scored(ROWS, ok_meta=False), Verification())
-    assert "meta rejects most" in caught.value.remedy and "prompt" in caught.value.remedy
+def test_a_table_that_is_lacking_names_its_step(tmp_path):
+    with pytest.raises(UserError, match="verification"):
+        load_scores(Paths(tmp_path, "demo"))

@@ -13,28 +13,32 @@ import pytest
 import torch
 
 from emosynth.cards import read_table
-from emosynth.corpora import Corpus
+from emosynth.design.arms import resolve_arm
+from emosynth.design.cells import Cell, stable_seed
+from emosynth.design.space import Space
 from emosynth.errors import UserError
-from emosynth.generation.plan import stable_seed
-from emosynth.generation.prompts import clean_completion
-from emosynth.generation.run import _jobs, generate, plan_all
+from emosynth.generation.from_class import plan_class
+from emosynth.generation.write import write_all
+from emosynth.guides.base import Tables
 from emosynth.models.lm import Completion, Request
 from emosynth.models.lm import tune as tuning_code
 from emosynth.models.lm import tuned as tuned_code
-from emosynth.models.lm.tune import Epoch, Example, Tuned, _Rows, _Trainer, apply_delta, load_for_tuning, prepare, tune
+from emosynth.models.lm.trainable import apply_delta, load_for_tuning, prepare
+from emosynth.models.lm.tune import Epoch, Example, Tuned, _Rows, _Trainer, tune
 from emosynth.models.lm.tuned import TunedModel, find_or_tune, load_tuned, tuned_folder, tuning_key
-from emosynth.params import Decoding, Generation, GenerationArm, Generator, Seeding, Tuning, TuningKind
-from emosynth.seeding import seed_rows, stratified_order
+from emosynth.params import Decoding, Generator, Params, Tuning, WriterSpec
+from emosynth.paths import Paths
 from emosynth.store import RowStore
-from emosynth.tuning import build as build_code
-from emosynth.tuning import build_tuning, examples_of, label_prefix, tuned_generators
-from emosynth.tuning.build import HISTORY, TUNED, cells
-from emosynth.tuning.plots import perplexity_curves, summary
+from emosynth.writers import build as build_code
+from emosynth.writers import build_tuned, decoding_of, generator_of, label_prefix, list_tuned, open_writer, summary
+from emosynth.writers.build import HISTORY, TUNED
+from emosynth.writers.examples import examples_of
 from lm_files import catalog, make_tiny_architecture, make_tiny_model, smollm2
+from writing_fakes import SINGLE, TEXTS, FakeSeeds, params_of
 
-TOP = TuningKind(trainable="top_blocks", blocks=1, learning_rate=1e-2)
-LORA = TuningKind(trainable="lora", rank=3, learning_rate=1e-2)
-ALL = TuningKind(trainable="all", learning_rate=3e-3)
+TOP = WriterSpec(tune="top_blocks", blocks=1, learning_rate=1e-2)
+LORA = WriterSpec(tune="lora", rank=3, learning_rate=1e-2)
+ALL = WriterSpec(tune="all", learning_rate=3e-3)
 KINDS = {"top": TOP, "lora": LORA, "all": ALL}
 MOODS = ["sad", "glad"]
 
@@ -58,12 +62,13 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOSYNTH_THREADS", "1")
 
 
-def run(tiny: Path, kind: TuningKind, checkpoint: Path, **more: Any) -> Tuned:
-    setting: dict[str, Any] = {"epochs": 3, "patience": 3, "batch": 4, "max_tokens": 64, "seed": 1, **more}
-    return tune(tiny, kind, TRAIN, HELD, checkpoint=checkpoint, **setting)
+def run(tiny: Path, kind: WriterSpec, checkpoint: Path, **more: Any) -> Tuned:
+    seed, progress = more.pop("seed", 1), more.pop("progress", None)
+    setting = Tuning(**{"epochs": 3, "patience": 3, "batch": 4, "max_tokens": 64, **more})
+    return tune(tiny, kind, TRAIN, HELD, setting, seed=seed, checkpoint=checkpoint, progress=progress)
 
 
-def trainer_of(tiny: Path, kind: TuningKind, examples: list[Example] = TRAIN, max_tokens: int = 64) -> tuple[_Trainer, _Rows]:
+def trainer_of(tiny: Path, kind: WriterSpec, examples: list[Example] = TRAIN, max_tokens: int = 64) -> tuple[_Trainer, _Rows]:
     tokenizer, model = load_for_tuning(tiny)
     return _Trainer(model, kind), _Rows(tokenizer, examples, max_tokens)
 
@@ -113,7 +118,7 @@ def test_remembered_states_give_the_loss_and_the_gradients_of_the_whole_model(ti
 
 
 @pytest.mark.parametrize("kind", [TOP, ALL], ids=["remembered", "plain"])
-def test_padding_on_the_right_changes_nothing(tiny: Path, kind: TuningKind) -> None:
+def test_padding_on_the_right_changes_nothing(tiny: Path, kind: WriterSpec) -> None:
     trainer, rows = trainer_of(tiny, kind)
     trainer.remember(rows)
     order = sorted(range(len(TRAIN)), key=lambda row: len(rows.ids[row]))
@@ -151,7 +156,7 @@ def test_only_the_text_and_the_end_of_its_line_are_learnt(tiny: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_vectors_are_never_trained(tiny: Path, kind: TuningKind) -> None:
+def test_vectors_are_never_trained(tiny: Path, kind: WriterSpec) -> None:
     _, model = load_for_tuning(tiny)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
     chosen = prepare(model, kind)
@@ -169,13 +174,13 @@ def test_vectors_are_never_trained(tiny: Path, kind: TuningKind) -> None:
 def test_more_blocks_than_there_are(tiny: Path) -> None:
     _, model = load_for_tuning(tiny)
     with pytest.raises(UserError, match="2 blocks") as error:
-        prepare(model, TuningKind(trainable="top_blocks", blocks=3))
+        prepare(model, WriterSpec(tune="top_blocks", blocks=3))
     assert "at most 2" in str(error.value)
-    assert len(prepare(model, TuningKind(trainable="top_blocks", blocks=2))) == 14
+    assert len(prepare(model, WriterSpec(tune="top_blocks", blocks=2))) == 14
 
 
 def test_all_blocks_may_be_trained_without_any_frozen_state(tiny: Path) -> None:
-    trainer, rows = trainer_of(tiny, TuningKind(trainable="top_blocks", blocks=2))
+    trainer, rows = trainer_of(tiny, WriterSpec(tune="top_blocks", blocks=2))
     trainer.remember(rows)
     assert rows.states is None
     assert float(trainer.loss(rows, [3])[0].detach()) == pytest.approx(nll_by_hand(tiny, TRAIN[3])[0], rel=1e-4)
@@ -203,7 +208,7 @@ class Killed(Exception):
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_killed_and_resumed_is_the_same_as_uninterrupted(tiny: Path, tmp_path: Path, kind: TuningKind) -> None:
+def test_killed_and_resumed_is_the_same_as_uninterrupted(tiny: Path, tmp_path: Path, kind: WriterSpec) -> None:
     whole = run(tiny, kind, tmp_path / "whole.pt")
     assert whole.best == 3 and len(whole.history) == 4, "a run that learns, so that there is something to lose"
     assert math.isnan(whole.history[0].train_loss) and whole.history[3].perplexity < whole.history[0].perplexity
@@ -314,7 +319,7 @@ def test_loss_that_is_no_number_names_the_learning_rate(tiny: Path, tmp_path: Pa
     monkeypatch.setattr(_Trainer, "perplexity", lambda *_: 5.0)
     with pytest.raises(UserError, match="not a number") as error:
         run(tiny, TOP, tmp_path / "c.pt")
-    assert "tuning.kinds: learning_rate" in str(error.value) and not (tmp_path / "c.pt").exists()
+    assert "writers: learning_rate" in str(error.value) and not (tmp_path / "c.pt").exists()
 
 
 # --- tuned weights --------------------------------------------------------------------------------------
@@ -342,7 +347,7 @@ def test_merged_adapters_write_what_the_adapters_wrote(tiny: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_applied_weights_have_the_perplexity_that_was_measured(tiny: Path, tmp_path: Path, kind: TuningKind) -> None:
+def test_applied_weights_have_the_perplexity_that_was_measured(tiny: Path, tmp_path: Path, kind: WriterSpec) -> None:
     found = run(tiny, kind, tmp_path / "c.pt", epochs=1)
     assert found.best == 1 and all(value.ndim >= 2 for value in found.delta.values())
     assert found.trainable == sum(value.numel() for value in found.delta.values()) < found.total
@@ -358,7 +363,7 @@ def test_applied_weights_have_the_perplexity_that_was_measured(tiny: Path, tmp_p
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 @pytest.mark.parametrize("architecture", ["gpt2", "gpt_neox"])
-def test_other_architectures_are_tuned_too(architecture: str, tmp_path: Path, kind: TuningKind) -> None:
+def test_other_architectures_are_tuned_too(architecture: str, tmp_path: Path, kind: WriterSpec) -> None:
     """GPT-2 keeps its matrices transposed and gives tuples; what is measured must be what the model writes with."""
     folder = make_tiny_architecture(tmp_path / "m", architecture)
     found = run(folder, kind, tmp_path / "c.pt", epochs=2)
@@ -380,11 +385,8 @@ def test_no_delta_leaves_the_model_and_a_strange_one_is_an_error(tiny: Path) -> 
         apply_delta(model, TOP, {"model.layers.7.mlp.weight": torch.zeros(2, 2)})
 
 
-def settings(tiny: Path, **more: Any) -> Tuning:
-    given: dict[str, Any] = {
-        "corpus": "toy", "seeding": Seeding(sizes=[20, 40], repeats=2), "model": str(tiny), "kinds": KINDS, "epochs": 1, "batch": 8, **more,
-    }  # fmt: skip
-    return Tuning(**given)
+def settings(**more: Any) -> Tuning:
+    return Tuning(**{"epochs": 1, "batch": 8, **more})
 
 
 class FakeCatalog:
@@ -395,7 +397,7 @@ class FakeCatalog:
 
 
 def test_key_depends_on_what_can_change_the_weights(tiny: Path) -> None:
-    plain = settings(tiny)
+    plain = settings()
 
     def key(base="b", kind=TOP, tuning=plain, train=TRAIN, held=HELD, seed=0) -> str:
         return tuning_key(base, kind, tuning, train, held, seed)
@@ -405,31 +407,31 @@ def test_key_depends_on_what_can_change_the_weights(tiny: Path) -> None:
     different = [
         key(), key(base="c"), key(train=other_text), key(train=other_prefix), key(train=TRAIN[::-1]), key(held=HELD[1:]), key(seed=1),
         key(kind=LORA), key(kind=ALL), *(key(kind=TOP.model_copy(update=change)) for change in ({"blocks": 2}, {"learning_rate": 1.0})),
-        *(key(tuning=settings(tiny, **change)) for change in ({"epochs": 2}, {"patience": 2}, {"batch": 4}, {"max_tokens": 32})),
+        *(key(tuning=settings(**change)) for change in ({"epochs": 2}, {"patience": 2}, {"batch": 4}, {"max_tokens": 32})),
     ]  # fmt: skip
     assert len(set(different)) == len(different)
-    assert key(kind=TOP.model_copy(update={"sizes": [20], "repeats": 1})) == key(), "where a kind is used changes nothing in it"
-    assert key(tuning=settings(tiny, seeding=Seeding(sizes=[8], repeats=9), kinds={"x": LORA}, held_out=0.3)) == key()
+    assert key(kind=TOP.model_copy(update={"sizes": [20], "batch": 3})) == key(), "where a writer is used changes nothing in it"
+    assert key(tuning=settings(held_out=0.3)) == key()
 
 
 def test_tuned_once_then_taken_from_the_cache(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, tuning = FakeCatalog(tmp_path), settings(tiny)
-    first = find_or_tune(tuning, TOP, TRAIN, HELD, store, seed=3, card="# A card\n")
+    store, tuning = FakeCatalog(tmp_path), settings()
+    first = find_or_tune(str(tiny), TOP, tuning, (TRAIN, HELD), store, seed=3, card="# A card\n")
     names = sorted(file.name for file in first.folder.iterdir())
     assert names == ["README.md", "delta.safetensors", "tuned.json"], "no checkpoint is left"
     card = (first.folder / "README.md").read_text()
     assert card.startswith("# A card\n") and first.sha256 in card and f"Kept: epoch {first.best}" in card
     monkeypatch.setattr(tuning_code, "tune", lambda *_, **__: pytest.fail("tuned again"))
-    again = find_or_tune(tuning, TOP.model_copy(update={"sizes": [20]}), TRAIN, HELD, store, seed=3)
+    again = find_or_tune(str(tiny), TOP.model_copy(update={"sizes": [20]}), tuning, (TRAIN, HELD), store, seed=3)
     assert again.sha256 == first.sha256 and repr(again.history) == repr(first.history) and again.best == first.best == 1
     assert math.isnan(again.history[0].train_loss)
     with pytest.raises(pytest.fail.Exception, match="tuned again"):
-        find_or_tune(tuning, TOP, TRAIN, HELD, store, seed=4)
+        find_or_tune(str(tiny), TOP, tuning, (TRAIN, HELD), store, seed=4)
 
 
 def test_killed_tuning_resumes_in_its_folder(tiny: Path, tmp_path: Path) -> None:
-    tuning = settings(tiny, epochs=2, patience=2)
-    whole = find_or_tune(tuning, TOP, TRAIN, HELD, FakeCatalog(tmp_path / "a"), seed=3)
+    tuning = settings(epochs=2, patience=2)
+    whole = find_or_tune(str(tiny), TOP, tuning, (TRAIN, HELD), FakeCatalog(tmp_path / "a"), seed=3)
 
     def die(line: str) -> None:
         if line.startswith("epoch 2, batch"):
@@ -437,18 +439,18 @@ def test_killed_tuning_resumes_in_its_folder(tiny: Path, tmp_path: Path) -> None
 
     store = FakeCatalog(tmp_path / "b")
     with pytest.raises(Killed):
-        find_or_tune(tuning, TOP, TRAIN, HELD, store, seed=3, progress=die)
+        find_or_tune(str(tiny), TOP, tuning, (TRAIN, HELD), store, seed=3, progress=die)
     folder = tuned_folder(store, tuning_key(tuned_code.base_folder(str(tiny), store)[1], TOP, tuning, TRAIN, HELD, 3))
     assert [file.name for file in folder.iterdir()] == ["checkpoint.pt"]
     with pytest.raises(UserError, match="not in the cache"):
         load_tuned(folder, TOP)
-    assert find_or_tune(tuning, TOP, TRAIN, HELD, store, seed=3).sha256 == whole.sha256
+    assert find_or_tune(str(tiny), TOP, tuning, (TRAIN, HELD), store, seed=3).sha256 == whole.sha256
 
 
 def test_untuned_model_is_kept_when_nothing_was_better(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     history = [Epoch(0, math.nan, 5.0), Epoch(1, 2.0, 6.0)]
     monkeypatch.setattr(tuning_code, "tune", lambda *_, **__: Tuned({}, history, 0, 10, 20))
-    found = find_or_tune(settings(tiny), LORA, TRAIN, HELD, FakeCatalog(tmp_path), seed=0)
+    found = find_or_tune(str(tiny), LORA, settings(), (TRAIN, HELD), FakeCatalog(tmp_path), seed=0)
     assert found.best == 0 and repr(found.history) == repr(history) and len(found.sha256) == 64
     model = TunedModel(Generator(backend="transformers", model=str(tiny)), found, FakeCatalog(tmp_path))
     plain = tuned_code.base_folder(str(tiny), FakeCatalog(tmp_path))[1]
@@ -462,13 +464,13 @@ def test_missing_or_broken_weights_say_what_to_run(tmp_path: Path) -> None:
             (tmp_path / "gone" / "tuned.json").write_text(content)
         with pytest.raises(UserError, match="not in the cache") as error:
             load_tuned(tmp_path / "gone", TOP)
-        assert "dvc repro -f 06_tuning" in str(error.value) and str(tmp_path) not in str(error.value)
+        assert "dvc repro -f 04_tuning" in str(error.value) and str(tmp_path) not in str(error.value)
 
 
 @pytest.mark.parametrize("kind", [TOP, LORA], ids=["top", "lora"])
-def test_tuned_model_writes_with_its_weights_and_cleans_up(tiny: Path, tmp_path: Path, kind: TuningKind) -> None:
-    store, tuning = FakeCatalog(tmp_path), settings(tiny)
-    weights = find_or_tune(tuning, kind, TRAIN, HELD, store, seed=0)
+def test_tuned_model_writes_with_its_weights_and_cleans_up(tiny: Path, tmp_path: Path, kind: WriterSpec) -> None:
+    store, tuning = FakeCatalog(tmp_path), settings()
+    weights = find_or_tune(str(tiny), kind, tuning, (TRAIN, HELD), store, seed=0)
     generator = Generator(backend="transformers", model=str(tiny))
     model = TunedModel(generator, weights, store)
     assert model.deterministic and not (weights.folder / "transformers").exists(), "nothing is loaded before it is asked for"
@@ -488,7 +490,7 @@ def test_tuned_model_writes_with_its_weights_and_cleans_up(tiny: Path, tmp_path:
 
 def test_folder_without_a_graph_cannot_be_exported(tiny: Path, tmp_path: Path) -> None:
     store = FakeCatalog(tmp_path)
-    weights = find_or_tune(settings(tiny), TOP, TRAIN, HELD, store, seed=0)
+    weights = find_or_tune(str(tiny), TOP, settings(), (TRAIN, HELD), store, seed=0)
     with pytest.raises(UserError, match=r"openvino_model\.xml") as error:
         TunedModel(Generator(backend="openvino", model=str(tiny)), weights, store).generate([Request("a", 1)], Decoding())
     assert "backend: transformers" in str(error.value)
@@ -496,197 +498,181 @@ def test_folder_without_a_graph_cannot_be_exported(tiny: Path, tmp_path: Path) -
 
 # --- seeds ----------------------------------------------------------------------------------------------
 
-
-def toy(task: str = "single") -> Corpus:
-    rows = []
-    for number in range(80):
-        split = "train" if number < 60 else "validation" if number < 70 else "test"
-        text = f"entry {number}\n  was  {['wet', 'dry'][number % 2]}"
-        rows.append({"id": f"i{number:02d}", "text": text, "labels": [MOODS[number % 2]], "split": split, "corpus": "toy"})
-    return Corpus("toy", pd.DataFrame(rows), MOODS, task, "short note", {label: label for label in MOODS}, hash="h")
+TUNE = {"tuned": {"tune": "top_blocks", "blocks": 1, "learning_rate": 1e-2, "backend": "transformers"}}
+ARMS = {
+    "t": {"writer": "tuned", "checks": {}},
+    "s": {"writer": "tuned", "guide": "shap-tokens", "checks": {}, "sizes": "largest", "repeats": 1},
+}
 
 
-class Spy(dict):
-    """Knows which keys were asked for."""
+def design(tiny: Path | str = "m", **more: Any) -> Params:
+    given: dict[str, Any] = {
+        "models": {"writer": {"model": str(tiny)}}, "writers": TUNE, "arms": ARMS, "cells": {"sizes": [6, 8], "repeats": 2},
+        "tuning": {"epochs": 2, "batch": 4, "held_out": 0.25}, **more,
+    }  # fmt: skip
+    return params_of(**given)
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
-        self.asked: list[str] = []
 
-    def __getitem__(self, key: str) -> str:
-        self.asked.append(key)
-        return super().__getitem__(key)
+class SizedSeeds(FakeSeeds):
+    """A seed of n rows is the first n."""
+
+    def seed(self, cell: Cell) -> Any:
+        """Cut the eight rows."""
+        whole = super().seed(cell)
+        return SimpleNamespace(cell=cell, ids=whole.ids[: cell.size], texts=whole.texts[: cell.size], labels=whole.labels[: cell.size])
 
 
 def test_label_prefix_is_spelt_in_words() -> None:
-    assert label_prefix("{label} {noun}:", "very-negative", "film review") == "very negative film review:"
-    assert label_prefix("A {noun} of {label}", "mixed_up", "tweet") == "A tweet of mixed up"
-    assert label_prefix("{label}:", "joy", "tweet") == "joy:"
+    assert label_prefix("{label} {noun}:", ["very-negative"], "film review") == "very negative film review:"
+    assert label_prefix("A {noun} of {label}", ["mixed_up"], "tweet") == "A tweet of mixed up"
+    assert label_prefix("{label}:", ["joy", "fear"], "tweet") == "joy and fear:"
+    assert label_prefix("{label} {noun}:", ["joy"], "tweet", ["happy", "birthday"]) == "joy tweet with happy, birthday:"
+    assert label_prefix("<{noun}> {label} -> ", ["joy"], "tweet", ["sun"]) == "<tweet> joy with sun -> "
 
 
-@pytest.mark.parametrize(("size", "share", "held"), [(20, 0.1, 2), (40, 0.1, 4), (20, 0.25, 5)])
-def test_held_out_rows_are_the_last_of_the_seed_and_no_other_row_is_looked_at(tiny: Path, size: int, share: float, held: int) -> None:
-    corpus, tuning = toy(), settings(tiny, held_out=share)
-    order = stratified_order(corpus, tuning.seeding)
-    texts = Spy(zip(corpus.frame["id"], corpus.frame["text"], strict=True))
-    train, last = examples_of(order, texts, 1, size, corpus.register_noun, tuning)
-    seed = seed_rows(order, 1, size)
-    assert texts.asked == seed["id"].tolist(), "rows of the seed in its order, and no others"
+@pytest.mark.parametrize(("size", "share", "held"), [(8, 0.1, 1), (8, 0.25, 2), (6, 0.4, 2)])
+def test_held_out_rows_are_the_last_of_the_seed(size: int, share: float, held: int) -> None:
+    params = design(tuning={"held_out": share})
+    origin = resolve_arm(params, "t").origin
+    assert origin is not None
+    train, last = examples_of(SizedSeeds(params), Cell("toy", 1, size), origin, params.tuning)  # type: ignore[arg-type]
     assert (len(train), len(last)) == (size - held, held)
-    for item, row, label in zip([*train, *last], seed["id"], seed["label"], strict=True):
-        assert item.prefix == f"{label} short note:"
-        assert item.text == f"entry {int(row[1:])} was {['wet', 'dry'][int(row[1:]) % 2]}", "one line, single spaces"
+    assert [item.text for item in [*train, *last]] == list(TEXTS.values())[:size]
+    assert [item.prefix for item in [*train, *last]] == ["sad note:", "glad note:"] * (size // 2)
 
 
-def test_cells_keep_to_sizes_and_repeats_of_kinds(tiny: Path) -> None:
-    kinds = {
-        "a": TOP,
-        "b": LORA.model_copy(update={"sizes": [40]}),
-        "c": ALL.model_copy(update={"sizes": [20], "repeats": 1}),
-        "d": TOP.model_copy(update={"repeats": 9}),
-    }
-    assert cells(settings(tiny, kinds=kinds)) == [
-        ("a", 20, 0), ("a", 40, 0), ("a", 20, 1), ("a", 40, 1),
-        ("b", 40, 0), ("b", 40, 1),
-        ("c", 20, 0),
-        ("d", 20, 0), ("d", 40, 0), ("d", 20, 1), ("d", 40, 1),
-    ]  # fmt: skip
+def test_a_guided_writer_is_tuned_with_the_prompts_that_it_will_be_asked_with() -> None:
+    params = design()
+    tables = Tables(
+        {(label, "shap"): [("weather", 0.4), ("rain", 0.2), ("fog", 0.1), ("mud", 0.05), ("ice", 0.01)] for label in ("sad", "glad")}
+    )
+    seeds, origin = SizedSeeds(params, SINGLE, tables), resolve_arm(params, "s").origin
+    assert origin is not None
+    train, _ = examples_of(seeds, Cell("toy", 0, 8), origin, params.tuning)  # type: ignore[arg-type]
+    assert all(item.prefix.split(":")[0].startswith(("sad note with weather, ", "glad note with weather, ")) for item in train), (
+        "it is in every text"
+    )
+    assert len({item.prefix for item in train}) > 2, "the other words are drawn"
+    again, _ = examples_of(seeds, Cell("toy", 0, 8), origin, params.tuning)  # type: ignore[arg-type]
+    assert again == train
+    asked = plan_class(origin, Cell("toy", 0, 8), 8, SINGLE, seeds)  # type: ignore[arg-type]
+    assert all(" note with " in item.request.prompt and item.request.prompt.endswith(":") for item in asked)
+    assert set(seeds.asked) == {Cell("toy", 0, 8)}
 
 
-def test_tables_of_the_step_and_generators_opened_from_them(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    corpus, store = toy(), FakeCatalog(tmp_path)
-    kinds = {"top": TOP, "lora": LORA.model_copy(update={"sizes": [20], "repeats": 1})}
-    tuning = settings(tiny, kinds=kinds, seeding=Seeding(sizes=[20, 24], repeats=2), epochs=2, patience=1)
-    order = stratified_order(corpus, tuning.seeding)
-    tables = build_tuning(corpus, order, tuning, store, tmp_path / "tuning")
+def test_labels_of_a_row_are_joined() -> None:
+    params = design()
+    space, origin = Space("x", ("joy", "fear"), False, {}, {}), resolve_arm(params, "t").origin
+    assert origin is not None
+    seeds = SizedSeeds(params, space)
+    seeds.seed = lambda cell: SimpleNamespace(texts=["a  b"], labels=[["joy", "fear"]])  # type: ignore[method-assign]
+    train, _ = examples_of(seeds, Cell("toy", 0, 1), origin, params.tuning)  # type: ignore[arg-type]
+    assert train == [Example("joy and fear note:", "a b")]
+
+
+def test_what_is_tuned_follows_from_the_arms() -> None:
+    found = [(str(cell), name, origin.salt) for cell, name, origin in list_tuned(design())]
+    assert found == [(f"toy/{size}/{repeat}", "tuned", "none") for repeat in range(2) for size in (6, 8)] + [
+        ("toy/8/0", "tuned", "shap-tokens")
+    ]
+    after = design(arms={"a": {"checks": {}, "after": "t"}, "t": {"writer": "tuned", "checks": {}, "sizes": [6]}})
+    assert len(list_tuned(after)) == 4, "an arm that comes first is needed on the seeds of the arm after it"
+    assert list_tuned(design(arms={"n": {"checks": {}}})) == []
+
+
+def test_writers_and_arms_that_do_not_fit_are_named() -> None:
+    with pytest.raises(UserError, match=r"not tuned on seeds of 8 rows.*arm t") as error:
+        list_tuned(design(writers={"tuned": {**TUNE["tuned"], "sizes": [6]}}))
+    assert "writers.tuned.sizes" in str(error.value)
+    with pytest.raises(UserError, match="knows none of goemotions"):
+        list_tuned(design(arms={"t": {"writer": "tuned", "space": "goemotions", "checks": {}}}))
+
+
+def test_writers_are_models_with_overrides() -> None:
+    params = design(
+        models={"writer": {"model": "m", "batch": 9}, "others": {"big": {"backend": "server", "model": "b", "url": "http://x/v1"}}},
+        writers={"plain": {"decoding": {"temperature": 0.5}}, "big": {"model": "big"}, "t": {"backend": "transformers", "batch": 3}},
+        arms={"n": {"checks": {}}},
+    )
+    assert generator_of(params, "plain").batch == 9 and generator_of(params, "big").url == "http://x/v1"
+    assert (generator_of(params, "t").backend, generator_of(params, "t").batch, generator_of(params, "t").model) == ("transformers", 3, "m")
+    assert decoding_of(params, "plain") == params.generation.decoding.model_copy(update={"temperature": 0.5})
+    assert decoding_of(params, "t") == params.generation.decoding
+    with pytest.raises(UserError, match="not valid") as error:
+        decoding_of(design(writers={"plain": {"decoding": {"temperature": -1.0}}}, arms={"n": {"checks": {}}}), "plain")
+    assert "writers.plain.decoding.temperature" in str(error.value)
+    with pytest.raises(UserError, match="no writer called twned"):
+        generator_of(design(), "twned")
+
+
+def test_tables_of_the_step_and_writers_opened_from_them(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params, store, paths = design(tiny), FakeCatalog(tmp_path), Paths(tmp_path, "x")
+    monkeypatch.setenv("EMOSYNTH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(build_code, "Seeds", lambda params, paths: SizedSeeds(params))
+    tables = build_tuned(params, store, paths)  # type: ignore[arg-type]
     history, tuned = tables["history"], tables["tuned"]
     assert list(history.columns) == HISTORY and list(tuned.columns) == TUNED
-    assert list(zip(tuned["kind"], tuned["size"], tuned["repeat"], strict=True)) == cells(tuning)
+    key = ["corpus", "size", "repeat", "writer", "salt"]
+    assert [tuple(row) for row in tuned[key].itertuples(index=False)] == [
+        (cell.corpus, cell.size, cell.repeat, name, origin.salt) for cell, name, origin in list_tuned(params)
+    ]
     assert tuned["sha256"].nunique() == len(tuned) == 5
-    assert tuned["n_train"].tolist() == [18, 22, 18, 22, 18] and (tuned["n_held_out"] == 2).all()
+    assert tuned["n_train"].tolist() == [4, 6, 4, 6, 6] and (tuned["n_held_out"] == 2).all()
     for row in tuned.itertuples():
-        mine = history[(history["kind"] == row.kind) & (history["size"] == row.size) & (history["repeat"] == row.repeat)]
+        mine = history[(history[key] == [getattr(row, name) for name in key]).all(axis=1)]
         assert mine["epoch"].tolist() == list(range(row.epochs + 1)) and mine["train_loss"].isna().tolist() == [True] + [False] * row.epochs
         assert mine.loc[mine["best"], "epoch"].tolist() == [row.best_epoch]
         assert mine.loc[mine["best"], "perplexity"].item() == row.perplexity == mine["perplexity"].min() <= row.perplexity_before
         assert mine["perplexity"].iloc[0] == row.perplexity_before and 0 < row.trainable < row.total
     for name, frame in tables.items():
-        pd.testing.assert_frame_equal(read_table(tmp_path / "tuning" / f"{name}.parquet"), frame)
-        assert (tmp_path / "tuning" / f"{name}.md").is_file()
+        pd.testing.assert_frame_equal(read_table(paths.tuning / f"{name}.parquet"), frame)
+        assert (paths.tuning / f"{name}.md").is_file()
 
-    generator = Generator(backend="transformers", model=str(tiny))
-    open_tuned = tuned_generators(tuning, generator, store, tmp_path / "tuning")
-    shas = {cell: open_tuned(*cell).identity["tuned"] for cell in cells(tuning)}
-    assert list(shas.values()) == tuned["sha256"].tolist()
+    def opened(size: int, repeat: int, salt: str = "none") -> str:
+        return str(open_writer(params, "tuned", store, paths, Cell("toy", repeat, size), salt).identity["tuned"])  # type: ignore[arg-type]
 
-    figure = perplexity_curves(history)
-    assert [panel.get_title() for panel in figure.axes] == ["top", "lora"] and all(panel.lines for panel in figure.axes)
-    overview = summary(tuned).set_index(["kind", "size"])
-    assert overview["generators"].to_dict() == {("top", 20): 2, ("top", 24): 2, ("lora", 20): 1}
+    assert [opened(row.size, row.repeat, row.salt) for row in tuned.itertuples()] == tuned["sha256"].tolist()
+    with pytest.raises(UserError, match="Step 04 has not tuned"):
+        opened(6, 0, "shap-tokens")
+    overview = summary(tuned).set_index(["guides", "size"])
+    assert overview["writers"].to_dict() == {("none", 6): 2, ("none", 8): 2, ("shap-tokens", 8): 1}
     assert (overview["after"] <= overview["before"]).all() and overview["share trained"].between(0, 1, inclusive="neither").all()
 
     monkeypatch.setattr(tuning_code, "tune", lambda *_, **__: pytest.fail("tuned again"))
-    again = build_tuning(corpus, order, tuning, store, tmp_path / "again")
-    pd.testing.assert_frame_equal(again["tuned"], tuned)
+    pd.testing.assert_frame_equal(build_tuned(params, store, Paths(tmp_path, "again"))["tuned"], tuned)  # type: ignore[arg-type]
     account = tmp_path / "cache" / "tuned" / tuned["folder"][0] / "tuned.json"
     account.write_text(account.read_text().replace(tuned["sha256"][0], "0" * 64))
-    with pytest.raises(UserError, match="not the one of step 06") as error:
-        open_tuned("top", 20, 0)
-    assert "top, n = 20, repeat 0" in str(error.value) and "dvc repro -f 06_tuning" in str(error.value)
-    assert open_tuned("top", 24, 0).identity["tuned"] == tuned["sha256"][1], "the others are not touched by it"
+    with pytest.raises(UserError, match="not the one of step 04") as error:
+        opened(6, 0)
+    assert "toy/6/0" in str(error.value) and "dvc repro -f 04_tuning" in str(error.value)
+    assert opened(8, 0) == tuned["sha256"][1], "the others are not touched by it"
 
 
-def test_no_row_outside_the_seeds_reaches_the_model(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    corpus, tuning = toy(), settings(tiny, kinds={"top": TOP})
-    order = stratified_order(corpus, tuning.seeding)
-    handed: dict[tuple[int, int], list[str]] = {}
-
-    def spy(_tuning, _kind, train, held_out, _catalog, *, seed, card, progress):
-        handed[len(train) + len(held_out), seed] = [item.text for item in [*train, *held_out]]
-        return tuned_code.TunedWeights(tmp_path, TOP, "s", [Epoch(0, math.nan, 9.0), Epoch(1, 1.0, 8.0)], 1, 1, 2)
-
-    monkeypatch.setattr(build_code, "find_or_tune", spy)
-    build_tuning(corpus, order, tuning, FakeCatalog(tmp_path), tmp_path / "t")
-    text_of = {row: " ".join(text.split()) for row, text in zip(corpus.frame["id"], corpus.frame["text"], strict=True)}
-    assert set(handed) == {(20, 0), (40, 0), (20, 1), (40, 1)}
-    for (size, repeat), texts in handed.items():
-        assert texts == [text_of[row] for row in seed_rows(order, repeat, size)["id"]]
+def test_without_tuned_writers_the_tables_are_empty(tmp_path: Path) -> None:
+    paths = Paths(tmp_path, "x")
+    tables = build_tuned(design(arms={"n": {"checks": {}}}), FakeCatalog(tmp_path), paths)  # type: ignore[arg-type]
+    assert all(frame.empty for frame in tables.values()) and list(read_table(paths.tuning / "tuned.parquet").columns) == TUNED
 
 
-def test_multi_label_corpus_is_refused(tiny: Path, tmp_path: Path) -> None:
-    corpus = toy("multi")
-    with pytest.raises(UserError, match="multi-label") as error:
-        build_tuning(corpus, stratified_order(toy(), Seeding(sizes=[20], repeats=1)), settings(tiny), FakeCatalog(tmp_path), tmp_path)
-    assert "tuning.corpus" in str(error.value)
+# --- candidates of a tuned writer -----------------------------------------------------------------------
 
 
-# --- arms of a tuned generator --------------------------------------------------------------------------
-
-
-def generation(**arms: GenerationArm) -> Generation:
-    return Generation(generator=Generator(batch=5), arms=arms, growth=1.0, oversample=2.0, prompt_style="chat")
-
-
-def plan_of(setting: Generation, cells_: list[tuple[int, int]], prefix: str = "{label} {noun}:"):
-    return plan_all(
-        setting, cells_, classes=["very-sad", "glad"], phrases={"very-sad": "sadness", "glad": "joy"}, noun="film review", guidance={},
-        seed_texts={cell: {} for cell in cells_}, prefix=prefix,
-    )  # fmt: skip
-
-
-def test_prompt_of_a_tuned_arm_is_the_label_prefix(tiny: Path) -> None:
-    setting = generation(naive=GenerationArm(), tuned=GenerationArm(tuned="top"))
-    plan = plan_of(setting, [(10, 0)])
-    assert [row.request.prompt for row in plan["tuned"]] == ["very sad film review:"] * 10 + ["glad film review:"] * 10
-    assert not any(row.request.chat or row.request.bias for row in plan["tuned"]), "no chat template around a prefix"
-    assert all(row.request.chat for row in plan["naive"])
-    seeds = [row.request.row_seed for row in plan["tuned"]]
-    assert seeds == [row.request.row_seed for row in plan["naive"]] and seeds[0] == stable_seed("row", 0, "very-sad", 0)
+def test_prompt_of_a_tuned_writer_is_the_label_prefix(tiny: Path) -> None:
+    params = design(generation={"style": "chat", "oversample": 2.0}, arms={**ARMS, "naive": {"checks": {}}})
+    seeds = SizedSeeds(params)
+    tuned, plain = (
+        plan_class(resolve_arm(params, name).origin, Cell("toy", 0, 6), 12, SINGLE, seeds)  # type: ignore[arg-type]
+        for name in ("t", "naive")
+    )
+    assert [row.request.prompt for row in tuned] == ["sad note:"] * 6 + ["glad note:"] * 6
+    assert not any(row.request.chat or row.request.bias for row in tuned), "no chat template around a prefix"
+    assert all(row.request.chat for row in plain)
+    assert [row.request.row_seed for row in tuned] == [row.request.row_seed for row in plain]
+    assert tuned[0].request.row_seed == stable_seed("row", 0, "sad", 0)
     # what is asked for begins as what was learnt, token for token
     tokenizer, _ = load_for_tuning(tiny)
-    rows = _Rows(tokenizer, [Example(label_prefix("{label} {noun}:", "glad", "film review"), "a b")], 64)
-    asked = tokenizer(plan["tuned"][-1].request.prompt)["input_ids"]
-    assert rows.ids[0][: rows.prefix[0]] == asked
-
-
-def test_arms_may_have_growth_oversampling_and_repeats_of_their_own() -> None:
-    setting = generation(
-        plain=GenerationArm(tuned="a"),
-        large=GenerationArm(tuned="a", growth=3.0),
-        sparse=GenerationArm(tuned="a", growth=0.5, oversample=1.5),
-        once=GenerationArm(tuned="a", repeats=1),
-        one_size=GenerationArm(tuned="a", sizes=[20], repeats=1),
-    )
-    plan = plan_of(setting, [(10, 0), (20, 0), (10, 1), (20, 1)])
-
-    def counts(name: str) -> dict[tuple[int, int], int]:
-        return pd.Series([(row.size, row.repeat) for row in plan[name]]).value_counts().to_dict()
-
-    assert counts("plain") == {(10, 0): 20, (20, 0): 40, (10, 1): 20, (20, 1): 40}
-    assert counts("large") == {(10, 0): 60, (20, 0): 120, (10, 1): 60, (20, 1): 120}
-    assert counts("sparse") == {(10, 0): 8, (20, 0): 15, (10, 1): 8, (20, 1): 15}  # ceil(0.5 n 1.5)
-    assert counts("once") == {(10, 0): 20, (20, 0): 40}
-    assert counts("one_size") == {(20, 0): 40}
-    assert all(len(rows) == len({row.candidate_id for row in rows}) for rows in plan.values())
-
-
-def test_each_tuned_model_is_loaded_once() -> None:
-    setting = generation(
-        naive=GenerationArm(),
-        t=GenerationArm(tuned="a"),
-        t2=GenerationArm(tuned="a", growth=2.0, sizes=[20]),
-        u=GenerationArm(tuned="b", repeats=1),
-    )
-    plan = plan_of(setting, [(10, 0), (20, 0), (10, 1), (20, 1)])
-    jobs = _jobs(plan, setting)
-    assert jobs[0].tuned is None and list(jobs[0].rows) == ["naive"]
-    tuned = [job.tuned for job in jobs[1:]]
-    assert len(tuned) == len(set(tuned))
-    assert set(tuned) == {("a", 10, 0), ("a", 20, 0), ("a", 10, 1), ("a", 20, 1), ("b", 10, 0), ("b", 20, 0)}
-    by = {job.tuned: job for job in jobs[1:]}
-    assert list(by["a", 20, 1].rows) == ["t", "t2"] and list(by["a", 10, 1].rows) == ["t"]
-    assert all((row.size, row.repeat) == job.tuned[1:] for job in jobs[1:] for rows in job.rows.values() for row in rows)
-    assert sum(len(rows) for job in jobs for rows in job.rows.values()) == sum(len(rows) for rows in plan.values())
+    rows = _Rows(tokenizer, [Example(label_prefix("{label} {noun}:", ["glad"], "note"), "a b")], 64)
+    assert rows.ids[0][: rows.prefix[0]] == tokenizer(tuned[-1].request.prompt)["input_ids"]
 
 
 class Writer:
@@ -697,7 +683,7 @@ class Writer:
     def __init__(self, name: str) -> None:
         self.identity, self.name, self.open = {"model": name}, name, True
 
-    def generate(self, requests, decoding, *, progress=None):
+    def generate(self, requests: Any, decoding: Any, *, progress: Any = None) -> list[Completion]:
         assert self.open
         return [Completion(f' {self.name} said "so it is" of {r.row_seed} now\nmore', "stop", 5, 6) for r in requests]
 
@@ -706,54 +692,34 @@ class Writer:
 
 
 def test_seeds_are_written_by_their_own_models_and_quotes_are_kept(tmp_path: Path) -> None:
-    setting = generation(naive=GenerationArm(), t=GenerationArm(tuned="a"), u=GenerationArm(tuned="a", sizes=[20]))
-    plan = plan_of(setting, [(10, 0), (20, 0), (20, 1)])
+    params = design(arms={"naive": {"checks": {}}, **ARMS})
+    seeds = SizedSeeds(params)
+    items = []
+    for name, cells in (
+        ("naive", [Cell("toy", 0, -1)]),
+        ("t", [Cell("toy", 0, 6), Cell("toy", 0, 8), Cell("toy", 1, 8)]),
+        ("s", [Cell("toy", 0, 8)]),
+    ):
+        for cell in cells:
+            items += plan_class(resolve_arm(params, name).origin, cell, 4, SINGLE, seeds)  # type: ignore[arg-type]
     opened: list[Writer] = []
 
-    def open_tuned(kind: str, size: int, repeat: int) -> Writer:
+    def open_one(name: str, cell: Cell | None, salt: str) -> Writer:
         assert all(not model.open for model in opened), "one model in memory at a time"
-        opened.append(Writer(f"{kind}{size}{repeat}"))
+        opened.append(Writer(name if cell is None else f"{name} {cell} {salt}"))
         return opened[-1]
 
-    def open_plain(_: Generator) -> Writer:
-        opened.append(Writer("plain"))
-        return opened[-1]
-
-    with RowStore(tmp_path / "rows.jsonl") as store:
-        frame, account = generate(plan, open_plain, store, generation=setting, open_tuned=open_tuned)
-    assert [model.name for model in opened] == ["plain", "a100", "a200", "a201"] and not any(model.open for model in opened)
-    assert account["deterministic"] and len(account["generators"]) == 4
-    assert list(frame["candidate_id"]) == [
-        row.candidate_id for name in plan for row in sorted(plan[name], key=lambda row: (row.size, row.repeat, row.label, row.index))
-    ]
-    for row in frame.itertuples():
-        writer = "plain" if row.arm == "naive" else f"a{row.size}{row.repeat}"
-        assert row.text == f'{writer} said "so it is" of {row.row_seed} now'
-    assert set(frame.loc[frame["arm"] != "naive", "generator"].str.rpartition("+")[2]) == {"a/10/0", "a/20/0", "a/20/1"}
-    with RowStore(tmp_path / "rows.jsonl") as store:
-        known = len(store)
-        again, _ = generate(plan, open_plain, store, generation=setting, open_tuned=open_tuned)
-        assert len(store) == known
-    pd.testing.assert_frame_equal(again, frame)
-
-
-@pytest.mark.parametrize(
-    ("given", "text"),
-    [
-        (' a "fine" thing\nglad note: b', 'a "fine" thing'),
-        ("  plain  ", "plain"),
-        ("", ""),
-        ("\nnothing before the end of the line", ""),
-    ],
-)
-def test_tuned_completion_is_its_first_line(given: str, text: str) -> None:
-    assert clean_completion("tuned", given) == (text, False)
-    assert clean_completion("list", ' a "fine" thing') == ("a", True)
-
-
-@pytest.mark.parametrize("text", ['she said "never again"', '"Fine" is what he said'])
-def test_quotation_at_either_end_of_a_tuned_text_stays_whole(text: str) -> None:
-    assert clean_completion("tuned", f" {text}\n")[0] == text
+    with RowStore(tmp_path / "rows.sqlite") as store:
+        rows, account = write_all(items, params, open_one, store)
+    assert [model.name for model in opened] == [
+        "plain", "tuned toy/6/0 none", "tuned toy/8/0 none", "tuned toy/8/1 none", "tuned toy/8/0 shap-tokens",
+    ]  # fmt: skip
+    assert not any(model.open for model in opened) and account["deterministic"] and len(account["generators"]) == 5
+    frame = pd.DataFrame(rows)
+    assert list(frame["candidate_id"]) == [item.slot.candidate_id() for item in items]
+    mine = frame[frame["writer"] == "tuned"]
+    assert all('said "so it is" of' in text for text in mine["text"])
+    assert set(mine["generator"].str.partition("+")[2]) == {"tuned/toy/6/0", "tuned/toy/8/0", "tuned/toy/8/1", "tuned/toy/8/0/shap-tokens"}
 
 
 # --- the real model -------------------------------------------------------------------------------------
@@ -768,13 +734,14 @@ def test_tuned_smollm2_writes_on_openvino_with_its_weights(tmp_path: Path) -> No
     real = catalog()
     places = SimpleNamespace(root=real.paths.root, cache=tmp_path / "cache")
     (tmp_path / "cache").mkdir()
+    (real.paths.cache / "models").mkdir(parents=True, exist_ok=True)
     (tmp_path / "cache" / "models").symlink_to(real.paths.cache / "models")  # conversions of the untuned model are there
     store = SimpleNamespace(paths=places, entry=real.entry, fetch=real.fetch)
     things = ["kettle", "ladder", "violin", "bucket", "lantern", "saddle", "teapot", "anchor", "pillow", "hammer"]
     rows = [Example(f"{mood} note:", f"the {thing} {verb}") for mood, verb in (("sad", "broke again and nobody came"), ("glad", "sings at dawn by the pier")) for thing in things]  # fmt: skip
-    kind = TuningKind(trainable="top_blocks", blocks=4, learning_rate=5e-4)
-    tuning = settings(Path(), model="smollm2-135m-instruct", batch=2, kinds={"top": kind})
-    weights = find_or_tune(tuning, kind, rows[:9] + rows[10:19], [rows[9], rows[19]], store, seed=0)
+    kind = WriterSpec(tune="top_blocks", blocks=4, learning_rate=5e-4)
+    name = "smollm2-135m-instruct"
+    weights = find_or_tune(name, kind, settings(batch=2), (rows[:9] + rows[10:19], [rows[9], rows[19]]), store, seed=0)
     assert weights.best == 1 and weights.history[1].perplexity < weights.history[0].perplexity
 
     generator = Generator(model="smollm2-135m-instruct")
@@ -789,21 +756,21 @@ def test_tuned_smollm2_writes_on_openvino_with_its_weights(tmp_path: Path) -> No
     assert plain.identity != model.identity
 
     # the exported graph and the tuned model itself say the same of sentences, and not what the untuned model says
-    base, _ = tuned_code.base_folder(tuning.model, store)
+    base, _ = tuned_code.base_folder(name, store)
     from safetensors.torch import load_file
 
     tokenizer, merged = load_for_tuning(base)
     apply_delta(merged, kind, load_file(weights.folder / "delta.safetensors")).save_pretrained(tmp_path / "merged")
     texts = [row.text for row in rows]
     found = {}
-    for name, forward in (
+    for which, forward in (
         ("graph", _openvino_forward(weights.folder / "openvino")),
         ("torch", _torch_forward(tmp_path / "merged")),
         ("untuned", _torch_forward(base)),
     ):
         reference = ReferenceModel(base, tmp_path, rows=4)
         reference._loaded = (tokenizer, forward)
-        found[name] = np.array([nll for nll, _ in reference._compute(texts)])
+        found[which] = np.array([nll for nll, _ in reference._compute(texts)])
     assert np.abs(found["graph"] - found["torch"]).mean() < 0.1
     assert (found["untuned"] - found["torch"]).mean() > 3 * np.abs(found["graph"] - found["torch"]).mean()
     model.close()

@@ -185,6 +185,8 @@ def _arrow(column: pd.Series) -> pa.Array:
     """Return a column with a type that depends on its values only: no null type, no large or dictionary-encoded strings."""
     if pd.api.types.is_numeric_dtype(column.dtype):
         return pa.array(column, from_pandas=False)
+    if len(column) and all(getattr(value, "dtype", None) == "float32" for value in column):  # numbers by the million: no lists of objects
+        return pa.array(list(column), type=pa.list_(pa.float32()))
     array = pa.array([_encodable(value) for value in column])
     return array.cast(_plain_type(array.type))
 

@@ -26,6 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figure.add_argument("--profile", default="demo")
     restore = commands.add_parser("restore", help="put a profile's published result tables where its stages would have written them")
     restore.add_argument("--profile", default="demo")
+    export = commands.add_parser("export", help="write the rows of an arm as a data set to take away")
+    export.add_argument("arm", help="name of an arm, or best: the one that is worth most on these labels")
+    export.add_argument("--to", type=Path, required=True, help="folder; it must not hold anything yet")
+    export.add_argument("--profile", default="demo")
     params = commands.add_parser("params", help="check and show the parameters of a profile")
     params.add_argument("--profile", default="demo")
     given = parser.parse_args(arguments)
@@ -53,15 +57,30 @@ def _pipeline(given: argparse.Namespace, root: Path) -> int:
 
 
 def _figure(given: argparse.Namespace, root: Path) -> int:
-    from emosynth.params import load_params
-    from emosynth.report import figure_names, regenerate
+    from emosynth import pieces
 
     if given.name is None:
-        print("\n".join(figure_names()))
+        print("\n".join(pieces.registered("figure")))
         return 0
-    for path in regenerate(given.name, Paths(root, given.profile), load_params(root, given.profile)):
+    from emosynth.params import load_params
+    from emosynth.report import regenerate
+
+    paths, params = Paths(root, given.profile), load_params(root, given.profile)
+    pieces.find("figure", given.name, "emosynth figure")
+    _check_results(paths)
+    for path in regenerate(given.name, paths, params):
         print(path.relative_to(root))
     return 0
+
+
+def _check_results(paths: Paths) -> None:
+    """Refuse to draw over what is published when there is nothing to draw from."""
+    if not any(paths.data.glob("*/*.parquet")):
+        raise UserError(
+            "There are no results to draw from.",
+            where=str(paths.data),
+            remedy=f"Run dvc repro, or: python -m emosynth restore --profile {paths.profile}",
+        )
 
 
 def _restore(given: argparse.Namespace, root: Path) -> int:
@@ -73,6 +92,20 @@ def _restore(given: argparse.Namespace, root: Path) -> int:
     return 0
 
 
+def _export(given: argparse.Namespace, root: Path) -> int:
+    from emosynth.catalog import Catalog
+    from emosynth.export import export_dataset
+    from emosynth.params import load_params
+
+    paths, folder = Paths(root, given.profile), given.to.expanduser()
+    _check_results(paths)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError("This place holds something already.", where=str(folder), remedy="Name a folder that does not exist yet.")
+    export_dataset(load_params(root, given.profile), paths, given.arm, folder, Catalog.load(paths))
+    print(f"written: {folder}")
+    return 0
+
+
 def _params(given: argparse.Namespace, root: Path) -> int:
     from emosynth.params import load_params
 
@@ -80,4 +113,4 @@ def _params(given: argparse.Namespace, root: Path) -> int:
     return 0
 
 
-_COMMANDS = {"run": _run, "pipeline": _pipeline, "figure": _figure, "restore": _restore, "params": _params}
+_COMMANDS = {"run": _run, "pipeline": _pipeline, "figure": _figure, "restore": _restore, "export": _export, "params": _params}

@@ -66,7 +66,7 @@ def module_files(root: Path, sources: Iterable[str], modules: Iterable[str] = ()
     modules
         Names of modules to start from as well.
     skip
-        A package whose ``__init__`` is not followed, because it stands for more than what is used.
+        A package that is not followed.
     """
     base = root / "src"
     files: dict[str, Path] = {}
@@ -81,7 +81,7 @@ def module_files(root: Path, sources: Iterable[str], modules: Iterable[str] = ()
     while pending:
         module = pending.pop()
         path = locate(module)
-        if path is None or module in files or module in _NEUTRAL or module == skip or module.startswith("emosynth.runner"):
+        if path is None or module in files or module in _NEUTRAL or module.startswith(("emosynth.runner", skip or "\0")):
             continue
         files[module] = path
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
@@ -109,12 +109,6 @@ def notebook_source(path: Path) -> str:
     return "\n".join(line for cell in code for line in cell.splitlines() if not line.lstrip().startswith(("%", "!")))
 
 
-def _shown_figures(source: str) -> list[str]:
-    """Return the names of the figures that a notebook shows: what stands as text in calls of ``show``."""
-    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "show"]
-    return [str(node.args[0].value) for node in calls if node.args and isinstance(node.args[0], ast.Constant)]
-
-
 def named_pieces(params: Params, item: Stage) -> list[tuple[str, str]]:
     """Return the pieces that a profile names and a stage runs: kind and name."""
     from emosynth.design.arms import resolve_arm, resolve_arms
@@ -136,11 +130,10 @@ def code_files(root: Path, params: Params, item: Stage) -> list[str]:
     """Return the files of code that a stage depends on: what its notebook imports, its pieces, the declarations of its sections."""
     source = notebook_source(root / "notebooks" / f"{item.name}.ipynb")
     named = named_pieces(params, item)
-    if item.makes:
-        named += [("figure", name) for name in _shown_figures(source)]
     modules = [pieces.module_of(kind, name) for kind, name in named]
     foreign = sorted({pieces.file_of(kind, name) for kind, name in named if not pieces.module_of(kind, name).startswith("emosynth.")})
-    found = module_files(root, [source, *map(_text, foreign)], modules, skip="" if not item.makes else "emosynth.report")
+    # Figures are shown on the way, but only the report depends on how they are drawn.
+    found = module_files(root, [source, *map(_text, foreign)], modules, skip="emosynth.report" if item.makes else "")
     declared = {_declaring(name) for name in item.sections} - {""}
     return sorted({*found, *(f"src/{module.replace('.', '/')}.py" for module in declared), *(_from_root(root, path) for path in foreign)})
 
@@ -172,9 +165,9 @@ PATHS = (
 def own_files(root: Path, values: Mapping[str, Any], item: Stage) -> list[str]:
     """Return the user's own files that the parameters name and the stage reads, if they exist: relative to the root, or absolute.
 
-    A corpus is read by the first stage alone, and the report reads nothing but what stages wrote and its pieces.
+    Corpora and stories are read by the stages that make tables of them, and the report reads nothing but what stages wrote and its pieces.
     """
-    sections = [name for name in item.sections if name != "corpora" or item.makes == "corpora"] if item.makes else ["pieces"]
+    sections = [name for name in item.sections if name not in ("corpora", "narratives") or item.makes == name] if item.makes else ["pieces"]
     places, found = Paths(root, ""), set()
     for name in sections:
         for dotted, text in _leaves(name, values.get(name)):

@@ -70,19 +70,22 @@ class Stage:
 
 
 STAGES: tuple[Stage, ...] = (
-    Stage("00_corpora", "Corpora: sources, cleaning, splits", ("corpora",), (), "corpora"),
+    Stage("00_corpora", "Corpora: sources, cleaning, splits", ("corpora",), (), "corpora", files=(_CATALOG,)),
     Stage("01_seeding", "Seeding: nested stratified seeds and the pool", ("corpora", "cells"), ("corpora",), "seeds", files=()),
     Stage(
         "02_shap", "SHAP analysis: which tokens and exemplars carry each class", ("corpora", "models", "cells", "shap"), ("corpora", "seeds"),
-        "materials", model_fields=("encoder",),
+        "materials", model_fields=("encoder",), files=(_CATALOG,),
     ),
-    Stage("03_narratives", "Narratives: stories, passages, characters", ("narratives",), (), "narratives", files=(_CATALOG,)),
+    Stage(
+        "03_narratives", "Narratives: stories, passages, characters", ("pieces", "narratives", "writers", "guides", "arms"), (), "narratives",
+        arm_fields=("add", "guide", "writer", "space"), files=(_CATALOG,),
+    ),
     Stage(
         "04_tuning", "Tuning: writers tuned on each seed", (*_DESIGN, "tuning", "arms"), ("corpora", "seeds", "materials"), "tuning",
         arm_fields=_WRITTEN, model_fields=("writer", "others"), runs=("guide",),
     ),
     Stage(
-        "05_generation", "Generation: every arm's writer fills every prompt", (*_DESIGN, "tuning", "arms"),
+        "05_generation", "Generation: every arm's writer fills every prompt", (*_DESIGN, "narratives", "tuning", "arms"),
         ("corpora", "seeds", "materials", "narratives", "tuning"), "candidates", arm_fields=_WRITTEN, model_fields=("writer", "others"),
         runs=("guide",),
     ),
@@ -92,7 +95,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         "07_training", "Training: every arm, cell and learner on the untouched test split",
-        (*_DESIGN, "checks", "teacher", "arms", "sweeps", "learners", "training"), ("corpora", "seeds", "candidates", "verdicts"), "trials",
+        (*_DESIGN, "checks", "arms", "sweeps", "learners", "training"), ("corpora", "seeds", "candidates", "verdicts"), "trials",
         model_fields=("encoder",), runs=("check", "labeller", "learner"),
     ),
     Stage(
@@ -101,7 +104,7 @@ STAGES: tuple[Stage, ...] = (
         model_fields=("encoder",),
     ),
     Stage(
-        "09_context", "Context: what the situation of a text is worth", (*_DESIGN, "narratives", "checks", "arms", "context"),
+        "09_context", "Context: what the situation of a text is worth", (*_DESIGN, "narratives", "checks", "arms", "context", "evidence"),
         ("corpora", "seeds", "narratives", "candidates", "verdicts"), "context", arm_fields=_VERIFIED, runs=("guide",),
     ),
     Stage(

@@ -135,7 +135,7 @@ def space_map(source: Space, target: Space, taxonomies: Taxonomies) -> SpaceMap:
             rows = [first.labels.index(label) for label in source.labels]
             columns = [second.labels.index(label) for label in target.labels]
             return SpaceMap(source, target, np.asarray(matrix, dtype=np.float64)[np.ix_(rows, columns)], "published")
-    synonyms = {} if first is None else {label: first.own_words(label) for label in first.labels}
+    synonyms = {} if first is None else {label: (*first.own_words(label), *first.synonyms[label]) for label in first.labels}
     return SpaceMap(source, target, _by_name(source, target, synonyms), "words")
 
 

@@ -74,7 +74,7 @@ def _scores(claim: Declared, params: Params, found: Found, short: list[str]) -> 
         return replace(made, why=_lacks(short), replications=replications)
     sizes = _sizes(claim, found.scored, corpus, learner)
     if not sizes:
-        where = f"{params.learners and learner} on {corpus}"
+        where = f"{learner} on {corpus}"
         return replace(
             made, why=f"No trials of {' and '.join(side.words() for side in claim.sides)} with {where}.", replications=replications
         )
@@ -119,10 +119,11 @@ def _deciding(
     one of several is enough, so that all p are multiplied by their number.
     """
     found = [(side, _finding(claim, params, scored, side, cell, classes)) for side in claim.right]
-    side, (finding, why) = min(found, key=lambda item: item[1][0].p_better if known(item[1][0].p_better) else -1.0)
+    towards = -1.0 if claim.expects in ("worse", "no-better") else 1.0
+    side, (finding, why) = min(found, key=lambda item: towards * item[1][0].p_better if known(item[1][0].p_better) else -2.0)
     many = len(found)
-    if many > 1 and finding.effect < 0 or many > 1 and finding.p_equivalent < finding.p:
-        finding = replace(finding, p=min(1.0, many * finding.p), p_equivalent=min(1.0, many * finding.p_equivalent))
+    if many > 1 and (towards * finding.effect < 0 or finding.p_equivalent < finding.p):
+        finding = replace(finding, p=min(1.0, many * finding.p), p_equivalent=float(np.minimum(1.0, many * finding.p_equivalent)))
     return finding, side, why
 
 

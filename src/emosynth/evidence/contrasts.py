@@ -61,8 +61,9 @@ def real_curve(scored: Scored, params: Params, corpus: str, learner: str) -> Rea
     if not points:
         return RealCurve(np.zeros(0), np.zeros(0))
     frame = pd.DataFrame(points, columns=["n", "score", "weight"]).round({"n": 0}).sort_values("n", kind="stable")
-    merged = frame.groupby("n").apply(lambda part: np.average(part["score"], weights=part["weight"]), include_groups=False)
-    sizes, scores = merged.index.to_numpy(dtype=float), merged.to_numpy(dtype=float)
+    frame["score"] *= frame["weight"]
+    merged = frame.groupby("n")[["score", "weight"]].sum()
+    sizes, scores = merged.index.to_numpy(dtype=float), (merged["score"] / merged["weight"]).to_numpy(dtype=float)
     return RealCurve(sizes, np.asarray(IsotonicRegression().fit_transform(np.log(sizes), scores), dtype=np.float64))
 
 

@@ -170,11 +170,10 @@ def contrast(
     repeats = common(*(draws for _, draws in terms))
     if not repeats:
         return None
-    points, draws = np.zeros(len(repeats)), 0.0
+    points, draws = np.zeros(len(repeats)), np.zeros((len(terms[0][1].draws), len(repeats)))
     for weight, part in terms:
         own_points, own_draws = part.at(repeats).over(classes)
         points, draws = points + weight * own_points, draws + weight * own_draws
-    assert isinstance(draws, np.ndarray)
     effect = float(points.mean())
     spread = student_spread(points, draws, effect, seed)
     low, high = np.quantile(spread, [(1 - confidence) / 2, (1 + confidence) / 2])

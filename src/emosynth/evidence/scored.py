@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import pandas as pd
 from emosynth.design.arms import SEED
 from emosynth.errors import UserError
 from emosynth.evidence.resampling import Contrast, Draws, contrast, draw_f1
+from emosynth.models.metrics import decide
 from emosynth.params import Evidence, Params
 
 UNVERIFIED = "unverified"
@@ -73,8 +74,8 @@ class Scored:
                        for corpus, part in test_rows.groupby("corpus", sort=False)}  # fmt: skip
         self.groups: dict[Group, pd.DataFrame] = {}
         for key, part in self.trials.groupby(KEYS, sort=False):
-            corpus, learner, size, *rest = key
-            self.groups[Group(str(corpus), str(learner), int(size), *map(str, rest))] = part.sort_values("repeat")
+            corpus, learner, size, *rest = map(str, key)
+            self.groups[Group(corpus, learner, int(size), *rest)] = part.sort_values("repeat")
         self._draws: dict[Group, Draws] = {}
 
     def rows(self, corpus: str) -> int:
@@ -97,21 +98,21 @@ class Scored:
             raise UserError(
                 "A trial has no predictions.", where=f"trials/predictions.parquet, {trial}", remedy="Run the training stage again."
             )
-        found = self._predictions[trial]
+        found, threshold = self._predictions[trial], self._thresholds[trial]
         k = len(labels.classes)
         if self._published:
-            return _multi_hot(found, labels, corpus)
+            out = np.zeros((n, k), dtype=bool)
+            for row, places in enumerate(found):
+                out[row, [int(place) for place in str(places).split()]] = True
+            return out
         p = np.asarray(found, dtype=np.float64)
         if p.size != n * k:
             raise UserError(
                 f"A trial has {p.size} predictions for {n} test rows of {k} labels.", where=f"trials/predictions.parquet, {trial}",
                 remedy="Predictions and test rows are of different runs: run the training stage again.",
             )  # fmt: skip
-        p = p.reshape(n, k)
-        if labels.single:
-            return np.asarray(np.eye(k, dtype=bool)[p.argmax(axis=1)])
-        threshold = self._thresholds[trial]
-        return np.asarray(p >= (0.5 if np.isnan(threshold) else threshold))
+        decided = decide(p.reshape(n, k), None if labels.single else 0.5 if np.isnan(threshold) else float(threshold))
+        return np.asarray(decided, dtype=bool)
 
     def compare(self, left: Group, right: Group, classes: list[int] | None = None) -> Contrast | None:
         """Return left minus right; None if either is not there or they share no repeat."""
@@ -166,7 +167,7 @@ def naive_arm(params: Params) -> str | None:
 
 def seed_of(group: Group) -> Group:
     """Return the labels alone in the cells of a group."""
-    return replace(group.with_arm(SEED))
+    return group.with_arm(SEED)
 
 
 def _multi_hot(rows: Iterable[Any], labels: Labels, corpus: str) -> npt.NDArray[np.bool_]:

@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 from scipy.stats import norm
 
+from emosynth.authenticity import OTHER, REAL
+from emosynth.context.inputs import BOTH, CONTEXT_ONLY, UTTERANCE
 from emosynth.design.arms import arm_title
 from emosynth.evidence.declared import Declared, corpus_of
 from emosynth.evidence.judging import Claim, Finding
@@ -15,13 +17,13 @@ from emosynth.evidence.numbers import known, sized, some
 from emosynth.evidence.scored import UNVERIFIED
 from emosynth.params import Params
 
-REAL = "real"
 ALL = "all"
+KINDS = ("utterance", "context")
+"""Kinds of text that the claim on diversity is about."""
 FEWEST = 20
 """Rows or pairs from which a claim on context is judged: an interval by resampling says little of a handful."""
 
 _MEAN = -1  # repeat: mean over repeats
-_CONTEXT = "context"
 
 
 def judge_text(claim: Declared, table: pd.DataFrame | None, params: Params) -> Claim:
@@ -34,8 +36,6 @@ def judge_text(claim: Declared, table: pd.DataFrame | None, params: Params) -> C
 
 def versions(table: pd.DataFrame) -> pd.Series:
     """Return the version of each row of a table: empty, or as written."""
-    if "version" in table:
-        return table["version"].fillna("").astype(str)
     return table["verified"].astype(bool).map({True: "", False: UNVERIFIED})
 
 
@@ -60,7 +60,7 @@ def p_of_interval(effect: float, low: float, high: float, confidence: float) -> 
 
 def _panel(claim: Declared, table: pd.DataFrame, params: Params, corpus: str) -> Claim:
     """A measure of an arm's text against real text; the panel's own p, which holds lengths equal where it can."""
-    rows = table[table["measure"] == claim.metric]
+    rows = table[(table["measure"] == claim.metric) & (table["corpus"] == corpus)]
     own = rows[(rows["arm"] == claim.left.arm) & (versions(rows) == claim.left.version)]
     real = rows[rows["arm"] == REAL]
     name = claim.metric.replace("_", " ")
@@ -76,7 +76,7 @@ def _panel(claim: Declared, table: pd.DataFrame, params: Params, corpus: str) ->
         # The test holds lengths equal; where that turns the sign, the test's difference decides.
         why += f" At equal text lengths the difference has the other sign ({sized(adjusted)}): the outcome is about that one."
         effect, low, high = adjusted, math.nan, math.nan
-    other = rows[(rows["arm"] != claim.left.arm) & rows["arm"].astype(str).str.startswith(f"{REAL}-")]
+    other = rows[rows["arm"] == OTHER]
     why += f" Real against real: {sized(float(other['value'].iloc[0]))}." if len(other) else ""
     finding = Finding(effect, low, high, name, float(row["p"]), n=some(int(row["n_texts"]), "text"))
     replications = [
@@ -103,39 +103,39 @@ def _rows(parts: list[tuple[str, Finding]]) -> list[dict[str, Any]]:
 
 
 def _diversity(claim: Declared, table: pd.DataFrame, params: Params, corpus: str) -> Claim:
-    """Grounded minus ungrounded text: every measure declared, of every kind of text, over all labels together."""
+    """Grounded minus ungrounded text: every measure declared, of utterances and of contexts, over all labels together."""
     right = claim.right[0]
-    label = "label" if "label" in table else "emotion"
-    rows = table[(table["arm"] == claim.left.arm) & (table["against"] == right.arm) & (table[label] == ALL)]
-    rows = rows[rows["measure"].isin(claim.metric.split(", ")) & rows["difference"].notna()]
+    pair = (table["arm"] == claim.left.arm) & (table["against"] == right.arm) & (versions(table) == claim.left.version)
+    own = table[pair & table["measure"].isin(claim.metric.split(", ")) & table["kind"].isin(KINDS) & table["value"].notna()]
+    rows = own[own["label"] == ALL]
     if rows.empty:
         return Claim(claim, corpus, why=f"There are too few texts of {claim.left.words()} or {right.words()} to compare.")
     parts = []
     for item in rows.to_dict("records"):
-        effect, low, high = (float(item[name]) for name in ("difference", "low", "high"))
-        p = float(item["p"]) if known(item.get("p")) else p_of_interval(effect, low, high, params.evidence.confidence)
-        name = f"{str(item['measure']).replace('_', ' ')} of {item['kind'] or 'text'}s"
-        parts.append((name, Finding(effect, low, high, str(item["measure"]).replace("_", " "), p, n="equal numbers of tokens")))
+        effect, low, high = (float(item[name]) for name in ("value", "low", "high"))
+        unit = str(item["measure"]).replace("_", " ")
+        p = p_of_interval(effect, low, high, params.evidence.confidence)
+        parts.append((f"{unit} of {item['kind']}s", Finding(effect, low, high, unit, p, n=f"{int(item['tokens'])} tokens a draw")))
     name, finding = _least(parts)
-    single = table[(table["arm"] == claim.left.arm) & (table["against"] == right.arm) & (table[label] != ALL) & table["difference"].notna()]
-    more = float((single["difference"] > 0).mean()) if len(single) else math.nan
+    single = own.loc[own["label"] != ALL, "value"]
     why = f"Least in favour of {some(len(parts), 'comparison')}." if len(parts) > 1 else ""
-    why += f" Label by label, {round(100 * more)} % of {some(len(single), 'comparison')} are above zero." if known(more) else ""
+    why += f" Label by label, {int((single > 0).sum())} of {some(len(single), 'comparison')} are above zero." if len(single) else ""
     comparison = f"{arm_title(params, claim.left.arm)} − {arm_title(params, right.arm)}, {name}"
-    return Claim(claim, "", comparison=comparison, finding=finding, why=why.strip(), replications=_rows(parts))
+    return Claim(claim, corpus, comparison=comparison, finding=finding, why=why.strip(), replications=_rows(parts))
 
 
 def _context(claim: Declared, table: pd.DataFrame, params: Params, corpus: str) -> Claim:
     """Context and utterance against the utterance alone *and* against the context alone, by ranking of labels on held-out stories."""
     means = table[(table["repeat"] == _MEAN) & (table["test"] == "rows") & (table["measure"] == claim.metric)]
     learner = next((name for name in claim.learners if name in set(means["learner"])), next(iter(means["learner"]), ""))
-    rows = means[(means["learner"] == learner) & means["input"].str.startswith(f"{_CONTEXT} − ")].set_index("input")
+    rows = means[means["learner"] == learner]
     parts = []
-    for other in ("utterance", "context only"):
-        name = f"{_CONTEXT} − {other}"
-        if name not in rows.index:
+    for other in (UTTERANCE, CONTEXT_ONLY):
+        name = f"{BOTH} − {other}"
+        own = rows[rows["input"] == name].to_dict("records")
+        if not own:
             return Claim(claim, corpus, why=f"The run has no models that compare context and utterance with {other}.")
-        row = rows.loc[name]
+        row = own[0]
         effect, low, high = float(row["value"]), float(row["low"]), float(row["high"])
         n = int(row["n"])
         if n < FEWEST:

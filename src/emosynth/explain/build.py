@@ -12,6 +12,7 @@ import pandas as pd
 from emosynth.cards import Card, Source, write_table
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus, load_corpus
+from emosynth.corpora.schema import some
 from emosynth.design.cells import Cell, in_sizes, list_cells
 from emosynth.explain.comparison import compare_learners
 from emosynth.explain.encoder import against_encoder, explain_encoder
@@ -19,7 +20,7 @@ from emosynth.explain.exemplars import choose_exemplars, shuffled
 from emosynth.explain.explained import BoolArray, C, Explained, Kind, explain_seed
 from emosynth.explain.materials import COLUMNS as MATERIALS
 from emosynth.explain.ranking import KINDS, agreement, compare, differential_scores, presentable, rank_tokens, stability, top_tokens
-from emosynth.params import Params
+from emosynth.params import Generator, Params
 from emosynth.paths import Paths
 from emosynth.progress import say
 from emosynth.seeding import Seed, load_order, load_seed, seed_rows
@@ -61,7 +62,7 @@ def build_materials(params: Params, catalog: Catalog, paths: Paths) -> dict[str,
     for corpus in corpora:
         tokens = []
         for cell in list_cells(params, corpus.name):
-            for name, frame in _explain_cell(corpus, order, cell, params, catalog, paths).items():
+            for name, frame in _explain_cell(corpus, order, cell, params, catalog).items():
                 made[name].append(frame.assign(corpus=cell.corpus, size=cell.size, repeat=cell.repeat))
             tokens.append(made["tokens"][-1])
             say(f"shap: seed {cell} explained")
@@ -75,15 +76,16 @@ def build_materials(params: Params, catalog: Catalog, paths: Paths) -> dict[str,
     return tables
 
 
-def _explain_cell(
-    corpus: Corpus, order: pd.DataFrame, cell: Cell, params: Params, catalog: Catalog, paths: Paths
-) -> dict[str, pd.DataFrame]:
+def _explain_cell(corpus: Corpus, order: pd.DataFrame, cell: Cell, params: Params, catalog: Catalog) -> dict[str, pd.DataFrame]:
     """Return the tables of one seed, without the columns that name it."""
     shap, classes, single = params.shap, corpus.classes, corpus.task == "single"
     seed = load_seed(corpus, order, cell)
     has = np.array([[label in labels for label in classes] for labels in seed.labels])
     explained = explain_seed(shap.explain, seed.texts, has, single)
     ranking = rank_tokens(explained.attributions, explained.features, has, classes, shap.min_document_frequency)
+    silent = [label for label in classes if not top_tokens(ranking, label, "shap", 1, function_words=shap.function_words)]
+    if silent:
+        say(f"shap: seed {cell}: no token speaks for {some(silent)}; guides have none to show")
     tables = {
         "materials": _materials(seed, has, explained, ranking, classes, params),
         "tokens": ranking,
@@ -100,7 +102,7 @@ def _explain_cell(
     if first_of_target and largest:
         tables["shap_rows"] = _occurrences(seed, explained, classes)
     if first_of_target and shap.encoder_rows and in_sizes(params, shap.encoder_sizes, cell):
-        found = explain_encoder(seed, has, classes, params, _encoder_folder(params, catalog, paths))
+        found = explain_encoder(seed, has, single, classes, params, _encoder_folder(params, catalog))
         tables["encoder_rows"] = found
         rows = against_encoder(found, seed, has, explained.attributions, classes, shap.tokens)
         compared += [{"first": shap.explain, "second": "encoder", **row} for row in rows]
@@ -122,9 +124,10 @@ def _against(
     return out
 
 
-def _encoder_folder(params: Params, catalog: Catalog, paths: Paths) -> Path:
-    name = params.models.encoder
-    return catalog.fetch(name) if name in catalog else paths.own(name)
+def _encoder_folder(params: Params, catalog: Catalog) -> Path:
+    from emosynth.models.lm.assets import generator_files  # finds folders, catalogue entries and hub ids alike
+
+    return generator_files(Generator(backend="transformers", model=params.models.encoder), catalog)
 
 
 def _materials(

@@ -17,7 +17,7 @@ from emosynth.progress import say
 from emosynth.seeding import Seed
 
 
-def explain_encoder(seed: Seed, has: BoolArray, classes: list[str], params: Params, folder: Path) -> pd.DataFrame:
+def explain_encoder(seed: Seed, has: BoolArray, single: bool, classes: list[str], params: Params, folder: Path) -> pd.DataFrame:
     """Tune the encoder on the seed, and explain some of its rows: as many of each class as there are, in turn.
 
     Returns
@@ -25,8 +25,11 @@ def explain_encoder(seed: Seed, has: BoolArray, classes: list[str], params: Para
     DataFrame
         id, row_label and the columns of `emosynth.explain.shap_values.encoder_attributions`.
     """
+    from emosynth.models.encoder import EncoderSettings, FineTunedEncoder  # slow to import, and seldom asked for
+
     rows, random_seed, cell = params.shap.encoder_rows, params.cells.random_seed, seed.cell
-    predict_proba = _tuned(seed, has, folder, random_seed)
+    model = FineTunedEncoder(folder, EncoderSettings(epochs=6, batch=16), classes, single=single, seed=random_seed)
+    model.fit(seed.texts, has.astype(np.float64))
     by_class = [
         shuffled([seed.ids[row] for row in np.flatnonzero(has[:, index])], cell.size, random_seed, cell.size, cell.repeat, index)
         for index in range(len(classes))
@@ -38,7 +41,7 @@ def explain_encoder(seed: Seed, has: BoolArray, classes: list[str], params: Para
         if done % 5 == 0 or done == len(chosen):
             say(f"shap: encoder explained on {done} of {len(chosen)} rows")
 
-    frame = encoder_attributions(predict_proba, [seed.texts[row] for row in chosen], classes, progress=show)
+    frame = encoder_attributions(model.predict_proba, [seed.texts[row] for row in chosen], classes, progress=show)
     frame.insert(0, "id", [seed.ids[chosen[row]] for row in frame["row"]])
     frame.insert(1, "row_label", [", ".join(seed.labels[chosen[row]]) for row in frame["row"]])
     return frame.drop(columns="row")
@@ -62,7 +65,3 @@ def against_encoder(
         sums = sums.groupby(level=0, sort=True).sum()
         out.append({"label": label, **compare(sums[[presentable(str(token)) for token in sums.index]] / inside.sum(), other, k)})
     return out
-
-
-def _tuned(seed: Seed, has: BoolArray, folder: Path, random_seed: int) -> Any:
-    raise NotImplementedError

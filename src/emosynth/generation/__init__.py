@@ -1,6 +1,6 @@
-"""Step 03: growing seeds with a language model."""
+"""Step 05: candidates, written from a class or from a narrative."""
 
-from emosynth.generation.build import build_candidates, load_guidance, seed_texts
-from emosynth.generation.plan import quotas, wanted_rows
+from emosynth.generation.build import build_candidates
+from emosynth.generation.read import COLUMNS, asked_space, candidates_of, load_candidates
 
-__all__ = ["build_candidates", "load_guidance", "quotas", "seed_texts", "wanted_rows"]
+__all__ = ["COLUMNS", "asked_space", "build_candidates", "candidates_of", "load_candidates"]

@@ -1,101 +1,182 @@
-"""Step 03 from files: plan and generate the candidates of a profile."""
+"""Step 05 from files: plan and write the candidates of every origin."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from emosynth.cards import Card, Source, write_json, write_table
 from emosynth.catalog import Catalog
-from emosynth.corpora import Corpus
+from emosynth.design.arms import list_origins
+from emosynth.design.cells import Cell, list_cells
 from emosynth.errors import UserError
-from emosynth.generation.run import OpenTuned, check_no_leak, generate, plan_all
-from emosynth.models.lm import open_language_model
-from emosynth.params import Generation, Seeding
+from emosynth.generation.from_class import plan_class
+from emosynth.generation.narrative import Cast, plan_narrative
+from emosynth.generation.prompts import one_line
+from emosynth.generation.read import COLUMNS
+from emosynth.generation.slots import Item, needs_of, space_asked
+from emosynth.generation.write import write_all
+from emosynth.narratives import held_out_stories, load_passages
+from emosynth.params import Params
 from emosynth.paths import Paths
-from emosynth.seeding import seed_rows
+from emosynth.progress import say
 from emosynth.store import RowStore
+from emosynth.writers import Seeds, list_uses, open_writer
 
-Cells = dict[tuple[int, int], dict[str, str]]
+_COLUMNS = {
+    "candidate_id": "origin, corpus, size, repeat, label, index and, for narratives, kind",
+    "origin": "guide, writer and space",
+    "writer": "name in writers",
+    "space": "labels that were asked for: target, or a taxonomy",
+    "corpus": "empty: owes nothing to a corpus",
+    "size": "of the seed; -1: owes nothing to a seed",
+    "repeat": "of the seed; of what owes nothing to one, disjoint subsets",
+    "index": "from 0 within origin, corpus, size, repeat and label; of narratives, the example's number within origin, corpus, size and repeat",
+    "label": "the label whose quota the text fills",
+    "labels": "all that the text is to express, one or two",
+    "kind": "contextual: an utterance, to be read with its context; contextless: a text to be read alone; else empty",
+    "context": "the situation, written first; of narratives only",
+    "character": "who speaks; empty: nobody in particular",
+    "passage_id": "passage shown; see step 03",
+    "story_id": "story of the passage",
+    "prompt": "what the writer continued",
+    "generator": "backend and model",
+    "finish": "stop: the model ended the text; length: the limit did",
+    "complete": "the end of the text was reached",
+    "prompt_tokens": "tokens read, those of texts written on the way included",
+    "new_tokens": "tokens written, likewise",
+}
+_LIMITS = [
+    "Labels are intentions of a prompt, not judgements of people.",
+    "The texts come from language models and repeat their biases; they must not be taken for what people wrote.",
+    "Prompts may quote rows of a seed or passages of stories, and texts may repeat words of them; they may offend.",
+]
 
 
-def seed_texts(corpus: Corpus, order: pd.DataFrame, seeding: Seeding) -> Cells:
-    """Return the texts of every seed by (size, repeat), then by row id, in rank order."""
-    texts = dict(zip(corpus.frame["id"], corpus.frame["text"], strict=True))
-    return {
-        (size, repeat): {row: texts[row] for row in seed_rows(order, repeat, size)["id"]}
-        for repeat in range(seeding.repeats)
-        for size in seeding.sizes
-    }
+def plan_all(params: Params, seeds: Seeds, paths: Paths) -> list[Item]:
+    """Plan every origin, in the order of arms.
+
+    Raises
+    ------
+    UserError
+        If guides, passages, labels or writers do not fit, or a text from outside the seeds stands in a prompt.
+    """
+    uses = list_uses(params)
+    cast: Cast | None = None
+    items: list[Item] = []
+    for origin in list_origins(params).values():
+        needs = needs_of(params, [use for use in uses if use.origin.name == origin.name])
+        if not needs:
+            continue
+        spaces = {
+            name: space_asked(origin, seeds.space(name) if name else None, seeds.taxonomies)
+            for name in dict.fromkeys(cell.corpus for cell in needs)
+        }
+        if origin.narrative is not None:
+            if cast is None or not cast.rows:
+                cast = _cast(params, paths) if origin.narrative.settings.grounded else Cast([])
+            items += plan_narrative(origin, needs, spaces, cast, seeds)
+        else:
+            for cell, total in needs.items():
+                items += plan_class(origin, cell, total, spaces[cell.corpus], seeds)
+    for name in params.corpora.names:
+        check_no_leak([item for item in items if item.slot.cell.corpus == name], _outside(name, params, seeds))
+    return items
 
 
-def load_guidance(folder: Path, seeding: Seeding) -> dict[tuple[int, int], Mapping[str, Any]]:
-    """Load the guidance file that step 02 wrote, by (size, repeat); fails if a seed has none."""
-    path = folder / "guidance.jsonl"
-    try:
-        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
-    except FileNotFoundError:
-        raise UserError("The guidance file is missing.", where=str(path), remedy="Run step 02_shap.") from None
-    guidance = {(entry["size"], entry["repeat"]): entry for entry in entries}
-    for size in seeding.sizes:
-        for repeat in range(seeding.repeats):
-            if (size, repeat) not in guidance:
-                raise UserError(f"No guidance for size {size}, repeat {repeat}.", where=str(path), remedy="Run step 02_shap again.")
-    return guidance
+def _cast(params: Params, paths: Paths) -> Cast:
+    """Return passages and characters but for those of the stories that are kept for minimal pairs."""
+    passages, characters = load_passages(paths.narratives)
+    held = held_out_stories(passages, params.narratives.random_seed)
+    return Cast.of(passages[~passages["story_id"].isin(held)], characters)
 
 
-def build_candidates(
-    corpus: Corpus,
-    order: pd.DataFrame,
-    seeding: Seeding,
-    generation: Generation,
-    catalog: Catalog,
-    paths: Paths,
-    *,
-    guidance: Path | None = None,
-    prefix: str = "",
-    open_tuned: OpenTuned | None = None,
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Generate every candidate of a design, from the cache where it is there.
+def _outside(name: str, params: Params, seeds: Seeds) -> Iterable[str]:
+    """Return the texts of a corpus that are in no seed: those of its pool, validation and test rows."""
+    largest = dict.fromkeys(Cell(name, cell.repeat, params.cells.sizes_of(name)[-1]) for cell in list_cells(params, name))
+    known = {row for cell in largest for row in seeds.seed(cell).ids}
+    frame = seeds.corpus(name).frame
+    return [str(text) for text in frame.loc[~frame["id"].isin(known), "text"]]
+
+
+def check_no_leak(items: Sequence[Item], forbidden: Iterable[str]) -> None:
+    """Fail if a text that must stay unseen stands in a prompt.
 
     Parameters
     ----------
-    corpus
-        The target; its validation, test and pool texts are only used to make sure that none is in a prompt.
-    guidance
-        Folder with the guidance file; needed if an arm is guided.
-    prefix, open_tuned
-        Label prefix and opener of tuned generators; needed if an arm is tuned.
+    forbidden
+        Texts of the validation and test splits and of the pool. Texts of fewer than 20 characters are not looked for: they occur in
+        others by chance.
+
+    Raises
+    ------
+    UserError
+        Naming the candidate whose prompt holds the text.
+    """
+    shown: dict[str, str] = {}
+    for exposed, name in {item.exposed: item.slot.candidate_id() for item in items}.items():
+        shown |= {line: name for line in exposed.split("\n") if line.startswith("- ")}
+    for text in forbidden if shown else ():
+        flat = one_line(text)
+        line = next((form for form in (f'- "{flat}"', f"- {flat}") if len(flat) >= 20 and form in shown), None)
+        if line is not None:
+            raise UserError(
+                f"A text from outside the seed stands in the prompt of {shown[line]}.",
+                where=f"text beginning {flat[:30]!r}",
+                remedy="This is a bug; do not use these candidates.",
+            )
+
+
+def build_candidates(params: Params, catalog: Catalog, paths: Paths) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Write every candidate that an arm needs, from the cache where it is there; write ``candidates.parquet``, its card and ``generators.json``.
+
+    All is planned before the first model is loaded. A killed run loses at most the unit of ``batch`` texts in flight.
 
     Returns
     -------
-    candidates, account
-        See :func:`emosynth.generation.run.generate`.
+    candidates
+        One row a text, in the order of the plan; see docs/architecture.md for columns.
+    account
+        See `emosynth.generation.write.write_all`.
+
+    Raises
+    ------
+    UserError
+        If what is planned does not fit, a model cannot be opened or fails, or the cache cannot be written.
     """
-    if corpus.task != "single":
-        raise UserError(
-            f"{corpus.name} is multi-label; prompts express one class.",
-            where="corpora.target",
-            remedy="Choose a single-label corpus for SHAP-guided generation.",
-        )
-    texts = seed_texts(corpus, order, seeding)
-    plan = plan_all(
-        generation,
-        texts,
-        classes=corpus.classes,
-        phrases=corpus.class_phrases,
-        noun=corpus.register_noun,
-        guidance=load_guidance(guidance, seeding) if guidance is not None else {},
-        seed_texts=texts,
-        prefix=prefix,
+    seeds = Seeds(params, paths)
+    items = plan_all(params, seeds, paths)
+    if not items:
+        say("generation: no arm has written rows")
+    with RowStore(paths.cache / "rows" / "generation.sqlite") as store:
+        rows, account = write_all(items, params, lambda name, cell, salt: open_writer(params, name, catalog, paths, cell, salt), store)
+    frame = pd.DataFrame.from_records(rows, columns=COLUMNS)
+    write_table(frame, paths.candidates / "candidates.parquet", _card(frame, account, params, seeds))
+    write_json(paths.candidates / "generators.json", account)
+    return frame, account
+
+
+def _card(frame: pd.DataFrame, account: Mapping[str, Any], params: Params, seeds: Seeds) -> Card:
+    corpora = [seeds.corpus(name) for name in params.corpora.names]
+    origins = list_origins(params).values()
+    limits = list(_LIMITS)
+    if not account["deterministic"]:
+        limits.append("At least one writer cannot promise equal texts on equal requests; only the row cache makes runs repeatable.")
+    return Card(
+        title="Synthetic candidates",
+        what=f"{len(frame):,} generated texts with their provenance. Verdicts are in a table of their own; nothing is dropped.",
+        made=f"Step 05 (generation). Style {params.generation.style}; decoding {params.generation.decoding.model_dump()}, but for what a writer sets.",
+        sources=[
+            *[Source(name=corpus.name, version=corpus.source, hash=corpus.hash) for corpus in corpora],
+            *[Source(name=name, hash=str(identity.get("model", ""))) for name, identity in account["generators"].items()],
+        ],
+        columns=_COLUMNS,
+        counts={str(origin): {"candidates": len(rows)} for origin, rows in frame.groupby("origin", sort=False)},
+        limits=limits,
+        licence="; ".join(dict.fromkeys(corpus.licence for corpus in corpora)),
+        languages=list(dict.fromkeys(language for corpus in corpora for language in corpus.languages)),
+        tags=["synthetic", "emotion"],
+        citation="\n\n".join(dict.fromkeys(guide.citation for origin in origins for guide in origin.guides if guide.citation)),
     )
-    seeds = {row for cell in texts.values() for row in cell}
-    outside = corpus.frame[~corpus.frame["id"].isin(seeds)]
-    check_no_leak(plan, outside["text"])
-    with RowStore(paths.cache / "rows" / "generation.jsonl") as store:
-        return generate(
-            plan, lambda generator: open_language_model(generator, catalog), store, generation=generation, open_tuned=open_tuned
-        )

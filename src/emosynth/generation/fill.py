@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from emosynth.models.lm import LanguageModel, Request
+from emosynth.models.lm import LanguageModel, Request, request_key
 from emosynth.params import Decoding
 from emosynth.progress import Progress, say
 from emosynth.store import RowStore
@@ -65,3 +66,15 @@ def fill(
             }
         )
         progress.at(before + len(unit))
+
+
+def ask(
+    model: LanguageModel, decoding: Decoding, batch: int, what: str, requests: Sequence[Request], store: RowStore
+) -> list[dict[str, Any]]:
+    """Return an answer to each request, in order, through the store: ``text``, ``finish``, ``prompt_tokens`` and ``new_tokens``.
+
+    For what is asked besides the candidates; parameters as of `fill`.
+    """
+    keys = [request_key(model.identity, decoding, request) for request in requests]
+    fill(model, decoding, batch, what, dict(zip(keys, requests, strict=True)), len(keys), store, Progress(len(keys), what, "texts"))
+    return [store.get(key) for key in keys]

@@ -10,7 +10,7 @@ from emosynth.design.arms import Origin
 from emosynth.design.cells import Cell, quotas, stable_seed
 from emosynth.design.space import Space
 from emosynth.generation.prompts import Style, build_prompt, clean_completion
-from emosynth.generation.slots import Ask, Shower, Slot, Written, share_writers, with_seconds
+from emosynth.generation.slots import Ask, Shower, Slot, Written, cycle, share_writers, with_seconds
 from emosynth.models.lm import Request
 from emosynth.params import UserCorpus
 from emosynth.writers import Seeds, is_tuned, label_prefix
@@ -48,28 +48,34 @@ class ClassText:
 def plan_class(origin: Origin, cell: Cell, total: int, space: Space, seeds: Seeds) -> list[ClassText]:
     """Plan the candidates of an origin in one cell, label by label.
 
-    Labels have equal shares of ``total``, the first ones the remainder. Writers and second labels are given out in rounds of all labels,
-    so that more candidates begin with the very ones of fewer.
+    Labels have equal shares of ``total``, the first ones the remainder. Writers take turns within each label; second labels are given out
+    in rounds of all labels, each in another order. More candidates begin with the very ones of fewer.
     """
     params = seeds.params
     shares = quotas(total, space.labels)
-    rounds = [(label, index) for index in range(max(shares.values())) for label in space.labels if index < shares[label]]
+    longest = max(shares.values())
+    drawn = cycle(len(space.labels), stable_seed("labels", cell.repeat), "round")
+    rounds = [(space.labels[next(drawn)], index) for index in range(longest) for _ in space.labels]
     two = 0.0 if space.single else params.generation.two_labels
-    labels = with_seconds((label for label, _ in rounds), space.labels, space.neutral, two, stable_seed("labels", cell.repeat))
-    writers = share_writers(origin.writers, len(rounds))
+    pairs = with_seconds((label for label, _ in rounds), space.labels, space.neutral, two, stable_seed("labels", cell.repeat))
+    labels = dict(zip(rounds, pairs, strict=True))
+    # Each label begins one turn later than the one before, so that no writer is the first of all.
+    writers = share_writers(origin.writers, longest + len(space.labels))
     noun = seeds.corpus(cell.corpus).register_noun if cell.corpus else str(UserCorpus.model_fields["register_noun"].default)
     shower = Shower(origin, cell, space, seeds)
     chat = params.generation.style == "chat"
-    planned = {}
-    for (label, index), asked, writer in zip(rounds, labels, writers, strict=True):
-        aid = shower.aid(asked, index)
-        tuned = is_tuned(params, writer)
-        style: Style = "tuned" if tuned else "chat" if chat else "list"
-        if tuned:
-            prompt = label_prefix(params.tuning.prefix, asked, noun, aid.tokens)
-        else:
-            prompt = build_prompt(style, noun, " and ".join(space.phrases[each] for each in asked), aid.tokens, aid.exemplars)
-        # The row seed leaves out origin and size: arms are compared on common random numbers.
-        request = Request(prompt, stable_seed("row", cell.repeat, label, index), chat and not tuned, aid.bias)
-        planned[label, index] = ClassText(Slot(origin, writer, cell, index, asked), request, style)
-    return [planned[label, index] for label in space.labels for index in range(shares[label])]
+    planned = []
+    for turn, label in enumerate(space.labels):
+        for index in range(shares[label]):
+            asked, writer = labels[label, index], writers[index + turn]
+            aid = shower.aid(asked, index)
+            tuned = is_tuned(params, writer)
+            style: Style = "tuned" if tuned else "chat" if chat else "list"
+            if tuned:
+                prompt = label_prefix(params.tuning.prefix, asked, noun, aid.tokens)
+            else:
+                prompt = build_prompt(style, noun, " and ".join(space.phrases[each] for each in asked), aid.tokens, aid.exemplars)
+            # The row seed leaves out origin and size: arms are compared on common random numbers.
+            request = Request(prompt, stable_seed("row", cell.repeat, label, index), chat and not tuned, aid.bias)
+            planned.append(ClassText(Slot(origin, writer, cell, index, asked), request, style))
+    return planned

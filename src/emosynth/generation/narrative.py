@@ -57,7 +57,7 @@ class Example:
     style: Style
     space: Space
     noun: str = "text"
-    aid: Aid = Aid()
+    aid: Aid | None = None
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -69,13 +69,13 @@ class Example:
     @property
     def exposed(self) -> str:
         """The part of its prompts that shows exemplars."""
-        return block("chat" if self.style == "chat" else "list", self.noun, "", self.aid.exemplars)
+        return block("chat" if self.style == "chat" else "list", self.noun, "", self.aid.exemplars if self.aid is not None else ())
 
     def ask(self, step: str, before: Mapping[str, Written]) -> Ask:
         """Return the request of one text."""
-        earlier = [before[name].text if name in before else "" for name in ("context", "utterance")]
-        prompt = build_prompt(step, self.style, self.scene, self.space, *earlier, self.noun, self.aid)  # type: ignore[arg-type]
-        bias = () if step == "context" else self.aid.bias
+        context, utterance = (before[name].text if name in before else "" for name in ("context", "utterance"))
+        prompt = build_prompt(step, self.style, self.scene, self.space, context, utterance, self.noun, self.aid)  # type: ignore[arg-type]
+        bias = () if step == "context" or self.aid is None else self.aid.bias
         seed = self.row_seeds[STEPS.index(step)]  # type: ignore[arg-type]
         return Ask(Request(prompt.text, seed, self.style == "chat", bias), prompt.opening)
 

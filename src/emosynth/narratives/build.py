@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ import pandas as pd
 
 from emosynth.cards import Card, Source, read_table, write_table
 from emosynth.catalog import Catalog
+from emosynth.design.arms import list_origins
 from emosynth.errors import UserError
 from emosynth.narratives.characters import Tag, cast_of, characters_of, lower_case, tokens
 from emosynth.narratives.passages import choose, distinct, split_story
 from emosynth.narratives.read import Library, read_stories
-from emosynth.params import Narratives
+from emosynth.params import Narratives, Params
 from emosynth.paths import Paths
+from emosynth.progress import say
 
 _PASSAGES = {
     "passage_id": "story_id and index",
@@ -44,45 +47,67 @@ _STORIES = {
 }
 
 
-@dataclass(frozen=True)
-class Built:
-    """What was written: one frame for each table, with the columns that their cards explain, and counts of what was left out."""
-
-    stories: pd.DataFrame
-    passages: pd.DataFrame
-    characters: pd.DataFrame
-    counts: dict[str, int]
+HELD_OUT = 0.1
+"""Share of the stories that minimal pairs are made from, and no candidate."""
 
 
-def build_narratives(params: Narratives, catalog: Catalog, paths: Paths, tag: Tag, progress: Callable[[str], None] = print) -> Built:
-    """Read stories, cut them into passages, find the characters of each, and write all with cards into ``paths.data / "narratives"``.
+def held_out_stories(passages: pd.DataFrame, seed: int, share: float = HELD_OUT) -> frozenset[str]:
+    """Return the stories kept for minimal pairs: the last ones by hash of their id, ``share`` of all, rounded up.
+
+    At least one story is left for candidates; of a single story none is held out.
 
     Parameters
     ----------
-    params
-        Sources; length of passages; how many passages and characters are kept.
-    catalog, paths
-        Where stories come from and tables go.
+    passages
+        Column story_id.
+    """
+    stories = sorted(set(passages["story_id"]), key=lambda story: hashlib.sha256(f"{seed}/{story}".encode()).hexdigest())
+    count = min(math.ceil(share * len(stories) - 1e-9), max(0, len(stories) - 1))
+    return frozenset(stories[len(stories) - count :])
+
+
+def build_narratives(params: Params, catalog: Catalog, paths: Paths, tag: Tag | None = None) -> dict[str, pd.DataFrame]:
+    """Read stories, cut them into passages, find the characters of each, and write all with cards into ``paths.narratives``.
+
+    If no arm is guided by a narrative, nothing is read and the tables are empty.
+
+    Parameters
+    ----------
     tag
-        Part-of-speech tagger of one sentence's tokens (Penn Treebank tags).
-    progress
-        Called with one plain line at a time.
+        Part-of-speech tagger of one sentence's tokens (Penn Treebank tags); None: the averaged perceptron tagger of the catalogue.
 
     Returns
     -------
-    Built
+    dict
+        ``stories``, ``passages`` and ``characters``, with the columns that their cards explain; ``counts`` of what was read, left out
+        and kept, which stands in the cards.
 
     Raises
     ------
     UserError
         For a source that cannot be read, or if no passage is left.
     """
-    library = read_stories(params.sources, catalog, paths.root)
+    if not any(origin.narrative is not None for origin in list_origins(params).values()):
+        say("narratives: no arm is guided by a narrative")
+        columns = {"stories": _STORIES, "passages": _PASSAGES, "characters": _CHARACTERS}
+        tables = {name: pd.DataFrame(columns=list(names)) for name, names in columns.items()}
+        return _write(tables, {}, params.narratives, Library([], [], 0), paths)
+    if tag is None:
+        from emosynth.authenticity.tagger import load_tagger
+
+        tag = load_tagger(catalog.fetch("aptagger"), paths.cache / "nltk_data")
+    return _write(*_read(params.narratives, catalog, paths, tag), paths)
+
+
+def _read(
+    params: Narratives, catalog: Catalog, paths: Paths, tag: Tag
+) -> tuple[dict[str, pd.DataFrame], dict[str, int], Narratives, Library]:
+    library = read_stories(params.sources, catalog, paths)
     stories = {story.story_id: story for story in library.stories}
-    progress(f"narratives: {len(stories)} stories read; cutting passages")
+    say(f"narratives: {len(stories)} stories read; cutting passages")
     cut = [passage for story in library.stories for passage in split_story(story, params.min_words, params.max_words)]
     unlike = distinct(cut, params.near_duplicate)
-    progress(f"narratives: {len(cut)} passages, {len(cut) - len(unlike)} of them near-duplicates; looking for characters")
+    say(f"narratives: {len(cut)} passages, {len(cut) - len(unlike)} of them near-duplicates; looking for characters")
 
     lower = lower_case(story.text for story in library.stories)
     tagged = {passage.passage_id: [tag(tokens(sentence)) for sentence in passage.sentences] for passage in cut}
@@ -135,15 +160,15 @@ def build_narratives(params: Narratives, catalog: Catalog, paths: Paths, tag: Ta
         "characters (names)": kinds["name"],
         "characters (roles)": kinds["role"],
     }
-    built = Built(table, passages, characters, counts)
-    _write(built, params, library, paths.data / "narratives")
-    progress(f"narratives: {len(kept)} passages kept, {len(characters)} characters")
-    return built
+    say(f"narratives: {len(kept)} passages kept, {len(characters)} characters")
+    return {"stories": table, "passages": passages, "characters": characters}, counts, params, library
 
 
-def _write(built: Built, params: Narratives, library: Library, folder: Path) -> None:
+def _write(
+    tables: dict[str, pd.DataFrame], counts: dict[str, int], params: Narratives, library: Library, paths: Paths
+) -> dict[str, pd.DataFrame]:
     made = (
-        f"Step narratives. Stories are cut at the ends of sentences into passages of {params.min_words} to {params.max_words} words. A passage whose "
+        f"Step 03 (narratives). Stories are cut at the ends of sentences into passages of {params.min_words} to {params.max_words} words. A passage whose "
         f"word 3-grams overlap with an earlier one's by {params.near_duplicate:g} or more (Jaccard) is dropped, and so is one without characters. "
         f"{'All others are kept' if params.passages is None else f'{params.passages} are kept, spread evenly over the stories'}. Characters are found "
         "by parts of speech (averaged perceptron tagger), word lists, and evidence from the whole story (titles, verbs of speech)."
@@ -154,27 +179,28 @@ def _write(built: Built, params: Narratives, library: Library, folder: Path) -> 
         "Stories published without full stops are cut before function words with a capital; their passages are not always whole sentences.",
         "The text is third parties' and may offend; it is not part of the repository.",
     ]
-    tables = (
-        ("passages", built.passages, _PASSAGES, "Passages of narratives", "Short passages of stories, each with at least one character."),
-        ("characters", built.characters, _CHARACTERS, "Characters of the passages", "Who is in each passage, the most mentioned first."),
-        ("stories", built.stories, _STORIES, "Stories", "The stories that the passages were cut from, without their text."),
+    about = (
+        ("passages", _PASSAGES, "Passages of narratives", "Short passages of stories, each with at least one character."),
+        ("characters", _CHARACTERS, "Characters of the passages", "Who is in each passage, the most mentioned first."),
+        ("stories", _STORIES, "Stories", "The stories that the passages were cut from, without their text."),
     )
-    for name, frame, columns, title, what in tables:
+    for name, columns, title, what in about:
         card = Card(
             title=title,
             what=what,
             made=made,
             sources=[Source(name=origin.name, version=origin.version, hash=origin.hash) for origin in library.origins],
             columns=columns,
-            counts=dict(built.counts),
+            counts=counts,
             limits=limits,
-            licence="; ".join(dict.fromkeys(origin.licence for origin in library.origins)),
-            languages=list(dict.fromkeys(language for origin in library.origins for language in origin.languages)),
+            licence="; ".join(dict.fromkeys(origin.licence for origin in library.origins)) or "mit",
+            languages=list(dict.fromkeys(language for origin in library.origins for language in origin.languages)) or ["en"],
             task_categories=["text-generation"],
             tags=["narratives", "characters"],
             citation="\n\n".join(dict.fromkeys(origin.citation for origin in library.origins if origin.citation)),
         )
-        write_table(frame, folder / f"{name}.parquet", card)
+        write_table(tables[name], paths.narratives / f"{name}.parquet", card)
+    return tables | {"counts": pd.DataFrame({"count": counts}, dtype=int).rename_axis("what")}
 
 
 def load_passages(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -192,7 +218,7 @@ def load_passages(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return passages, characters
 
 
-def describe(built: Built, examples: int = 8, seed: int = 0) -> dict[str, pd.DataFrame]:
+def describe(tables: Mapping[str, pd.DataFrame], examples: int = 8, seed: int = 0) -> dict[str, pd.DataFrame]:
     """Return tables that describe passages.
 
     Returns
@@ -201,18 +227,15 @@ def describe(built: Built, examples: int = 8, seed: int = 0) -> dict[str, pd.Dat
         ``counts``: what was read, left out and kept; ``sources``: stories, passages and words of the passages by source, with
         characters a passage; ``examples``: some passages with their characters, drawn with ``seed``.
     """
-    counts = pd.DataFrame({"count": built.counts}).rename_axis("what")
-    number = built.characters.groupby("passage_id").size()
-    passages = built.passages.assign(characters=built.passages["passage_id"].map(number))
+    characters = tables["characters"].groupby("passage_id")["character"]
+    passages = tables["passages"].assign(characters=tables["passages"]["passage_id"].map(characters.size()))
     sources = passages.groupby("source", sort=False).agg(
         stories=("story_id", "nunique"), passages=("text", "size"), words=("words", "sum"), characters=("characters", "mean")
     )
-    names = built.characters.groupby("passage_id")["character"].agg(", ".join)
-    drawn = sorted(np.random.default_rng(seed).permutation(len(passages))[:examples])
-    shown = passages.iloc[drawn]
-    shown = shown.assign(characters=shown["passage_id"].map(names))[["source", "title", "characters", "text"]]
+    shown = passages.iloc[sorted(np.random.default_rng(seed).permutation(len(passages))[:examples])]
+    shown = shown.assign(characters=shown["passage_id"].map(characters.agg(", ".join)))[["source", "title", "characters", "text"]]
     return {
-        "counts": counts,
+        "counts": tables["counts"],
         "sources": sources.rename(columns={"characters": "characters a passage"}),
         "examples": shown.reset_index(drop=True),
     }

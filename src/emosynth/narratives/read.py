@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emosynth.catalog import Catalog, Entry, HubSource, hash_files, sha256_of
-from emosynth.corpora.loaders import read_text
+from emosynth.corpora.files import read_text
 from emosynth.errors import UserError
+from emosynth.paths import Paths
 from emosynth.text import fingerprint, normalise
 
 EXCLUDED = {"friends-transcripts.tab"}
@@ -79,17 +80,17 @@ _Raw = tuple[str, str, str, list[str]]
 """Stem, title, source, raw paragraphs."""
 
 
-def read_stories(sources: Sequence[str], catalog: Catalog, root: Path) -> Library:
+def read_stories(sources: Sequence[str], catalog: Catalog, paths: Paths) -> Library:
     """Read the stories of all sources.
 
     Parameters
     ----------
     sources
-        Catalogue entries, paths of ``.txt`` files or folders of them (absolute or relative to ``root``), ids of hub data sets.
+        Catalogue entries, paths of ``.txt`` files or folders of them (see `Paths.own`), ids of hub data sets.
     catalog
         Serves its entries and fetches from the hub.
-    root
-        The repository.
+    paths
+        Where paths of the user's own lie.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def read_stories(sources: Sequence[str], catalog: Catalog, root: Path) -> Librar
     known: set[str] = set()
     repeated = 0
     for source in sources:
-        origin, rows = _open(source, catalog, root)
+        origin, rows = _open(source, catalog, paths)
         origins.append(origin)
         found = 0
         for stem, title, place, raw in rows:
@@ -128,7 +129,7 @@ def _slug(text: str) -> str:
     return re.sub(r"[\W_]+", "-", text.lower()).strip("-")[:60].strip("-")
 
 
-def _open(source: str, catalog: Catalog, root: Path) -> tuple[Origin, Iterable[_Raw]]:
+def _open(source: str, catalog: Catalog, paths: Paths) -> tuple[Origin, Iterable[_Raw]]:
     if source in catalog:
         entry = catalog.entry(source)
         if entry.kind != "corpus" or entry.corpus is not None:
@@ -138,8 +139,7 @@ def _open(source: str, catalog: Catalog, root: Path) -> tuple[Origin, Iterable[_
                 remedy="Name an entry of the catalogue that holds stories, a file or folder of .txt, or a data set of the hub.",
             )
         return _catalogued(source, source, catalog)
-    path = Path(source).expanduser()
-    path = path if path.is_absolute() else root / path
+    path = paths.own(source)
     if path.is_dir() or path.suffix.lower() == ".txt":
         return _texts(source, path)
     if path.exists():

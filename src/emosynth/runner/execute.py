@@ -24,6 +24,7 @@ from emosynth.paths import Paths
 from emosynth.pipeline import STAGES, Stage, stale_pipelines
 from emosynth.pipeline import stage as find_stage
 from emosynth.runner.render import normalise, publish
+from emosynth.session import declared, plain
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -50,10 +51,10 @@ def run_stage(root: Path, name: str, profile: str) -> None:
     paths = Paths(root, profile)
     item = find_stage(name)
     params = load_params(root, profile)
-    stale = stale_pipelines(root)
+    stale = stale_pipelines(root, profile)
     if stale:
         raise UserError(
-            "The pipeline files do not fit the code, the notebooks or the profiles any more.",
+            "The pipeline file does not fit the code, the notebooks or the parameters any more.",
             where=", ".join(str(path.relative_to(root)) for path in stale),
             remedy="Run: python -m emosynth pipeline",
         )
@@ -65,11 +66,12 @@ def run_stage(root: Path, name: str, profile: str) -> None:
 
 
 def parameters_of(item: Stage, params: Params, profile: str) -> dict[str, Any]:
-    """Return what papermill injects: the profile and the declared sections, as plain values."""
-    values: dict[str, Any] = {"profile": profile}
-    for section in item.sections:
-        values[section] = json.loads(getattr(params, section).model_dump_json())
-    return values
+    """Return what papermill injects: the profile and the declared parameters, as plain values."""
+    seen = declared(params, item)
+    values = {section: plain(getattr(seen, section)) for section in item.sections}
+    if "arms" in values and item.arm_fields is not None:
+        values["arms"] = {name: {key: arm[key] for key in arm if key in item.arm_fields} for name, arm in values["arms"].items()}
+    return {"profile": profile, **values}
 
 
 def check_parameter_cell(notebook: Any, names: set[str], where: str) -> None:
@@ -138,7 +140,7 @@ def _execute(paths: Paths, item: Stage, params: Params) -> Any:
         raise NotebookFailed(
             f"The process of notebooks/{item.name}.ipynb died {LIVES} times.",
             where=f"partial notebook {_short(partial, paths.root)}, log {_short(log, paths.root)}",
-            remedy="Often the memory was full: close other programs, or lower generator.batch. The same command goes on; finished work is kept.",
+            remedy="Often the memory was full: close other programs, or lower models.writer.batch. The same command goes on; finished work is kept.",
         ) from None
     except PapermillExecutionError as error:
         # only now: what is in the log while the notebook runs is shown on the terminal

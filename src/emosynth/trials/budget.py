@@ -88,7 +88,7 @@ def choose(frame: pd.DataFrame, accepted: BoolArray, present: BoolArray, repeate
     """
     place = {label: position for position, label in enumerate(ask.labels)}
     frame = frame.assign(
-        _accepted=accepted & ~repeated, _dropped=accepted & repeated, _present=present & ~repeated, _place=frame["label"].map(place)
+        _accepted=accepted & ~repeated, _dropped=accepted & repeated, _present=present & ~repeated, _place=[place[label] for label in frame["label"]]
     ).sort_values(["index", "_place", "kind"], kind="stable")
     n_wanted = ask.wanted
     if ask.budget == "generated":
@@ -98,12 +98,9 @@ def choose(frame: pd.DataFrame, accepted: BoolArray, present: BoolArray, repeate
         n_wanted = len(frame)
     usable = frame[frame["_accepted"]]
     if ask.most is not None:
-        rank = usable.groupby("label").cumcount()
-        usable = usable[rank < usable["label"].map(ask.most).fillna(len(usable))]
-    if ask.budget == "tokens":
-        rows = usable.sort_values(["_place", "index", "kind"], kind="stable")
-    else:
-        rows = _draw(usable, ask)
+        most = np.array([ask.most.get(label, 0) for label in usable["label"]], dtype=np.int64)
+        usable = usable[usable.groupby("label").cumcount().to_numpy() < most]
+    rows = usable.sort_values(["_place", "index", "kind"], kind="stable") if ask.budget == "tokens" else _draw(usable, ask)
     written = _written(frame, usable, rows, ask) if ask.budget == "accepted" else np.ones(len(frame), dtype=bool)
     if ask.random:
         rows = _at_random(frame[written], rows, ask)
@@ -119,8 +116,9 @@ def _draw(usable: pd.DataFrame, ask: Ask) -> pd.DataFrame:
         drawn = turned.sort_values(["_turn", "_place", "kind"], kind="stable").head(ask.wanted)
     else:
         turned = turned.sort_values(["_place", "_turn", "kind"], kind="stable")
-        allowed = turned["label"].map(quotas(ask.wanted, list(ask.labels)))
-        drawn = turned[turned.groupby("label").cumcount() < allowed]
+        share = quotas(ask.wanted, list(ask.labels))
+        allowed = np.array([share[label] for label in turned["label"]], dtype=np.int64)
+        drawn = turned[turned.groupby("label").cumcount().to_numpy() < allowed]
     return drawn.drop(columns="_turn")
 
 
@@ -134,7 +132,8 @@ def _written(frame: pd.DataFrame, usable: pd.DataFrame, rows: pd.DataFrame, ask:
     for label, count in share.items():
         if count and int(used.get(label, 0)) < count and int(had.get(label, 0)) == int(used.get(label, 0)):
             last[label] = frame["index"].max()
-    return np.asarray(frame["index"] <= frame["label"].map(last).fillna(-1), dtype=np.bool_)
+    ends = np.array([last.get(label, -1) for label in frame["label"]], dtype=np.int64)
+    return np.asarray(frame["index"].to_numpy(dtype=np.int64) <= ends, dtype=np.bool_)
 
 
 def _at_random(written: pd.DataFrame, rows: pd.DataFrame, ask: Ask) -> pd.DataFrame:

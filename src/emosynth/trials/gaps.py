@@ -8,9 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from emosynth.distillation.phenomena import phenomena
-from emosynth.guidance.ranking import function_word, presentable
+from emosynth.catalog import Catalog
+from emosynth.design.cells import Cell
+from emosynth.explain.ranking import function_word, presentable
 from emosynth.text import words
+from emosynth.trials.phenomena import phenomena, read_lexicon
+from emosynth.trials.sources import Sources
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -22,6 +25,9 @@ COVERAGE = (
     (0.0, "less than half"),
 )
 """Groups by lexical coverage: least coverage, and name; a row belongs to the first group whose bound it reaches."""
+
+LEXICON = "vader-lexicon"
+"""Entry of the catalogue: a valence lexicon, for the phenomena that need one."""
 
 NONE = "none of these"
 COLUMNS = ["grouping", "group", "n", "accuracy", "f1", "share"]
@@ -58,7 +64,7 @@ class Gaps:
     seed_texts
         Real texts of the seed; what a row's words are looked up in.
     lexicon
-        Valence lexicon, for the phenomena that need one (see `emosynth.distillation.phenomena`).
+        Valence lexicon, for the phenomena that need one (see `emosynth.trials.phenomena`).
     """
 
     def __init__(
@@ -143,13 +149,30 @@ def _positions(values: npt.ArrayLike, n: int, k: int, what: str) -> IntArray:
     return out.astype(np.int64)
 
 
-def gap_table(
-    texts: Sequence[str],
-    targets: npt.ArrayLike,
-    predictions: npt.ArrayLike,
-    classes: Sequence[str],
-    seed_texts: Sequence[str],
-    lexicon: Mapping[str, float] | None = None,
-) -> pd.DataFrame:
-    """Return one model's scores by group; for many models make a `Gaps` once and call its ``table``."""
-    return Gaps(texts, targets, classes, seed_texts, lexicon).table(predictions)
+def gaps_of_trials(sources: Sources, trials: pd.DataFrame, predictions: pd.DataFrame, catalog: Catalog) -> pd.DataFrame:
+    """Return the groups' scores of all arms as they stand on the largest seeds of the target; none if rows have several labels.
+
+    Returns
+    -------
+    pandas.DataFrame
+        trial_id and the columns of `Gaps.table`.
+    """
+    target = sources.params.corpora.target
+    corpus, space = sources.corpora[target], sources.spaces[target]
+    chosen = trials[(trials["corpus"] == target) & (trials["version"] == "") & (trials["sweep"] == "") & (trials["budget"] == "accepted")]
+    chosen = chosen[chosen["size"] == sources.params.cells.sizes_of(target)[-1]]
+    if not space.single or chosen.empty:
+        return pd.DataFrame(columns=["trial_id", *COLUMNS])
+    test = corpus.split("test")
+    truth = space.multi_hot(test["labels"].tolist()).argmax(axis=1)
+    lexicon = read_lexicon(catalog.fetch(LEXICON)) if LEXICON in catalog else None
+    p = predictions.set_index("trial_id")["p"]
+    first: Gaps | None = None
+    parts = []
+    for (size, repeat), part in chosen.groupby(["size", "repeat"], sort=True):
+        seed = sources.seed(Cell(target, int(str(repeat)), int(str(size)))).texts
+        first = Gaps(test["text"].tolist(), truth, space.labels, seed, lexicon) if first is None else first.for_seed(seed)
+        for trial in part["trial_id"]:
+            predicted = np.asarray(p[trial], dtype=np.float64).reshape(len(truth), -1).argmax(axis=1)
+            parts.append(first.table(predicted).assign(trial_id=trial)[["trial_id", *COLUMNS]])
+    return pd.concat(parts, ignore_index=True)

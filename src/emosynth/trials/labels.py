@@ -11,10 +11,8 @@ import pandas as pd
 from emosynth.design.arms import ResolvedArm
 from emosynth.design.cells import Cell
 from emosynth.design.space import FloatArray, Space, SpaceMap
+from emosynth.labellers.base import FLOOR
 from emosynth.trials.sources import Sources
-
-FLOOR = 1e-12
-"""Least probability that a logarithm is taken of."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,13 @@ def label_rows(sources: Sources, arm: ResolvedArm, cell: Cell, rows: pd.DataFram
     asked, space = sources.asked_space(arm.origin, cell.corpus), sources.spaces[cell.corpus]
     ids = [str(row) for row in rows["candidate_id"]]
     hard = asked.multi_hot(rows["labels"].tolist())
+    elsewhere = any(labeller.in_space != "asked" for labeller, share in arm.labellers if share > 0)
+    if not ids:
+        own = space if moved or elsewhere else asked
+        none = np.zeros((0, len(own.labels)))
+        return Labelling(none, np.zeros(0), own, none if alpha > 0 else None)
     mixed = [(labeller, share) for labeller, share in arm.labellers if share > 0 and not (labeller.distils and alpha > 0)]
-    read = {labeller.name: np.exp(sources.log_p(labeller, cell, ids)) for labeller, _ in mixed if labeller.name != "asked"}
+    read = {labeller.name: np.exp(sources.log_p(arm, labeller, cell, ids)) for labeller, _ in mixed if labeller.name != "asked"}
     if any(len(p) and np.allclose(p.sum(axis=1), 1.0, atol=1e-4) for p in read.values()):
         hard = hard / hard.sum(axis=1, keepdims=True)  # shares of one label, as those that it is mixed with
     total = sum(share for _, share in mixed)
@@ -85,7 +88,6 @@ def label_rows(sources: Sources, arm: ResolvedArm, cell: Cell, rows: pd.DataFram
             of_corpus += share / total * p
     if total <= 0:  # all of the label is the teacher's: what was asked for is what the loss leaves aside
         of_asked = hard
-    elsewhere = any(labeller.in_space != "asked" for labeller, share in arm.labellers if share > 0)
     if not moved and not elsewhere:
         return Labelling(of_asked, np.ones(len(ids)), asked)
     teacher = _teacher(sources, arm, cell, ids) if alpha > 0 else None
@@ -102,5 +104,5 @@ def _teacher(sources: Sources, arm: ResolvedArm, cell: Cell, ids: Sequence[str])
     if not distilling:
         return None
     total = sum(share for _, share in distilling)
-    mixed = sum(share / total * np.exp(sources.log_p(labeller, cell, ids)) for labeller, share in distilling)
+    mixed = np.sum([share / total * np.exp(sources.log_p(arm, labeller, cell, ids)) for labeller, share in distilling], axis=0)
     return np.asarray(np.log(np.maximum(mixed, FLOOR)), dtype=np.float64)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from emosynth.design.arms import ResolvedArm, checks_of, offered, resolve_arm, resolve_arms
+from emosynth.design.arms import ResolvedArm, offered, resolve_arm, resolve_arms
 from emosynth.design.cells import Cell, in_sizes, list_cells
 from emosynth.learners.base import Learner
 from emosynth.params import Grid, Params
 from emosynth.progress import say
+from emosynth.verification.accept import unverified
 
 UNVERIFIED = "unverified"
 ACCEPTED = "accepted"
@@ -60,11 +61,6 @@ class Trial:
         return json.dumps(self.value, sort_keys=True, ensure_ascii=False) if self.sweep else ""
 
 
-def unchecked(params: Params, arm: ResolvedArm) -> ResolvedArm:
-    """Return an arm with its rows as they were written: a text must be there, no more."""
-    return replace(arm, checks=checks_of(params, "none", f"arms.{arm.name}.checks"))
-
-
 def plan_trials(params: Params, learners: Mapping[str, Learner], obstacle: Obstacle) -> tuple[list[Trial], pd.DataFrame]:
     """List all trials, learner by learner and cell by cell.
 
@@ -100,7 +96,7 @@ def _of_learner(params: Params, name: str, learner: Learner) -> Iterator[Trial]:
                 continue
             for version in ("", UNVERIFIED) if _unverified_too(params, arm) else ("",):
                 if learner.settings.arms is None or (f"{arm.name}:{version}" if version else arm.name) in learner.settings.arms:
-                    of_version = unchecked(params, arm) if version else arm
+                    of_version = unverified(arm) if version else arm
                     yield Trial(name, cell, of_version, version)
                     if arm.written and _on(params, params.training.budgets_on, name, cell):
                         yield from (Trial(name, cell, of_version, version, budget=budget) for budget in params.training.budgets)

@@ -12,12 +12,13 @@ from emosynth.design.arms import ResolvedArm, resolve_arm, resolve_arms, wanted_
 from emosynth.design.cells import Cell, quotas, stable_seed
 from emosynth.design.rows import Rows, Stage, hard_rows, joined
 from emosynth.design.space import TARGET, FloatArray, Space
+from emosynth.labellers.base import FLOOR
 from emosynth.learners.base import Learner
 from emosynth.progress import say
 from emosynth.seeding import balanced_pool_rows, pool_rows
 from emosynth.trials.budget import Ask, Chosen, choose, first_written, token_counts
 from emosynth.trials.gate import repeating
-from emosynth.trials.labels import FLOOR, Labelling, label_rows, moved_labels, seed_teacher
+from emosynth.trials.labels import Labelling, label_rows, moved_labels, seed_teacher
 from emosynth.trials.plan import Trial
 from emosynth.trials.sources import Sources
 
@@ -77,6 +78,7 @@ class Builder:
         self._others: dict[str, Rows] = {}
         self._tokens: dict[Cell, int] = {}
         self._most: dict[tuple[str, str, Cell], dict[str, int]] = {}
+        self._arms = resolve_arms(sources.params)
 
     # --- what means nothing -------------------------------------------------------------------------
 
@@ -84,10 +86,10 @@ class Builder:
         """Return why an arm means nothing in a cell; empty: it does."""
         if arm.spec.add == "other-corpora" and not len(self._other_rows(cell.corpus)):
             return "no row of another corpus has a label that maps to this one"
-        parts = [self._part(arm, name) for name in arm.spec.plus] + ([arm] if arm.written else [])
-        for part in [*parts, *([self._part(arm, arm.spec.after)] if arm.spec.after else [])]:
+        parts = [self._arms[name] for name in arm.spec.plus] + ([arm] if arm.written else [])
+        for part in [*parts, *([self._arms[arm.spec.after]] if arm.spec.after else [])]:
             assert part.origin is not None  # parts of an arm are written
-            if self.sources.written(part.origin, cell).empty:
+            if self.sources.written(part, cell).empty:
                 return f"nothing was written by {part.origin.name}"
         if arm.spec.mix.order != "first":
             for part in parts:
@@ -96,9 +98,6 @@ class Builder:
                 if not self.sources.map(asked, self.sources.spaces[cell.corpus]).matrix.any():
                     return f"no label of {asked.name} maps to one of {cell.corpus}"
         return ""
-
-    def _part(self, arm: ResolvedArm, name: str) -> ResolvedArm:
-        return resolve_arm(self.params, name)
 
     # --- stages -------------------------------------------------------------------------------------
 
@@ -116,7 +115,7 @@ class Builder:
         stages: list[tuple[Rows, Space]] = []
         chosen: list[Chosen] = []
         if spec.after is not None:
-            first = self._written(trial, self._part(arm, spec.after), 0.0, moved=False)
+            first = self._written(trial, self._arms[spec.after], 0.0, moved=False)
             stages.append((first.rows, first.space))
             chosen += first.chosen
         added = self._added(trial, alpha, moved=not in_own_space) if spec.add != "none" else None
@@ -136,7 +135,9 @@ class Builder:
                 stages.append((seed, space))
             else:
                 seed_rows = 0
-        kept = [item for place, item in enumerate(stages) if len(item[0]) or place == len(stages) - 1]
+        kept = [
+            (self._with_loss(part, arm, alpha), own) for place, (part, own) in enumerate(stages) if len(part) or place == len(stages) - 1
+        ]
         rows = [item[0] for item in kept]
         return Built(
             self._linked(kept, space), seed_rows, sum(part.n_real for part in rows), sum(part.n_synthetic for part in rows),
@@ -158,7 +159,7 @@ class Builder:
         rows = hard_rows(seed.texts, seed.labels, self.sources.spaces[cell.corpus])
         if alpha > 0 and arm.spec.mix.soft_seed:
             rows = replace(rows, teacher=seed_teacher(self.sources, arm, cell, seed.ids))
-        return self._with_loss(rows, arm, alpha)
+        return rows
 
     @staticmethod
     def _with_loss(rows: Rows, arm: ResolvedArm, alpha: float) -> Rows:
@@ -175,17 +176,15 @@ class Builder:
     def _added(self, trial: Trial, alpha: float, *, moved: bool) -> _Added:
         arm, cell = trial.arm, trial.cell
         own = self._written(trial, arm, alpha, moved=moved) if arm.written else self._real(arm, cell)
-        rows, chosen = own.rows, list(own.chosen)
+        rows, chosen, n_wanted = own.rows, list(own.chosen), own.n_wanted
         for name in arm.spec.plus:
-            part = self._written(trial, self._part(arm, name), alpha, moved=True)
-            rows, chosen = _together(rows, part.rows), chosen + part.chosen
-        rows = self._with_loss(replace(rows, weights=rows.weights * arm.spec.mix.weight), arm, alpha)
-        n_wanted = sum(part.n_wanted for part in chosen) if arm.written else own.n_wanted
-        return _Added(rows, own.space, chosen, n_wanted)
+            part = self._written(trial, self._arms[name], alpha, moved=True)
+            rows, chosen, n_wanted = _together(rows, part.rows), chosen + part.chosen, n_wanted + part.n_wanted
+        return _Added(replace(rows, weights=rows.weights * arm.spec.mix.weight), own.space, chosen, n_wanted)
 
     def _real(self, arm: ResolvedArm, cell: Cell) -> _Added:
         corpus, space = self.sources.corpora[cell.corpus], self.sources.spaces[cell.corpus]
-        count = wanted_rows(self.params, arm, cell)
+        count = quotas(wanted_rows(self.params, arm, cell), [arm.name, *arm.spec.plus])[arm.name]
         if arm.spec.add == "other-corpora":
             others = self._other_rows(cell.corpus)
             if arm.spec.growth is not None:  # else all there are
@@ -231,12 +230,12 @@ class Builder:
         rows = _rows([str(text) for text in chosen.rows["text"]], labels, synthetic=True)
         if labels.space.single:
             rows = rows.take(np.flatnonzero(rows.weights > 0))  # no label of theirs has a counterpart
-        return _Added(rows, labels.space, [chosen])
+        return _Added(rows, labels.space, [chosen], chosen.n_wanted)
 
     def _choose(self, trial: Trial, arm: ResolvedArm, asked: Space) -> Chosen:
         assert arm.origin is not None
         cell, own = trial.cell, arm.name == trial.arm.name
-        frame = self.sources.written(arm.origin, cell)
+        frame = self.sources.written(arm, cell)
         wanted = wanted_rows(self.params, arm if trial.arm.spec.after == arm.name else trial.arm, cell)
         if trial.arm.spec.plus and trial.arm.spec.after != arm.name:
             wanted = quotas(wanted, [trial.arm.name, *trial.arm.spec.plus])[arm.name]
@@ -259,7 +258,7 @@ class Builder:
             for value in self.params.sweeps[trial.arm.name][trial.sweep]:
                 arm = resolve_arm(self.params, trial.arm.name, overrides={trial.sweep: value})
                 assert arm.origin is not None
-                frame = self.sources.written(arm.origin, trial.cell)
+                frame = self.sources.written(arm, trial.cell)
                 usable = self.sources.accepted(arm, trial.cell) & ~self.sources.repeats_held_out(frame, trial.cell.corpus)
                 counts.append(frame["label"][usable].value_counts())
             table = pd.concat(counts, axis=1).fillna(0).min(axis=1)
@@ -271,10 +270,10 @@ class Builder:
         if cell not in self._tokens:
             spent: dict[str, int] = {}
             plain: list[str] = []
-            for name, arm in resolve_arms(self.params).items():
+            for name, arm in self._arms.items():
                 if arm.origin is None or not arm.runs_on(cell):
                     continue
-                frame = self.sources.written(arm.origin, cell)
+                frame = self.sources.written(arm, cell)
                 if len(frame):
                     labels = self.sources.asked_space(arm.origin, cell.corpus).labels
                     spent[name] = int(token_counts(first_written(frame, wanted_rows(self.params, arm, cell), labels)).sum())
@@ -294,7 +293,9 @@ class Builder:
 
 
 def _rows(texts: list[str], labels: Labelling, *, synthetic: bool) -> Rows:
-    return Rows(texts, labels.targets, labels.mass, np.full(len(texts), synthetic), labels.teacher, 1.0 if labels.teacher is not None else 0.0)
+    return Rows(
+        texts, labels.targets, labels.mass, np.full(len(texts), synthetic), labels.teacher, 1.0 if labels.teacher is not None else 0.0
+    )
 
 
 def _together(first: Rows, second: Rows) -> Rows:

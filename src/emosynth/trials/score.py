@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow.parquet as pq
 
 from emosynth.cards import read_table
 from emosynth.corpora import Corpus
@@ -72,10 +73,13 @@ def _sound(p: npt.NDArray[np.float32], space: Space) -> FloatArray:
 def load_predictions(paths: Paths) -> dict[str, npt.NDArray[np.float32]]:
     """Return the (n, k) float32 probabilities of every trial, rows as in ``test_rows``."""
     rows = read_table(paths.trials / "test_rows.parquet", ["corpus", "place"])["corpus"].value_counts().to_dict()
-    table = read_table(paths.trials / "predictions.parquet")
+    ids = read_table(paths.trials / "predictions.parquet", ["trial_id", "corpus"])
+    # Straight from the file: as lists of Python numbers they would not fit into memory.
+    column = pq.read_table(paths.trials / "predictions.parquet", columns=["p"]).column("p")
+    found = [part.values.to_numpy() for part in column]
     return {
         str(trial): np.asarray(p, dtype=np.float32).reshape(rows[corpus], -1)
-        for trial, corpus, p in zip(table["trial_id"], table["corpus"], table["p"], strict=True)
+        for trial, corpus, p in zip(ids["trial_id"], ids["corpus"], found, strict=True)
     }
 
 
@@ -85,18 +89,15 @@ def published(predictions: pd.DataFrame, test_rows: pd.DataFrame, trials: pd.Dat
     Returns
     -------
     pandas.DataFrame
-        trial_id, corpus, predicted: places of labels among the corpus's classes, one int8 a test row; of rows that may have several
-        labels, their places as text, joined by spaces, in a list.
+        trial_id, corpus; ``label``: of each test row the place of its label among the corpus's classes; ``labels``: the same where rows
+        may have several (the other of the two is empty).
     """
     rows = test_rows["corpus"].value_counts().to_dict()
     thresholds = dict(zip(trials["trial_id"], trials["threshold"], strict=True))
-    out = []
+    out: list[tuple[str, str, list[int], list[list[int]]]] = []
     for trial, corpus, p in zip(predictions["trial_id"], predictions["corpus"], predictions["p"], strict=True):
-        threshold = thresholds[trial]
-        decided = decide(np.asarray(p, dtype=np.float64).reshape(rows[corpus], -1), None if np.isnan(threshold) else float(threshold))
-        if np.isnan(threshold):
-            found: list[int] | list[str] = decided.argmax(axis=1).astype(np.int8).tolist()
-        else:
-            found = [" ".join(map(str, np.flatnonzero(row))) for row in decided]
-        out.append((trial, corpus, found))
-    return pd.DataFrame(out, columns=["trial_id", "corpus", "predicted"])
+        several = not np.isnan(thresholds[trial])
+        decided = decide(np.asarray(p, dtype=np.float64).reshape(rows[corpus], -1), float(thresholds[trial]) if several else None)
+        one = [] if several else decided.argmax(axis=1).tolist()
+        out.append((str(trial), str(corpus), one, [np.flatnonzero(row).tolist() for row in decided] if several else []))
+    return pd.DataFrame(out, columns=["trial_id", "corpus", "label", "labels"])

@@ -11,17 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from emosynth.cards import read_table
 from emosynth.corpora import Corpus, load_corpus
-from emosynth.design.arms import Origin, ResolvedArm
-from emosynth.design.cells import NO_SEED, Cell
+from emosynth.design.arms import Origin, ResolvedArm, wanted_rows
+from emosynth.design.cells import Cell
 from emosynth.design.space import TARGET, FloatArray, Space, SpaceMap, space_map, space_of_corpus, space_of_taxonomy
-from emosynth.errors import UserError
+from emosynth.generation.read import candidates_of, load_candidates
+from emosynth.labellers.base import Labeller
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.seeding import Seed, load_order, load_seed
 from emosynth.taxonomy import Taxonomies
 from emosynth.trials.gate import check_real, repeating
+from emosynth.verification.accept import ScoreTable, SoftLabels, accepted, has_oracle, load_scores, load_soft
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -34,8 +35,10 @@ class Sources:
     ----------
     corpora
         All splits, by name: test rows are scored, and kept out of training rows.
-    order, candidates, judgements, soft
+    order, candidates
         See docs/architecture.md.
+    judged, soft
+        Scores of the checks, and soft labels.
     """
 
     params: Params
@@ -43,20 +46,26 @@ class Sources:
     taxonomies: Taxonomies
     order: pd.DataFrame
     candidates: pd.DataFrame
-    judgements: pd.DataFrame
-    soft: pd.DataFrame
+    judged: ScoreTable
+    soft: SoftLabels
     _seeds: dict[Cell, Seed] = field(default_factory=dict)
     _repeats: dict[str, frozenset[str]] = field(default_factory=dict)
-    _accepted: dict[tuple[str, Cell], BoolArray] = field(default_factory=dict)
+    _written: dict[tuple[object, ...], pd.DataFrame] = field(default_factory=dict)
+    _verdicts: dict[tuple[object, ...], BoolArray] = field(default_factory=dict)
 
     @classmethod
     def load(cls, params: Params, paths: Paths) -> Sources:
         """Read everything of a profile; a missing file is an error that names the step to run."""
         corpora = {name: load_corpus(paths, name) for name in params.corpora.names}
         return cls(
-            params, corpora, Taxonomies.load(paths.taxonomies), load_order(paths), read_table(paths.candidates / "candidates.parquet"),
-            read_table(paths.verdicts / "judgements.parquet"), read_table(paths.verdicts / "soft.parquet"),
-        )  # fmt: skip
+            params,
+            corpora,
+            Taxonomies.load(paths.taxonomies),
+            load_order(paths),
+            load_candidates(paths),
+            load_scores(paths),
+            load_soft(paths),
+        )
 
     # --- labels -------------------------------------------------------------------------------------
 
@@ -93,31 +102,27 @@ class Sources:
 
     # --- written rows -------------------------------------------------------------------------------
 
-    @cached_property
-    def _by_cell(self) -> dict[tuple[str, str, int, int], pd.DataFrame]:
-        columns = ["origin", "corpus", "size", "repeat"]
-        frame = self.candidates.assign(kind=self.candidates["kind"].fillna(""), corpus=self.candidates["corpus"].fillna(""))
-        frame = frame.sort_values(["index", "label", "kind"], kind="stable")
-        return {tuple(key): part.reset_index(drop=True) for key, part in frame.groupby(columns, sort=False)}  # type: ignore[misc]
-
-    def written(self, origin: Origin, cell: Cell) -> pd.DataFrame:
-        """Return the candidates of an origin in a cell, sorted by index, label and kind; none: nothing was written for it."""
-        for corpus in (cell.corpus, ""):
-            for size in (cell.size, NO_SEED):
-                found = self._by_cell.get((origin.name, corpus, size, cell.repeat))
-                if found is not None:
-                    return found
-        return self.candidates.iloc[:0]
+    def written(self, arm: ResolvedArm, cell: Cell) -> pd.DataFrame:
+        """Return the candidates that an arm may use in a cell, sorted by index, label and kind; none: nothing was written for it."""
+        key = (arm.origin and arm.origin.name, cell, wanted_rows(self.params, arm, cell), arm.spec.oversample)
+        if key not in self._written:
+            found = candidates_of(self.candidates, self.params, arm, cell)
+            self._written[key] = found.assign(kind=found["kind"].fillna(""))
+        return self._written[key]
 
     def accepted(self, arm: ResolvedArm, cell: Cell) -> BoolArray:
-        """Return the verdicts of an arm on its candidates in a cell."""
-        from emosynth.verification.accept import accepted
+        """Return the verdicts of an arm on `written`."""
+        rows = self.written(arm, cell)
+        checks = json.dumps([check.identity() for check in arm.checks], sort_keys=True)
+        key = (arm.origin and arm.origin.name, checks, has_oracle(arm), cell, len(rows))
+        if key not in self._verdicts:
+            self._verdicts[key] = accepted(arm, rows, self.judged, cell)["accepted"].to_numpy(dtype=bool)
+        return self._verdicts[key]
 
-        assert arm.origin is not None
-        key = (json.dumps([arm.name, [check.identity() for check in arm.checks], arm.spec.flaws], sort_keys=True), cell)
-        if key not in self._accepted:
-            self._accepted[key] = accepted(arm, self.written(arm.origin, cell), self.judgements, cell)
-        return self._accepted[key]
+    def scores(self, arm: ResolvedArm, rows: pd.DataFrame, cell: Cell) -> dict[str, list[float]]:
+        """Return the scores of an arm's checks on some of its candidates, by ``score_<check>``."""
+        ids = rows["candidate_id"].tolist()
+        return {f"score_{check.name}": self.judged.of(check, ids, cell, oracle=has_oracle(arm)).tolist() for check in arm.checks}
 
     def repeats_held_out(self, frame: pd.DataFrame, corpus: str) -> BoolArray:
         """Return which candidates repeat a validation or test text; all of a corpus are compared at once."""
@@ -130,26 +135,6 @@ class Sources:
 
     # --- soft labels --------------------------------------------------------------------------------
 
-    @cached_property
-    def _soft(self) -> dict[tuple[str, str, int, int], tuple[dict[str, int], FloatArray]]:
-        found = {}
-        for key, part in self.soft.groupby(["labeller", "corpus", "size", "repeat"], sort=False):
-            places = {str(row): place for place, row in enumerate(part["row_id"])}
-            found[tuple(key)] = (places, np.array(part["log_p"].tolist(), dtype=np.float64))  # type: ignore[misc]
-        return found  # type: ignore[return-value]
-
-    def log_p(self, labeller: str, cell: Cell, row_ids: Sequence[str]) -> FloatArray:
-        """Return (n, k) log-probabilities that a labeller (as the table names it) gives to rows in a cell.
-
-        Raises
-        ------
-        UserError
-            If it has not labelled a row.
-        """
-        tables = [self._soft.get((labeller, *where)) for where in ((cell.corpus, cell.size, cell.repeat), ("", -1, -1))]
-        for table in tables:
-            if table is not None and all(row in table[0] for row in row_ids):
-                return table[1][[table[0][row] for row in row_ids]]
-        raise UserError(
-            f"Rows have no label of {labeller}.", where=f"soft labels of {cell}", remedy="Run the verification step again (dvc repro)."
-        )
+    def log_p(self, arm: ResolvedArm, labeller: Labeller, cell: Cell, row_ids: Sequence[str]) -> FloatArray:
+        """Return (n, k) log-probabilities that one of an arm's labellers gives to rows in a cell."""
+        return self.soft.log_p(labeller, row_ids, cell, oracle=has_oracle(arm))

@@ -127,7 +127,14 @@ def _work(job: Job) -> bytes:
     return train(job, _worker[0]).pack()
 
 
-def train_all(jobs: Iterable[Job], count: int, resources: Resources, embeddings: Path, files: Sequence[Path]) -> Iterator[tuple[Job, bytes]]:
+def cores() -> int:
+    """Return the processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def train_all(
+    jobs: Iterable[Job], count: int, resources: Resources, embeddings: Path, files: Sequence[Path]
+) -> Iterator[tuple[Job, bytes]]:
     """Train models on the cores that there are, and yield them as they are done.
 
     Parameters
@@ -141,7 +148,7 @@ def train_all(jobs: Iterable[Job], count: int, resources: Resources, embeddings:
     files
         Files with pieces of the user's own.
     """
-    workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, count // PER_WORKER)
+    workers = min(cores(), count // PER_WORKER)
     if workers < 2:
         for job in jobs:
             yield job, train(job, resources).pack()

@@ -122,6 +122,10 @@ class OpenJudge:
             self._embeddings.embed(list(dict.fromkeys(texts)), say)
 
     def _fit(self, texts: list[str], targets: FloatArray, space: Space, seed: int) -> Model:
+        if self.params.teacher.kind == "encoder":
+            from emosynth.verification.kept import KeptEncoder
+
+            return KeptEncoder(self.catalog.fetch(self.params.models.encoder), self.paths.cache, texts, targets, space, seed)
         from emosynth.models.linear import TextClassifier
 
         embed = self._embeddings.embed if self.params.teacher.kind == "embedding" else None

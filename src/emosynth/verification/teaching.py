@@ -237,7 +237,7 @@ class Teachers:
         held: dict[str, tuple[list[str], FloatArray]] = {}
         rows, bins = [], []
         for cell, (teacher, own) in self.fitted.items():
-            space, key = teacher.space, {"corpus": cell.corpus, "size": cell.size, "repeat": cell.repeat}
+            space, corpus, size, repeat = teacher.space, cell.corpus, cell.size, cell.repeat
             if cell.corpus not in held:
                 frame = test(cell.corpus)
                 held[cell.corpus] = frame["text"].tolist(), space.multi_hot(frame["labels"].tolist())
@@ -245,7 +245,7 @@ class Teachers:
             after = calibrated(own.probabilities, space, teacher.temperature)
             rows.append(
                 {
-                    **key, "kind": teacher.kind, "temperature": teacher.temperature, "n_train": teacher.n_train,
+                    "corpus": corpus, "size": size, "repeat": repeat, "kind": teacher.kind, "temperature": teacher.temperature, "n_train": teacher.n_train,
                     "nll_before": log_loss(own.probabilities, own.targets, single=space.single),
                     "nll_after": log_loss(after, own.targets, single=space.single),
                     "macro_f1": macro_f1(after, own.targets, None if space.single else 0.5),
@@ -254,7 +254,7 @@ class Teachers:
             for name, p, y in (("out-of-fold", own.probabilities, own.targets), ("test", teacher.uncalibrated(texts), truth)):
                 for scaled in (False, True):
                     table = reliability(calibrated(p, space, teacher.temperature if scaled else 1.0), y, single=space.single)
-                    bins.append(table.assign(**key, rows=name, scaled=scaled))
+                    bins.append(table.assign(corpus=corpus, size=size, repeat=repeat, rows=name, scaled=scaled))
         columns = ["corpus", "size", "repeat", "rows", "scaled", "bin", "confidence", "accuracy", "count"]
         teachers = ["corpus", "size", "repeat", "kind", "temperature", "n_train", "nll_before", "nll_after", "macro_f1"]
         return pd.DataFrame(rows, columns=teachers), pd.concat(bins, ignore_index=True)[columns] if bins else pd.DataFrame(columns=columns)

@@ -36,7 +36,9 @@ def decoding_of(params: Params, writer: str) -> Decoding:
     except ValidationError as error:
         item = error.errors()[0]
         key = ".".join(str(part) for part in item["loc"])
-        raise UserError(f"A setting of decoding is not valid: {item['msg']}.", where=f"writers.{writer}.decoding.{key}", remedy="Correct it.") from None
+        raise UserError(
+            f"A setting of decoding is not valid: {item['msg']}.", where=f"writers.{writer}.decoding.{key}", remedy="Correct it."
+        ) from None
 
 
 def open_writer(params: Params, name: str, catalog: Catalog, paths: Paths, cell: Cell | None = None, salt: str = "none") -> LanguageModel:

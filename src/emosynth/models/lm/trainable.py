@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from emosynth.errors import UserError
-from emosynth.models.encoders import _threads
+from emosynth.models.transformer import threads
 from emosynth.params import WriterSpec
 
 Delta = dict[str, torch.Tensor]
@@ -25,7 +25,7 @@ def load_for_tuning(folder: Path) -> tuple[Any, Any]:
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    torch.set_num_threads(_threads())
+    torch.set_num_threads(threads())
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32, local_files_only=True)

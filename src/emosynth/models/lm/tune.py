@@ -21,9 +21,9 @@ import torch
 
 from emosynth.cards import atomic
 from emosynth.errors import UserError
-from emosynth.models.encoders import _bucketed, _seeded
 from emosynth.models.lm.base import STOP
 from emosynth.models.lm.trainable import Delta, blocks_of, load_for_tuning, prepare
+from emosynth.models.transformer import bucketed, seeded
 from emosynth.params import Tuning, WriterSpec
 
 WARM_UP = 0.1
@@ -242,7 +242,7 @@ def tune(
     """
     epochs, batch = settings.epochs, settings.batch
     tokenizer, model = load_for_tuning(folder)
-    with _seeded(seed):
+    with seeded(seed):
         trainer = _Trainer(model, spec)
     rows, held = _Rows(tokenizer, train, settings.max_tokens), _Rows(tokenizer, held_out, settings.max_tokens)
     for part in (rows, held):
@@ -259,10 +259,10 @@ def tune(
         state.history.append(Epoch(0, math.nan, trainer.perplexity(held)))
         if progress:
             progress(f"held-out perplexity before tuning {state.history[0].perplexity:.1f}")
-    with _seeded(seed):
+    with seeded(seed):
         while state.epoch < epochs and state.epoch - state.best < settings.patience:
             summed, tokens = 0.0, 0
-            for number, members in enumerate(_bucketed([len(ids) for ids in rows.ids], batch, draw), start=1):
+            for number, members in enumerate(bucketed([len(ids) for ids in rows.ids], batch, draw), start=1):
                 loss, count = trainer.loss(rows, members)
                 optimiser.zero_grad(set_to_none=True)
                 (loss / max(1, count)).backward()

@@ -1,0 +1,72 @@
+"""Candidates as later steps see them."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from emosynth.cards import read_table
+from emosynth.design.arms import ResolvedArm, wanted_rows
+from emosynth.design.cells import Cell, quotas
+from emosynth.design.space import Space
+from emosynth.generation.slots import cell_of, examples_needed, space_asked
+from emosynth.params import Params
+from emosynth.paths import Paths
+from emosynth.taxonomy import Taxonomies
+from emosynth.writers.uses import oversample_of
+
+COLUMNS = [
+    "candidate_id", "origin", "writer", "space", "corpus", "size", "repeat", "index", "label", "labels", "kind", "text", "context", "character",
+    "passage_id", "story_id", "prompt", "row_seed", "generator", "finish", "complete", "prompt_tokens", "new_tokens",
+]  # fmt: skip
+
+
+def load_candidates(paths: Paths) -> pd.DataFrame:
+    """Return what step 05 wrote: `COLUMNS`, ``labels`` as lists, in the order in which it was planned.
+
+    Raises
+    ------
+    UserError
+        If it has not been made.
+    """
+    frame = read_table(paths.candidates / "candidates.parquet", COLUMNS, stage="generation")
+    frame["labels"] = frame["labels"].map(list)
+    return frame
+
+
+def candidates_of(candidates: pd.DataFrame, params: Params, arm: ResolvedArm, cell: Cell, wanted: int | None = None) -> pd.DataFrame:
+    """Return the candidates that an arm may use on a seed, sorted by index, label and kind.
+
+    An origin may have more than an arm has a right to, since other arms share it: of each label, the first ``quotas`` of the candidates
+    that the arm pays for (wanted rows times oversampling); of a narrative, the first examples that make so many.
+
+    Parameters
+    ----------
+    candidates
+        All of the profile, in the order of `load_candidates`.
+    wanted
+        Rows wanted; None: as many as the arm adds to the seed.
+    """
+    if arm.origin is None:
+        return candidates.iloc[:0]
+    place = cell_of(arm.origin, cell)
+    total = math.ceil((wanted_rows(params, arm, cell) if wanted is None else wanted) * oversample_of(params, arm))
+    own = candidates[
+        (candidates["origin"] == arm.origin.name)
+        & (candidates["corpus"] == place.corpus)
+        & (candidates["size"] == place.size)
+        & (candidates["repeat"] == place.repeat)
+    ]
+    if arm.origin.narrative is not None:
+        own = own[own["index"] < examples_needed(total, len(set(arm.origin.narrative.settings.kinds)))]
+    elif len(own):
+        # Labels stand in their natural order, in which the first ones take what does not divide evenly.
+        shares = quotas(total, list(dict.fromkeys(own["label"])))
+        own = own[own["index"] < own["label"].map(shares)]
+    return own.sort_values(["index", "label", "kind"], kind="stable").reset_index(drop=True)
+
+
+def asked_space(arm: ResolvedArm, corpus_space: Space, taxonomies: Taxonomies) -> Space:
+    """Return the space in which an arm's labels were asked for: that of the corpus, or a taxonomy."""
+    return corpus_space if arm.origin is None else space_asked(arm.origin, corpus_space, taxonomies)

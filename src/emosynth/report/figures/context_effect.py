@@ -1,0 +1,82 @@
+"""Context: whether a model that reads it labels better than one that does not."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure as Canvas
+
+from emosynth.context.inputs import BOTH, CONTEXT_ONLY, INPUTS, SHUFFLED, UTTERANCE
+from emosynth.evidence.numbers import number, some, span
+from emosynth.params import Figures
+from emosynth.report.figures.base import Figure, Words, bare, dot_interval, handle, legend_below, rows_of
+from emosynth.report.tables import Missing, Tables
+from emosynth.report.wording import level
+from emosynth.style import new_figure
+
+_MEAN = -1
+MEASURES = {"lrap": "ranking of labels (LRAP)", "top_1": "first label right", "flips": "pairs moved the right way"}
+NAMES = {BOTH: "context and utterance", UTTERANCE: "utterance alone", CONTEXT_ONLY: "context alone", SHUFFLED: "another row's context"}
+
+
+class ContextEffect(Figure):
+    """A panel a measure, a row an input, a marker a learner."""
+
+    name = "context_effect"
+    label = "What context is worth"
+    page = "context"
+    order = 10
+
+    def frame(self, tables: Tables) -> pd.DataFrame:
+        """Return means over repeats by learner, input, test and measure, inputs and differences between them, in per cent."""
+        rows = tables.need("context/context")
+        rows = rows[(rows["repeat"] == _MEAN) & rows["measure"].isin(MEASURES)]
+        if rows.empty:
+            raise Missing("No model with context was compared with one without.")
+        columns = ["learner", "input", "test", "measure", "n", "value", "low", "high"]
+        return rows[columns].assign(**{name: 100 * rows[name] for name in ("value", "low", "high")}).reset_index(drop=True)
+
+    def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
+        """Draw levels of the inputs."""
+        looks, rows = tables.looks, frame[frame["input"].isin(INPUTS)]
+        measures = [name for name in MEASURES if name in set(rows["measure"])]
+        learners = list(dict.fromkeys(rows["learner"]))
+        fig = new_figure(figures, 3.0)
+        for axes, measure in zip(fig.subplots(1, len(measures), squeeze=False, sharey=True)[0], measures, strict=True):
+            here = rows[rows["measure"] == measure]
+            low, high = float(here[["low", "value"]].min().min()), float(here[["high", "value"]].max().max())
+            axes.set_xlim(low - 3, high + 3)
+            for row in rows_of(here):
+                y = INPUTS.index(row.input) + 0.2 * (learners.index(row.learner) - (len(learners) - 1) / 2)
+                dot_interval(axes, row.value, y, (row.low, row.high), looks.learner_look(row.learner))
+            bare(axes, [NAMES[name] for name in INPUTS])
+            axes.set_title(MEASURES[measure], wrap=True)
+            axes.set_xlabel("per cent")
+        legend_below(fig, [handle(looks.learner(name), looks.learner_look(name), line=False) for name in learners], 3)
+        return fig
+
+    def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
+        """Say by how much context helps over the utterance, and over the context alone."""
+        learner = str(frame["learner"].iloc[0])
+        rows = frame[(frame["learner"] == learner) & (frame["measure"] == "lrap") & (frame["test"] == "rows")].set_index("input")
+        parts = []
+        for other in (UTTERANCE, CONTEXT_ONLY):
+            name = f"{BOTH} − {other}"
+            if name in rows.index:
+                row = next(rows_of(rows.loc[[name]]))
+                parts.append((other, row))
+        title = "What context is worth"
+        if parts:
+            title = "Reading context and utterance changes the ranking of labels by " + " and by ".join(
+                f"{number(row.value, sign=True)} points over the {NAMES[other]}" for other, row in parts
+            )
+        reading = "; ".join(f"over the {NAMES[other]}: {level(tables.params)} {span(row.low, row.high)}" for other, row in parts)
+        reading = f"{tables.looks.learner(learner)}, rows of held-out stories. {reading[:1].upper()}{reading[1:]}." if parts else ""
+        pairs = frame[(frame["measure"] == "flips") & (frame["input"] == BOTH) & (frame["learner"] == learner)]
+        if len(pairs):
+            row = pairs.iloc[0]
+            reading += f" Of {some(int(row['n']), 'pair')} of contexts for one utterance, {number(float(row['value']), 0)} % move the label the right way; by chance, 50 %."
+        limits = (
+            "A context was written for the label that is then asked for, and half of the training label is the same language model's reading: context "
+            "alone can give the label away. It is no evidence about people's contexts."
+        )
+        return Words(title, reading, limits, "Dots with intervals by what the model reads, one panel a measure.")

@@ -1,0 +1,253 @@
+"""What stands on the first page, read in five minutes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import pandas as pd
+
+from emosynth import pieces
+from emosynth.evidence import VERDICTS, naive_arm
+from emosynth.evidence.numbers import POINTS, count, gain, gain_span, listed, number, per_cent, score, some
+from emosynth.learners.base import Learner
+from emosynth.report.figures.answer import headline_row
+from emosynth.report.figures.base import rows_of
+from emosynth.report.tables import Tables, main_rows
+from emosynth.report.wording import gain_words, size, worth
+
+_LIKELY = 0.9
+
+
+def answer(tables: Tables) -> str:
+    """Return the answer in one sentence with its number, learner and corpus."""
+    head, looks = tables.headline, tables.looks
+    if head is None:
+        return "This run holds no trials yet that could give an answer."
+    row = headline_row(tables, head.learner, head.arm)
+    other = None if head.other is None else headline_row(tables, head.other, head.arm)
+    words = (
+        f"With {count(head.size)} labelled posts of {head.corpus}, letting a small language model write more and keeping what passes the checks "
+        f"changes macro-F1 by {gain_words(row, tables.params)} with {looks.learner(head.learner)}, worth {worth(row.worth)}"
+    )
+    if other is not None and head.other is not None:
+        words += f"; with {looks.learner(head.other)} by {gain(other.gain)}"
+    return f"{words}."
+
+
+def sure(low: float, high: float, p_better: float) -> str:
+    """Return how sure a gain is, by its interval and the probability that it is above zero."""
+    if low > 0:
+        return "sure: the interval is above zero"
+    if high < 0:
+        return "sure that it hurts"
+    return f"likely (P = {number(p_better, 2)})" if p_better >= _LIKELY else f"not shown (P = {number(p_better, 2)})"
+
+
+def advice(tables: Tables) -> list[dict[str, str]]:
+    """Return by situation the recipe that gained most: corpus, smallest and largest seed, best learner trained to its optimum or fine-tuned."""
+    if tables.contrasts is None:
+        return []
+    params, looks, rows = tables.params, tables.looks, main_rows(tables.contrasts)
+    rows = rows[(rows["version"] == "") & [not looks.real(arm) for arm in rows["arm"]]]
+    rows = rows.assign(own=rows["score"] - rows["gain"], tuned=[_stepped(name) for name in rows["learner"]])
+    found = []
+    for corpus in params.corpora.names:
+        of_corpus = rows[rows["corpus"] == corpus]
+        for at in sorted({int(of_corpus["size"].min()), int(of_corpus["size"].max())} if len(of_corpus) else ()):
+            for tuned in (False, True):
+                here = of_corpus[(of_corpus["size"] == at) & (of_corpus["tuned"] == tuned)]
+                if here.empty:
+                    continue
+                learner = here.groupby("learner", sort=False)["own"].mean().idxmax()
+                best = next(rows_of(here[here["learner"] == learner].sort_values("gain", ascending=False, kind="stable").head(1)))
+                helps = best.gain > 0
+                found.append(
+                    {
+                        "situation": f"{corpus}, {count(len(tables.corpora[corpus]['classes']))} classes, {count(at)} labels",
+                        "learner": looks.learner(str(learner)),
+                        "recipe": looks.title(best.arm) if helps else "add nothing",
+                        "gain": gain(best.gain), "span": gain_span(best.low, best.high), "worth": worth(best.worth) if helps else "–",
+                        "cost": f"{count(best.tokens / 1000)} thousand tokens, {count(best.thrown)} rows thrown away" if helps else "none",
+                        "sure": sure(best.low, best.high, best.p_better),
+                    }
+                )  # fmt: skip
+    return found
+
+
+def _stepped(learner: str) -> bool:
+    found = pieces.registered("learner").get(learner)
+    return found is not None and cast(type[Learner], found).stepped
+
+
+def no_help(tables: Tables) -> list[str]:
+    """Return sentences on what did not help, with numbers."""
+    head, looks = tables.headline, tables.looks
+    if head is None or tables.contrasts is None:
+        return []
+    rows = tables.contrasts[(tables.contrasts["corpus"] == head.corpus) & (tables.contrasts["learner"] == head.learner)]
+    rows = rows[rows["size"] == head.size]
+    said = []
+    own = main_rows(rows)
+    own = own[[not looks.real(arm) for arm in own["arm"]]]
+    hurt, unclear = own[own["high"] < 0], own[(own["low"] <= 0) & (own["high"] >= 0) & (own["version"] == "")]
+    if len(hurt):
+        names = [f"{looks.title(row.arm, row.version)} ({gain(row.gain)})" for row in rows_of(hurt)]
+        said.append(f"For sure worse than the labels alone at {size(head.size)}: {listed(names)} points.")
+    naive = naive_arm(tables.params)
+    if naive is not None:
+        versus = main_rows(rows, "naive")
+        versus = versus[versus["version"] == ""]
+        better = versus[versus["low"] > 0]
+        said.append(
+            f"Of {some(len(versus), 'arm')} compared with plain prompts ({looks.title(naive)}), {len(better)} "
+            f"{'is' if len(better) == 1 else 'are'} better for sure"
+            + (f": {listed([looks.title(arm) for arm in better['arm']])}." if len(better) else ": nothing that was put into a prompt is shown to pay.")
+        )  # fmt: skip
+    if len(unclear):
+        said.append(f"Not told from no gain over the labels alone: {listed([looks.title(arm) for arm in unclear['arm']])}.")
+    written = own[own["version"] != ""]
+    if len(written):
+        worst = next(rows_of(written.sort_values("gain", kind="stable").head(1)))
+        said.append(
+            f"Rows as written, without checks, at worst: {looks.title(worst.arm)} {gain(worst.gain)} points ({gain_span(worst.low, worst.high)})."
+        )
+    return said
+
+
+def boxes(tables: Tables) -> list[dict[str, str]]:
+    """Return the four boxes of how it works, with the profile's own numbers."""
+    params = tables.params
+    sizes = params.cells.sizes_of(tables.target)
+    return [
+        {"name": "Seed", "text": f"{listed([count(at) for at in sizes])} labelled posts are all there is; they are drawn {count(params.cells.repeats_of(tables.target))} times anew."},
+        {"name": "Write", "text": f"A small language model ({_public(params.models.writer.model)}) writes posts for each class: from the class name alone, or shown words, examples, or a story."},
+        {"name": "Check", "text": "Every text is judged: is it complete, new, no copy – and does a classifier trained on the seed read the class that was asked for?"},
+        {"name": "Train", "text": f"{some(len(params.learners), 'kind')} of classifier learn from the seed and the accepted texts, and are scored on real posts that nothing else has seen."},
+    ]  # fmt: skip
+
+
+def _public(model: str) -> str:
+    from emosynth.report.provenance import public
+
+    return public("model", model)
+
+
+def trust(tables: Tables) -> list[str]:
+    """Return what must be known before these numbers are believed."""
+    params, said = tables.params, []
+    if tables.scored is not None:
+        for corpus in params.corpora.names:
+            if any(group.corpus == corpus for group in tables.scored.groups):
+                said.append(f"{corpus}: {some(params.cells.repeats_of(corpus), 'repeat')}, {some(tables.scored.rows(corpus), 'test row')}.")
+    chosen = (
+        "cross-validation within the seed" if params.training.choose_on == "seed" else "validation rows that a poor seed would not have"
+    )
+    said.append(
+        f"Settings of the classifiers are chosen by {chosen}; thresholds of the checks are set in the parameters, not tuned on test rows."
+    )
+    teachers = tables.get("verdicts/teachers")
+    if teachers is not None and len(teachers[teachers["corpus"] == tables.target]):
+        own = teachers[teachers["corpus"] == tables.target]
+        at = own[own["size"] == own["size"].max()]["macro_f1"].mean()
+        said.append(
+            f"The check of the label is itself a classifier of {score(float(at))} points of macro-F1 (on seed rows it was not fitted on): it errs."
+        )
+    reader = tables.get("context/reader")
+    if reader is not None:
+        row = reader.iloc[0]
+        said.append(
+            f"The language model that reads labels off stories is right in {per_cent(float(row['top1']))} of real {row['corpus']} posts; guessing the "
+            f"most frequent label, in {per_cent(float(row['frequency_top1']))}."
+        )
+    head = tables.headline
+    if head is not None and head.crossed == head.crossed:
+        said.append(
+            f"The recipe shown was picked on these test rows. If each repeat is judged with the recipe that the other repeats pick, the gain is {gain(head.crossed)} points."
+        )
+    said.append("Not done: shuffled labels, unlabelled real text as a rival, larger language models, and people's judgement of the texts.")
+    return said
+
+
+def strip(tables: Tables) -> list[dict[str, Any]]:
+    """Return verdicts by claim, for this profile and for the others whose report is at hand."""
+    profiles: dict[str, dict[str, str]] = {tables.paths.profile: {claim.declared.id: claim.verdict for claim in tables.claims}}
+    hashes = {claim.declared.id: claim.declared.hash for claim in tables.claims}
+    for path in sorted(tables.paths.report.parent.glob("*/claims.json")):
+        if path.parent.name not in profiles:
+            claims = json.loads(path.read_text(encoding="utf-8")).get("claims", [])
+            # Only verdicts on the same declaration are beside each other.
+            same = {str(item["id"]): str(item["verdict"]) for item in claims if item.get("declaration") == hashes.get(str(item["id"]))}
+            if same:
+                profiles[path.parent.name] = same
+    return [
+        {
+            "profile": name,
+            "claims": [
+                {"id": key, "verdict": own.get(key, "not tested"), "statement": claim.declared.statement}
+                for key, claim in _by_id(tables).items()
+            ],
+            "counts": [{"verdict": verdict, "count": list(own.values()).count(verdict)} for verdict in VERDICTS],
+        }
+        for name, own in profiles.items()
+    ]
+
+
+def _by_id(tables: Tables) -> dict[str, Any]:
+    return {claim.declared.id: claim for claim in tables.claims}
+
+
+def score_rows(tables: Tables, corpus: str) -> dict[str, Any] | None:
+    """Return a table of all arms on a corpus: gain over the labels alone by learner, worth and cost; None without trials."""
+    if tables.contrasts is None:
+        return None
+    rows = main_rows(tables.contrasts)
+    rows = rows[rows["corpus"] == corpus]
+    rows = rows[rows["size"] == rows.groupby("learner")["size"].transform("max")]
+    if rows.empty:
+        return None
+    looks = tables.looks
+    learners = [name for name in tables.params.learners if name in set(rows["learner"])]
+    sizes = rows.groupby("learner")["size"].first()
+    lines = []
+    for arm in looks.order(rows["arm"]):
+        for version in ("", "unverified"):
+            own = rows[(rows["arm"] == arm) & (rows["version"] == version)]
+            if own.empty:
+                continue
+            cells = [_gain_cell(own[own["learner"] == learner]) for learner in learners]
+            costs = own[["n_synthetic", "n_wanted", "tokens", "thrown"]].mean()
+            rows_added = "–" if looks.real(arm) else f"{count(costs['n_synthetic'])} of {count(costs['n_wanted'])}"
+            lines.append([looks.title(arm, version), *cells, rows_added, count(costs["tokens"] / 1000) if not looks.real(arm) else "–"])
+    heads = [f"{looks.learner(name)}, {size(int(sizes[name]))}" for name in learners]
+    return {
+        "title": f"All arms on {corpus}",
+        "note": "Gain in points of macro-F1 over the labels alone, with interval; accepted rows added, of those wanted; tokens that the language model read and wrote.",
+        "columns": ["arm", *heads, "rows added", "thousand tokens"], "rows": lines,
+    }  # fmt: skip
+
+
+def _gain_cell(rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return "–"
+    row = next(rows_of(rows))
+    return f"{gain(row.gain)} ({gain_span(row.low, row.high)})"
+
+
+def flaw_rows(tables: Tables) -> dict[str, Any] | None:
+    """Return by how much written rows among the test rows raise the reported score; None if no arm has that flaw."""
+    trials = tables.get("trials/trials")
+    rows = None if trials is None else trials[trials["reported_macro_f1"].notna()]
+    if rows is None or rows.empty:
+        return None
+    gaps = rows.assign(gap=rows["reported_macro_f1"] - rows["macro_f1"]).groupby(["arm", "corpus", "learner"], sort=False)
+    lines = [
+        [tables.looks.title(str(arm)), str(corpus), tables.looks.learner(str(learner)), number(POINTS * part["reported_macro_f1"].mean()),
+         score(part["macro_f1"].mean()), gain(part["gap"].mean())]
+        for (arm, corpus, learner), part in gaps
+    ]  # fmt: skip
+    return {
+        "title": "What generated rows among the test rows add to a reported score",
+        "note": "The same models scored twice: on real test rows, and with written rows mixed in.",
+        "columns": ["arm", "corpus", "learner", "reported", "on real rows", "difference"], "rows": lines,
+    }  # fmt: skip

@@ -1,0 +1,347 @@
+"""The pages that people read: a first page of five minutes, and one page a theme behind it.
+
+Files without assets of other hosts, readable without the code. Every number on them comes from a result file or from the parameters. What
+changes between equal runs (time taken) is in ``timings.js``, so that pages are equal byte for byte.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from emosynth.authenticity import REAL
+from emosynth.catalog import Catalog
+from emosynth.evidence.numbers import count, known, number, p_text, per_cent, sized, span
+from emosynth.pipeline import STAGES
+from emosynth.report import first_page as first
+from emosynth.report import provenance
+from emosynth.report.draw import figures
+from emosynth.report.examples import example_rows
+from emosynth.report.figures.authenticity import effect_text, measure_name, title_of
+from emosynth.report.figures.base import Figure, Words
+from emosynth.report.tables import Tables
+
+TITLE = "The Synthetic Emotion Compendium"
+_LONGEST = 280
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a theme.
+
+    Attributes
+    ----------
+    name
+        File name without ending; figures name it.
+    intro
+        What it is about, its terms explained where they first stand.
+    stages
+        Notebooks whose pages it links.
+    sections
+        Parameters that made it.
+    """
+
+    name: str
+    title: str
+    intro: str
+    stages: tuple[str, ...]
+    sections: tuple[str, ...]
+
+
+PAGES = (
+    Page(
+        "guidance", "What a prompt can show",
+        "A simple classifier is fitted on the seed (the few labelled posts that we pretend are all there is). SHAP values say how much each word "
+        "speaks for a class in that classifier; TF-IDF ranks words by how much more often one class uses them. Words and posts rich in them can be "
+        "put into the prompt: that is guidance.", ("02_shap",), ("shap", "guides"),
+    ),
+    Page(
+        "writing", "Writing and checking",
+        "A language model writes more posts than are wanted; checks judge each one. What fails is kept on record and not used. The teacher is a "
+        "classifier trained on the same seed; it checks labels and can give each text soft labels, a probability for every class. Perplexity says "
+        "how surprised a language model is by a text: lower is more expected.",
+        ("03_narratives", "04_tuning", "05_generation", "06_verification"), ("models", "narratives", "tuning", "writers", "generation", "checks", "teacher"),
+    ),
+    Page(
+        "training", "Training: arms head to head",
+        "An arm is one way to grow a seed. Macro-F1 is the mean over classes of F1, which is high only if a classifier finds a class's posts and "
+        "finds few others; it is shown in points, 100 being perfect. All arms share seeds, test rows and classifiers, so that they are compared in pairs.",
+        ("01_seeding", "07_training"), ("cells", "arms", "sweeps", "learners", "training"),
+    ),
+    Page(
+        "authenticity", "Does it read like real text?",
+        "Each measure is taken on equal amounts of text. Real text is compared with other real text too: what differs there differs by chance.",
+        ("08_authenticity",), ("authenticity",),
+    ),
+    Page(
+        "context", "What context is worth",
+        "Texts written from stories come with a context. Models that read context and utterance are compared with models that read either alone.",
+        ("09_context",), ("context",),
+    ),
+    Page(
+        "claims", "Published claims, and what was found",
+        "Each claim was declared before it was judged, in data/claims.yaml: what is compared, with which classifier, on which corpus. Five "
+        "outcomes are possible by one rule: better, worse, equivalent (within a margin that is a share of what real posts gain), too imprecise, "
+        "not tested. “Undecided” means that the data do not decide; it is no finding of no effect.", ("10_figures",), ("evidence",),
+    ),
+    Page("data", "Data, models, parameters", "What made these results.", ("00_corpora",), ()),
+)  # fmt: skip
+
+
+def render_pages(tables: Tables, catalog: Catalog, left_out: Mapping[str, str]) -> Path:
+    """Write all pages of a profile; return the first.
+
+    Parameters
+    ----------
+    left_out
+        Figure -> why it does not stand on its page.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("emosynth.report", "templates"),
+        autoescape=True,  # texts of corpora and generators are hostile
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"words": readable, "slug": lambda text: str(text).replace(" ", "-")}
+    folder = tables.paths.report
+    folder.mkdir(parents=True, exist_ok=True)
+    script = str(environment.loader.get_source(environment, "timings.js")[0]) if environment.loader else ""
+    digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
+    shared = {
+        "title": TITLE, "profile": tables.paths.profile, "pages": PAGES, "script": script, "script_hash": digest,
+        "stages": {stage.name: stage.title for stage in STAGES}, "notebooks": _notebooks(folder),
+    }  # fmt: skip
+    for page in PAGES:
+        shown, missing = _figures(tables, page.name, left_out)
+        content = environment.get_template("theme.html.j2").render(
+            **shared, page=page, figures=shown, missing=missing, blocks=[block for block in _blocks(tables, catalog, page.name) if block],
+            claims=_claims(tables) if page.name == "claims" else [], references=provenance.bibliography(tables, catalog) if page.name == "data" else [],
+            parameters=provenance.parameters(tables.params, page.sections or None),
+        )  # fmt: skip
+        _write(folder / f"{page.name}.html", content)
+    shown, missing = _figures(tables, "index", left_out)
+    content = environment.get_template("index.html.j2").render(
+        **shared, page=None, figures=shown, missing=missing, answer=first.answer(tables), advice=first.advice(tables), no_help=first.no_help(tables),
+        boxes=first.boxes(tables), examples=example_rows(tables), trust=first.trust(tables), strip=first.strip(tables), target=tables.target,
+        arm_title=tables.looks.title,
+    )  # fmt: skip
+    _write(folder / "index.html", content)
+    if not (folder / "timings.js").exists():
+        _write(folder / "timings.js", "window.EMOSYNTH_TIMINGS = [];\n")
+    return folder / "index.html"
+
+
+def _write(path: Path, content: str) -> None:
+    path.write_text(content, encoding="utf-8", newline="\n")
+
+
+def _notebooks(folder: Path) -> list[str]:
+    """Return the stages whose pages are linked: all but where none is there, as of a run that is not finished."""
+    return [stage.name for stage in STAGES if (folder / "notebooks" / f"{stage.name}.html").is_file() or stage is STAGES[-1]]
+
+
+# Characters that no HTML may hold, and those that turn the direction of the text around them.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]")
+
+
+def readable(text: object) -> str:
+    """Return a text fit for a page: no control characters, cut to a length that a table bears. It is *not* escaped."""
+    clean = _UNPRINTABLE.sub("\ufffd", str(text))
+    return clean if len(clean) <= _LONGEST else clean[:_LONGEST].rstrip() + " …"
+
+
+# --- figures ------------------------------------------------------------------------------------------------
+
+
+def _figures(tables: Tables, page: str, left_out: Mapping[str, str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the figures of a page, and a line for each that is left out."""
+    shown, missing = [], []
+    for figure in figures():
+        if figure.page != page:
+            continue
+        if figure.name in left_out:
+            missing.append(f"{figure.shown_name()}: {left_out[figure.name]}")
+        else:
+            shown.append(_figure(figure, figure.words(figure.frame(tables), tables), tables.paths.report / "figures"))
+    return shown, missing
+
+
+def _figure(figure: Figure, words: Words, folder: Path) -> dict[str, Any]:
+    files = [ending for ending in ("png", "svg", "pdf", "csv") if (folder / f"{figure.name}.{ending}").is_file()]
+    return {
+        "name": figure.name,
+        "topic": figure.shown_name(),
+        "words": words,
+        "size": _svg_size(folder / f"{figure.name}.svg"),
+        "files": files,
+    }
+
+
+def _svg_size(path: Path) -> tuple[int, int] | None:
+    """Return width and height in CSS pixels, so that the page does not jump while it loads."""
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8") as file:
+        head = file.read(2000)
+    found = [re.search(rf'<svg[^>]*?\b{name}="([\d.]+)pt"', head) for name in ("width", "height")]
+    width, height = found
+    return None if width is None or height is None else (round(float(width[1]) * 4 / 3), round(float(height[1]) * 4 / 3))
+
+
+# --- tables -------------------------------------------------------------------------------------------------
+
+Block = dict[str, Any]
+
+
+def _blocks(tables: Tables, catalog: Catalog, page: str) -> list[Block | None]:
+    makers: dict[str, Callable[[], list[Block | None]]] = {
+        "guidance": lambda: [_learners(tables)],
+        "writing": lambda: [_arms(tables), _stories(tables)],
+        "training": lambda: [*(first.score_rows(tables, corpus) for corpus in tables.params.corpora.names), first.flaw_rows(tables)],
+        "authenticity": lambda: [_panel(tables)],
+        "context": lambda: [_reader(tables), _scale(tables)],
+        "data": lambda: [
+            _rows("Corpora", provenance.corpora(tables)), _rows("Models", provenance.models(tables.params, catalog)),
+            _rows("Language models as they were reached", provenance.generators(tables)), _rows("Versions", provenance.versions()),
+        ],
+    }  # fmt: skip
+    return makers[page]() if page in makers else []
+
+
+def _rows(title: str, rows: list[dict[str, str]], note: str = "") -> Block | None:
+    """Return mappings as a table."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    return (
+        {"title": title, "note": note, "columns": columns, "rows": [[row.get(key, "") for key in columns] for row in rows]}
+        if rows
+        else None
+    )
+
+
+def _learners(tables: Tables) -> Block | None:
+    frame = tables.get("materials/learners")
+    if frame is None:
+        return None
+    rows = [
+        {"corpus": str(row["corpus"]), "labels": count(row["size"]), "classifier": str(row["learner"]), "macro-F1": number(100 * row["macro_f1"]),
+         "spread over folds": number(100 * row["sd"])}
+        for row in frame.to_dict("records")
+    ]  # fmt: skip
+    return _rows("Classical classifiers on the seed alone", rows, "Cross-validated within the seed, in points.")
+
+
+def _arms(tables: Tables) -> Block | None:
+    verdicts, params = tables.get("verdicts/verdicts"), tables.params
+    rows = []
+    for name, arm in params.arms.items():
+        if arm.add != "written":
+            continue
+        own = None if verdicts is None else verdicts[(verdicts["arm"] == name) & (verdicts["corpus"] == tables.target)]
+        guide = (
+            arm.guide
+            if isinstance(arm.guide, str)
+            else ", ".join(item if isinstance(item, str) else next(iter(item)) for item in arm.guide)
+        )
+        row = {
+            "arm": tables.looks.title(name), "prompt shows": guide or "the class alone", "writer": arm.writer if isinstance(arm.writer, str) else "mixed",
+            "labels asked for": "the corpus's" if arm.space == "target" else arm.space,
+            "checks": arm.checks if isinstance(arm.checks, str) else ", ".join(arm.checks),
+            "label": arm.labels if isinstance(arm.labels, str) else ", ".join(f"{key} {value}" for key, value in arm.labels.items()),
+        }  # fmt: skip
+        if own is not None:
+            row |= {"candidates": count(len(own)), "accepted": per_cent(float(own["accepted"].astype(bool).mean())) if len(own) else "–"}
+        rows.append(row)
+    return _rows(f"What is written, and how much of it is accepted on {tables.target}", rows)
+
+
+def _stories(tables: Tables) -> Block | None:
+    frame = tables.get("narratives/stories")
+    if frame is None:
+        return None
+    numeric = [str(name) for name in frame.select_dtypes("number")]
+    rows = [{"measure": "stories", "value": count(len(frame))}]
+    rows += [{"measure": f"{name.replace('_', ' ')}, in all", "value": count(float(frame[name].sum()))} for name in numeric]
+    return _rows("Narratives", rows)
+
+
+def _panel(tables: Tables) -> Block | None:
+    frame = tables.get("authenticity/panel")
+    frame = None if frame is None else frame[frame["corpus"] == tables.target]
+    if frame is None or frame.empty:
+        return None
+    keys = list(dict.fromkeys(zip(frame["arm"], frame["verified"].astype(bool), strict=True)))
+    keys = [key for key in keys if key[0] != REAL]
+    rows = []
+    for measure, group in frame.groupby("measure", sort=False):
+        base = group[group["arm"] == REAL]["value"]
+        row = {"measure": measure_name(str(measure)), "real text": sized(float(base.iloc[0])) if len(base) else "–"}
+        for arm, verified in keys:
+            cell = group[(group["arm"] == arm) & (group["verified"].astype(bool) == verified)]
+            name = title_of(tables, arm) + ("" if verified or tables.looks.real(arm) else ", as written")
+            value = float(cell["value"].iloc[0]) if len(cell) else float("nan")
+            row[name] = (
+                f"{sized(value)} ({effect_text(float(cell['effect'].iloc[0]), str(cell['effect_kind'].iloc[0]))})" if known(value) else "–"
+            )
+        rows.append(row)
+    return _rows("The whole panel", rows, "Value, and in brackets the effect against real text at the same amount of text.")
+
+
+def _reader(tables: Tables) -> Block | None:
+    frame = tables.get("context/reader")
+    if frame is None:
+        return None
+    rows = [
+        {"corpus": str(row["corpus"]), "labels": count(row["labels"]), "real posts": count(row["n"]), "first label right": per_cent(row["top1"]),
+         "by frequency": per_cent(row["frequency_top1"]), "among the first five": per_cent(row["top5"]), "by frequency, five": per_cent(row["frequency_top5"])}
+        for row in frame.to_dict("records")
+    ]  # fmt: skip
+    return _rows("How well the language model reads labels off real posts", rows, "Beside it a guess by how frequent labels are.")
+
+
+def _scale(tables: Tables) -> Block | None:
+    frame = tables.get("context/scale")
+    if frame is None:
+        return None
+    cells = [{str(key).replace("_", " "): _cell(value) for key, value in row.items()} for row in frame.to_dict("records")]
+    return _rows("What it would take at the published scale", cells)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return count(value) if known(value) and abs(value) >= 1000 else sized(value)
+    return "–" if value is None or value is pd.NA else count(value) if isinstance(value, int) else str(value)
+
+
+def _claims(tables: Tables) -> list[dict[str, Any]]:
+    from emosynth.evidence import reading
+
+    rows = []
+    for claim in tables.claims:
+        declared, finding = claim.declared, claim.finding
+        digits = 1 if finding.unit == "F1 points" else 3
+        replications = [
+            {key.replace("_", " "): _cell(value) if key != "p" else p_text(value) for key, value in row.items()}
+            for row in claim.replications
+        ]
+        rows.append(
+            {
+                "id": declared.id, "statement": declared.statement, "source": f"{declared.source}; {declared.place}", "verdict": claim.verdict,
+                "outcome": claim.outcome, "effect": number(finding.effect, digits, sign=True), "unit": finding.unit if known(finding.effect) else "",
+                "span": span(finding.low, finding.high, digits), "p": p_text(claim.p_adjusted), "reading": reading(claim, tables.params),
+                "setting": ", ".join(
+                    part for part in (claim.corpus, tables.looks.learner(claim.learner) if claim.learner else "", f"n = {claim.size}" if claim.size else "") if part
+                ),
+                "hash": declared.hash, "replications": _rows(declared.id, replications),
+            }
+        )  # fmt: skip
+    return rows

@@ -1,0 +1,142 @@
+"""What made the results: versions, corpora, models, references, parameters."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import urlsplit
+
+from emosynth import pieces
+from emosynth.cards import read_json
+from emosynth.catalog import Catalog
+from emosynth.evidence.numbers import count, per_cent
+from emosynth.params import Params
+from emosynth.report.bibliography import references
+from emosynth.report.tables import Tables
+
+_PACKAGES = (
+    "numpy", "scikit-learn", "scipy", "shap", "xgboost-cpu", "torch", "transformers", "peft", "openvino", "openvino-genai", "nltk", "lexicalrichness",
+    "datasketch", "papermill", "dvc",
+)  # fmt: skip
+_TAGGER = "aptagger"
+_PLACES = ("model", "path", "encoder", "reader", "sources", "pieces")
+
+Row = dict[str, str]
+
+
+def versions() -> list[Row]:
+    """Return the versions of what computes."""
+    rows = [{"package": "python", "version": platform.python_version()}]
+    for name in ("emosynth", *_PACKAGES):
+        try:
+            rows.append({"package": name, "version": version(name)})
+        except PackageNotFoundError:
+            continue
+    return rows
+
+
+def corpora(tables: Tables) -> list[Row]:
+    """Return what is known of each corpus."""
+    rows = []
+    for name, about in tables.corpora.items():
+        counts = {split: about["counts"][split]["all"] for split in ("train", "validation", "test")}
+        rows.append(
+            {
+                "corpus": f"{name} (target)" if name == tables.target else name,
+                "text": f"{about.get('register_noun', 'text')}, {'several labels each' if about['task'] == 'multi' else 'one label each'}",
+                "rows": f"{count(counts['train'])} train, {count(counts['validation'])} validation, {count(counts['test'])} test",
+                "classes": ", ".join(f"{label} {per_cent(share)}" for label, share in tables.shares(name).items()),
+                "licence": str(about.get("licence", "unknown")),
+                "source": str(about.get("source", "")),
+                "sha256": str(about.get("hash", "")),
+            }
+        )
+    return rows
+
+
+def _model_names(params: Params) -> list[str]:
+    generators = [params.models.writer, *params.models.others.values()]
+    return list(dict.fromkeys([*(item.model for item in generators), params.models.local, params.models.encoder, _TAGGER]))
+
+
+def models(params: Params, catalog: Catalog) -> list[Row]:
+    """Return what is known of each model."""
+    rows = []
+    for name in _model_names(params):
+        known = name in catalog
+        rows.append(
+            {
+                "model": name if known else public("model", name), "source": catalog.source_of(name) if known else "the user's own",
+                "licence": catalog.entry(name).licence if known else "", "sha256": catalog.hash_of(name) if known else "",
+            }
+        )  # fmt: skip
+    return rows
+
+
+def generators(tables: Tables) -> list[Row]:
+    """Return how each language model was reached, from the generation step."""
+    path = tables.paths.data / "candidates" / "generators.json"
+    account = read_json(path) if path.is_file() else {}
+    promised = "yes" if account.get("deterministic", True) else "not promised"
+    return [
+        {
+            "generator": str(name),
+            **{key: public(key, str(value)) for key, value in identity.items()},
+            "equal requests, equal texts": promised,
+        }
+        for name, identity in account.get("generators", {}).items()
+    ]
+
+
+def bibliography(tables: Tables, catalog: Catalog) -> list[str]:
+    """Return the references of corpora, models, narratives and of the pieces that the profile names."""
+    params = tables.params
+    sources = [str(about.get("citation", "")) for about in tables.corpora.values()]
+    named = [*_model_names(params), *params.narratives.sources]
+    sources += [catalog.entry(name).citation for name in named if name in catalog]
+    used = json.dumps(params.model_dump(mode="json"))
+    for kind in ("guide", "check", "labeller", "learner"):
+        sources += [cls.citation for name, cls in pieces.registered(kind).items() if f'"{name}"' in used]
+    return references(sources)
+
+
+def public(key: str, value: str) -> str:
+    """Return a parameter's value fit for a page that is kept in git: paths by their last part, addresses without who and what."""
+    last = key.rpartition(".")[2]
+    if "://" in value and last == "url":
+        found = urlsplit(value)
+        return f"{found.scheme}://{found.hostname or ''}{f':{found.port}' if found.port else ''}{found.path}"
+    if (last in _PLACES or "." in last) and (value.startswith(("/", "~", ".")) or "\\" in value):
+        return PurePath(value.replace("\\", "/")).name
+    return value
+
+
+def parameters(params: Params, sections: tuple[str, ...] | None = None) -> list[dict[str, Any]]:
+    """Return parameters by section, as dotted names and values; None: all sections."""
+    values = params.model_dump(mode="json", exclude_unset=sections is not None)
+    return [
+        {"name": name, "rows": [{"name": key, "value": value} for key, value in _dotted({name: section})]}
+        for name, section in values.items()
+        if sections is None or name in sections
+    ]
+
+
+def _dotted(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in mapping.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value:
+            yield from _dotted(value, f"{key}.")
+        elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+            yield key, ", ".join(public(name, item) for item in value) or "none"
+        elif value is None or value == {}:
+            yield key, "–"
+        elif isinstance(value, bool):
+            yield key, "yes" if value else "no"
+        elif isinstance(value, float):
+            yield key, f"{value:g}"
+        else:
+            yield key, public(key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

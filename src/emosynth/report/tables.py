@@ -1,0 +1,223 @@
+"""Everything that the report reads, from files only; a file that is not there is None, and what needs it says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from emosynth.cards import read_json, read_table
+from emosynth.design.arms import SEED
+from emosynth.evidence import Claim, Found, Labels, Scored, check_names, contrasts, judge, load_claims, profile_names
+from emosynth.params import Params
+from emosynth.paths import Paths
+from emosynth.report.guard import Texts
+from emosynth.style import Looks
+
+
+class Missing(Exception):
+    """The results do not hold what a figure needs, or nothing worth a figure; the message says what, for readers."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What the first page is about.
+
+    Attributes
+    ----------
+    learner
+        Of those that were run on every seed size of the target, the one that is best with the labels alone.
+    other
+        Of the others, the one with which the arm falls short of real rows most; None: there is no other.
+    arm
+        The written arm whose checked rows gain most over the labels alone with this learner, averaged over seed sizes, of those run on all.
+    real
+        The real expansion that adds as many rows; None: there is none.
+    crossed
+        Gain at the largest size if every repeat is judged with the arm that the *other* repeats would choose: what the choice flatters is
+        out of it. NaN with one repeat.
+    """
+
+    corpus: str
+    learner: str
+    other: str | None
+    arm: str
+    real: str | None
+    sizes: tuple[int, ...]
+    crossed: float
+
+    @property
+    def size(self) -> int:
+        """The largest seed size."""
+        return self.sizes[-1]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Results of one profile."""
+
+    paths: Paths
+    params: Params
+
+    def get(self, name: str) -> pd.DataFrame | None:
+        """Return a table by step and name, e.g. ``trials/trials``; None: there is no such file, or it has no rows."""
+        held = self._held
+        if name not in held:
+            path = self.paths.data / f"{name}.parquet"
+            held[name] = read_table(path) if path.is_file() else None
+        frame = held[name]
+        return None if frame is None or frame.empty else frame
+
+    def need(self, *names: str) -> pd.DataFrame:
+        """Return the first of some tables, all of which must be there."""
+        found = [self.get(name) for name in names]
+        lacking = [name for name, frame in zip(names, found, strict=True) if frame is None]
+        if lacking:
+            raise Missing(f"The run holds no {' and no '.join(f'{name}.parquet' for name in lacking)}.")
+        assert found[0] is not None
+        return found[0]
+
+    @cached_property
+    def _held(self) -> dict[str, pd.DataFrame | None]:
+        return {}
+
+    @cached_property
+    def looks(self) -> Looks:
+        """Names and colours of arms and learners."""
+        return Looks(self.params)
+
+    @property
+    def target(self) -> str:
+        """The corpus that the report is about."""
+        return self.params.corpora.target
+
+    @cached_property
+    def corpora(self) -> dict[str, dict[str, Any]]:
+        """What step 00 says of each corpus, the target first."""
+        found = {}
+        for name in self.params.corpora.names:
+            path = self.paths.data / "corpora" / f"{name}.json"
+            if path.is_file():
+                found[name] = read_json(path)
+        return found
+
+    def shares(self, corpus: str) -> dict[str, float]:
+        """Return the share of the training rows that have each class, in the corpus's own order."""
+        about = self.corpora[corpus]
+        counts = about["counts"]["train"]
+        return {label: counts[label] / max(1, counts["all"]) for label in about["classes"]}
+
+    @cached_property
+    def guard(self) -> Texts:
+        """Texts of the corpora and of the narratives' passages: what may not be shown."""
+        texts: list[str] = []
+        for name in [*(f"corpora/{corpus}" for corpus in self.corpora), "narratives/passages"]:
+            frame = self.get(name)
+            texts += [] if frame is None else frame["text"].astype(str).tolist()
+        return Texts(texts)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether generated text may be shown: every text that it may repeat is at hand."""
+        corpora = all((self.paths.data / "corpora" / f"{name}.parquet").is_file() for name in self.corpora)
+        narrated = (self.paths.data / "narratives" / "stories.parquet").is_file()
+        return corpora and (not narrated or (self.paths.data / "narratives" / "passages.parquet").is_file())
+
+    @cached_property
+    def scored(self) -> Scored | None:
+        """Trials with their predictions."""
+        names = ("trials/trials", "trials/predictions", "trials/test_rows")
+        trials, predictions, rows = (self.get(name) for name in names)
+        if trials is None or predictions is None or rows is None:
+            return None
+        labels = {name: Labels(tuple(about["classes"]), about["task"] == "single") for name, about in self.corpora.items()}
+        known = [frame[frame["corpus"].isin(labels)] for frame in (trials, predictions, rows)]
+        return Scored(known[0], known[1], known[2], labels, self.params.evidence)
+
+    @cached_property
+    def contrasts(self) -> pd.DataFrame | None:
+        """Every arm against the labels alone, real rows and plain prompts."""
+        return None if self.scored is None else contrasts(self.scored, self.params)
+
+    def need_contrasts(self, corpus: str | None = None, *, sweep: bool = False) -> pd.DataFrame:
+        """Return contrasts of a corpus (None: the target), outside sweeps or within them."""
+        if self.contrasts is None or self.contrasts.empty:
+            raise Missing("The run holds no trials.")
+        rows = self.contrasts[(self.contrasts["corpus"] == (corpus or self.target)) & ((self.contrasts["sweep"] != "") == sweep)]
+        if rows.empty:
+            raise Missing("The run holds no sweep." if sweep else f"The run holds no trials on {corpus or self.target}.")
+        return rows
+
+    @cached_property
+    def claims(self) -> list[Claim]:
+        """The declared claims, judged."""
+        path = self.paths.root / "data" / "claims.yaml"
+        declared = load_claims(path)
+        check_names(declared, *profile_names(self.paths.root), str(path))
+        shares = {name: self.shares(name) for name in self.corpora}
+        tables = (self.get("authenticity/panel"), self.get("authenticity/diversity"), self.get("context/context"))
+        return judge(declared, self.params, Found(self.scored, *tables, shares))
+
+    @cached_property
+    def headline(self) -> Headline | None:
+        """What the first page is about; None: the run has no trials that it could be about."""
+        return None if self.contrasts is None else _headline(self)
+
+
+def main_rows(contrasts: pd.DataFrame, against: str = "seed") -> pd.DataFrame:
+    """Return contrasts at equal accepted rows, outside sweeps, with one opponent."""
+    return contrasts[(contrasts["budget"] == "accepted") & (contrasts["sweep"] == "") & (contrasts["against"] == against)]
+
+
+def _headline(tables: Tables) -> Headline | None:
+    assert tables.contrasts is not None and tables.scored is not None
+    params, target, scored = tables.params, tables.target, tables.scored
+    sizes = tuple(sorted({group.size for group in scored.groups if group.corpus == target and group.arm == SEED}))
+    rows = main_rows(tables.contrasts)
+    rows = rows[(rows["corpus"] == target) & (rows["version"] == "")]
+    own = rows[[name in params.arms and params.arms[name].add == "written" for name in rows["arm"]]]
+    complete = own.groupby(["learner", "arm"], sort=False).filter(lambda part: set(part["size"]) == set(sizes))
+    if complete.empty or not sizes:
+        return None
+    seeds = {group.learner: scored.mean(group) for group in scored.groups
+             if group.corpus == target and group.arm == SEED and group.size == sizes[-1] and group.sweep == ""}  # fmt: skip
+    learner = max(dict.fromkeys(complete["learner"]), key=lambda name: seeds.get(name, -1.0))
+    gains = complete[complete["learner"] == learner].groupby("arm", sort=False)["gain"].mean()
+    arm = str(gains.index[int(gains.to_numpy().argmax())])
+    groups = [group for group in scored.groups if (group.corpus, group.learner, group.arm, group.version) == (target, learner, arm, "")]
+    real = scored.real_of(params, groups[0])
+    versus = main_rows(tables.contrasts, "real")
+    versus = versus[(versus["corpus"] == target) & (versus["arm"] == arm) & (versus["version"] == "") & (versus["learner"] != learner)]
+    short = versus.groupby("learner", sort=False)["gain"].mean()
+    others = [name for name in dict.fromkeys(own["learner"]) if name != learner]
+    other = str(short.index[int(short.to_numpy().argmin())]) if len(short) else next(iter(others), None)
+    return Headline(
+        target, learner, other, arm, None if real is None else real.arm, sizes, _crossed(tables, learner, list(gains.index), sizes)
+    )
+
+
+def _crossed(tables: Tables, learner: str, arms: list[str], sizes: tuple[int, ...]) -> float:
+    """Return the mean gain at the largest size when each repeat is judged with the arm that the other repeats choose."""
+    assert tables.scored is not None
+    table: dict[tuple[str, int, int], float] = {}
+    for group in tables.scored.groups:
+        here = (group.corpus, group.learner, group.version, group.budget, group.sweep) == (tables.target, learner, "", "accepted", "")
+        if here and group.arm in (SEED, *arms):
+            draws = tables.scored.draws(group)
+            table |= {(group.arm, group.size, repeat): value for repeat, value in zip(draws.repeats, draws.over()[0], strict=True)}
+    repeats = [repeat for arm, size, repeat in table if arm == SEED and size == sizes[-1]]
+    shared = [repeat for repeat in repeats if all((arm, size, repeat) in table for arm in (SEED, *arms) for size in sizes)]
+    if len(shared) < 2:
+        return float("nan")
+
+    def gain(arm: str, size: int, repeat: int) -> float:
+        return table[arm, size, repeat] - table[SEED, size, repeat]
+
+    total = 0.0
+    for repeat in shared:
+        rest = [other for other in shared if other != repeat]
+        best = max(arms, key=lambda arm: sum(gain(arm, size, other) for size in sizes for other in rest))
+        total += gain(best, sizes[-1], repeat)
+    return total / len(shared)

@@ -1,0 +1,17 @@
+(function () {
+  var rows = window.EMOSYNTH_TIMINGS || [], box = document.getElementById("timings");
+  if (!rows.length || !box) { return; }
+  var body = box.querySelector("tbody"), total = 0;
+  function add(cells) {
+    var line = body.insertRow();
+    cells.forEach(function (content, place) {
+      var cell = line.insertCell();
+      cell.textContent = content;
+      if (place) { cell.className = "num"; }
+    });
+  }
+  function number(value, digits) { return typeof value === "number" ? value.toFixed(digits) : "–"; }
+  rows.forEach(function (row) { total += +row.seconds || 0; add([row.stage, number(row.seconds, 1), number(row.peak_mb, 0)]); });
+  add(["Together", number(total, 1), ""]);
+  box.hidden = false;
+})();

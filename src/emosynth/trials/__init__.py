@@ -1,0 +1,7 @@
+"""Step 07: every arm in every cell trained with every learner on the same budgets, and scored by the same code."""
+
+from emosynth.trials.plan import Trial, plan_trials
+from emosynth.trials.run import headline, plain, run_trials
+from emosynth.trials.score import load_predictions, published
+
+__all__ = ["Trial", "headline", "load_predictions", "plain", "plan_trials", "published", "run_trials"]
