@@ -8,6 +8,8 @@ import pickle
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lexicalrichness import LexicalRichness
 
-from emosynth.authenticity import detect, repetition, resampling, richness, tokens
+from emosynth.authenticity import build_panel, detect, repetition, resampling, richness, tokens
 from emosynth.authenticity.diversity import MEASURES as DIVERSITY
 from emosynth.authenticity.diversity import diversity, spread
 from emosynth.authenticity.panel import MEASURES, OTHER, PANEL_COLUMNS, REAL, authenticity_panel
@@ -25,9 +27,14 @@ from emosynth.authenticity.sample import Sample, real_halves, sample_of
 from emosynth.authenticity.tagger import Tag, load_tagger, read_weights
 from emosynth.authenticity.temporal import count_temporal, find_temporal
 from emosynth.authenticity.tense import count_tenses
+from emosynth.cards import Card, read_table, write_json, write_table
 from emosynth.corpora import Corpus
+from emosynth.design.arms import ResolvedArm, cells_of_arm, resolve_arms
+from emosynth.design.cells import stable_seed
 from emosynth.errors import UserError
-from emosynth.params import Authenticity
+from emosynth.generation import candidates_of
+from emosynth.params import Authenticity, Params
+from emosynth.paths import Paths
 from emosynth.stats import Nest
 from emosynth.store import RowStore
 from emosynth.text import normalise
@@ -656,3 +663,161 @@ def test_punctuation_is_no_word() -> None:
     plain, marked = Sample.flat(["a b c d e f"] * 6), Sample.flat(["a, b! c? d... e; f :"] * 6)
     frames = [diversity({("x", False, "text"): sample}, [], embed) for sample in (plain, marked)]
     assert found(frames[0], "x", "", "distinct_1").value == found(frames[1], "x", "", "distinct_1").value
+
+
+# --- the step -----------------------------------------------------------------------------------------
+
+
+def design(**arms: object) -> Params:
+    """Return a design of three origins; two arms share one."""
+    given = {
+        "naive": {"checks": {}},
+        "naive-again": {"checks": {"length": {}}},
+        "told": {"guide": "narrative", "space": "goemotions", "rows": 40, "checks": "none"},
+        "loose": {"guide": [{"narrative": {"grounded": False}}], "space": "goemotions", "rows": 40, "checks": "none"},
+        "real": {"add": "real"},
+    }
+    return Params.model_validate(
+        {
+            "corpora": {"target": "toy", "also": ["fremd"]},
+            "cells": {"sizes": [10, 20], "repeats": 2, "per": {"fremd": {"sizes": [10], "repeats": 1}}},
+            "generation": {"oversample": 2.0},
+            "checks": {"basic": {}},
+            "learners": {"tfidf": {}},
+            "arms": given | arms,
+            "authenticity": {"texts": 60, "tokens": 100, "subsamples": 5, "orders": 2, "permutations": 19},
+        }
+    )
+
+
+def step(root: Path, given: Params) -> Paths:
+    """Write what earlier steps would have written: two corpora, seeds, candidates, verdicts."""
+    paths, card = Paths(root, "demo"), Card(title="t", what="w", made="m")
+    paths.taxonomies.parent.mkdir(parents=True, exist_ok=True)
+    paths.taxonomies.write_bytes((Path(__file__).parent.parent / "data" / "taxonomies.yaml").read_bytes())
+    orders = []
+    for number, name in enumerate(given.corpora.names):
+        texts = invented(120, 7 + number)
+        rows = [
+            {"id": f"{name}{i:03d}", "text": f"{text} {i}", "labels": [("joy", "sadness")[i % 2]], "corpus": name,
+             "split": "train" if i < 60 else ("validation", "test")[i % 2]} for i, text in enumerate(texts)
+        ]  # fmt: skip
+        for row in rows[60:]:
+            row["labels"] = [("joy", "sadness")[int(str(row["id"])[-2:]) // 2 % 2]]
+        write_table(pd.DataFrame(rows), paths.corpora / f"{name}.parquet", card)
+        note = {
+            "name": name, "classes": ["joy", "sadness"], "task": "single", "register_noun": "note", "class_phrases": {"joy": "joy", "sadness": "sadness"},
+            "licence": "mit", "citation": "", "languages": ["en"] if number == 0 else ["de"], "source": "", "hash": "h", "counts": {}, "duplicates": {},
+        }  # fmt: skip
+        write_json(paths.corpora / f"{name}.json", note)
+        orders += [
+            {"corpus": name, "repeat": repeat, "rank": rank, "id": f"{name}{(rank + 20 * repeat) % 60:03d}", "label": "joy"}
+            for repeat in range(given.cells.repeats_of(name)) for rank in range(60)
+        ]  # fmt: skip
+    write_table(pd.DataFrame(orders), paths.seeds / "order.parquet", card)
+    arms = resolve_arms(given)
+    rows = [written(arms[name], given, texts) for name, texts in (("naive", 60), ("told", 40), ("loose", 40))]
+    table = pd.concat(rows, ignore_index=True)
+    write_table(table, paths.candidates / "candidates.parquet", card)
+    verdicts = []
+    for arm in (item for item in arms.values() if item.written):
+        for cell in cells_of_arm(given, arm):
+            for place, row in enumerate(candidates_of(table, given, arm, cell).itertuples()):
+                verdicts.append((arm.name, cell.corpus, cell.size, cell.repeat, row.candidate_id, place % 3 > 0 or arm.name == "naive"))
+    columns = ["arm", "corpus", "size", "repeat", "candidate_id", "accepted"]
+    write_table(pd.DataFrame(verdicts, columns=columns), paths.verdicts / "verdicts.parquet", card)
+    return paths
+
+
+def written(arm: ResolvedArm, given: Params, count: int) -> pd.DataFrame:
+    """Return candidates of an arm's origin as step 05 numbers them."""
+    assert arm.origin is not None
+    narrative = arm.origin.narrative is not None
+    out = []
+    for corpus, repeats in [("", [0, 1])] if narrative else [("toy", [0, 1]), ("fremd", [0])]:
+        for repeat in repeats:
+            texts = invented(2 * count, stable_seed(arm.origin.name, corpus, repeat))
+            for i in range(count):
+                label = ("joy", "fear", "anger")[i % 3] if narrative else ("joy", "sadness")[i % 2]
+                index = i if narrative else i // 2
+                kinds = ("contextual", "contextless") if narrative else ("",)
+                for kind in kinds:
+                    out.append(
+                        {
+                            "candidate_id": f"{arm.origin.name}/{corpus}/-1/{repeat}/{label}/{index:05d}/{kind}", "origin": arm.origin.name,
+                            "writer": "plain", "space": arm.origin.space, "corpus": corpus, "size": -1, "repeat": repeat, "index": index,
+                            "label": label, "labels": [label], "kind": kind, "text": texts[i], "context": texts[count + i] if narrative else "",
+                            "character": "", "passage_id": "", "story_id": f"s{i % 5}" if arm.name == "told" else "", "prompt": f"{label}",
+                            "row_seed": 1, "generator": "g", "finish": "stop", "complete": True, "prompt_tokens": 9, "new_tokens": 9,
+                        }
+                    )  # fmt: skip
+    return pd.DataFrame(out)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    root, given = tmp_path_factory.mktemp("step"), design()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMOSYNTH_CACHE", str(root / "cache"))
+        patch.setenv("EMOSYNTH_PROGRESS", str(root / "progress.txt"))
+        paths = step(root, given)
+        tables = build_panel(given, None, paths, tag=fake_tag, embed=embed)  # type: ignore[arg-type]
+        yield SimpleNamespace(tables=tables, paths=paths, given=given)
+
+
+def test_every_written_arm_is_measured_on_every_corpus(made: Any) -> None:
+    panel = made.tables["panel"]
+    assert tuple(panel.columns) == PANEL_COLUMNS and list(dict.fromkeys(panel.corpus)) == ["toy", "fremd"]
+    assert not panel.duplicated(["corpus", "arm", "verified", "measure"]).any()
+    for corpus in ("toy", "fremd"):
+        found = set(map(tuple, panel.loc[panel.corpus == corpus, ["arm", "verified"]].drop_duplicates().to_numpy()))
+        arms = {(arm, verified) for arm in ("naive", "naive-again", "told", "loose") for verified in (True, False)}
+        assert found == arms | {("real", False), ("real-other", False)}
+    english = panel[panel.family.isin(["pronouns", "time", "tense"])].groupby("corpus")["value"].count()
+    assert english["toy"] > 0 and english["fremd"] == 0
+
+
+def test_arms_of_one_origin_share_what_was_written(made: Any) -> None:
+    panel = made.tables["panel"]
+    panel = panel[panel.corpus == "toy"]
+    for verified in (False, True):
+        first, second = (
+            panel.loc[(panel.arm == arm) & (panel.verified == verified), [*NUMBERS, "n_texts"]].reset_index(drop=True)
+            for arm in ("naive", "naive-again")
+        )
+        assert first.equals(second) != verified
+    assert row_of(panel, "naive-again", "hdd", True).n_texts < row_of(panel, "naive-again", "hdd").n_texts
+
+
+def test_real_text_is_none_that_an_arm_was_shown(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = SimpleNamespace(frame=pd.DataFrame(read_table(made.paths.corpora / "toy.parquet")), classes=["joy", "sadness"])
+    order = read_table(made.paths.seeds / "order.parquet")
+    seeds = set(order.loc[(order["corpus"] == "toy") & (order["rank"] < 20), "id"])
+    assert len(seeds) == 40
+    halves = real_halves(corpus, seeds, 60, made.given.authenticity.random_seed)  # type: ignore[arg-type]
+    assert row_of(made.tables["panel"][made.tables["panel"].corpus == "toy"], REAL, "hdd").n_texts == len(halves[0]) > 0
+    assert not seeds & set(corpus.frame.loc[corpus.frame["text"].isin([*halves[0], *halves[1]]), "id"])
+
+
+def test_grounded_arms_stand_against_ungrounded_ones(made: Any) -> None:
+    table = made.tables["diversity"]
+    pairs = table[table.against != ""]
+    assert set(zip(pairs.arm, pairs.against, strict=True)) == {("told", "loose")}
+    assert set(pairs.kind) == {"utterance", "context", "contextless"} and set(table.kind) == {*pairs.kind, "text"}
+    assert {"all", "joy", "fear", "anger"} == set(pairs.label) and set(pairs.verified) == {True, False}
+    assert pairs.loc[pairs.label == "all", "value"].notna().all()
+
+
+def test_tables_are_equal_to_the_byte_from_the_cache(made: Any) -> None:
+    before = {path.name: path.read_bytes() for path in sorted(made.paths.authenticity.iterdir())}
+    assert set(before) == {"panel.parquet", "panel.md", "diversity.parquet", "diversity.md"}
+    build_panel(made.given, None, made.paths, tag=fake_tag, embed=embed)  # type: ignore[arg-type]
+    assert {path.name: path.read_bytes() for path in sorted(made.paths.authenticity.iterdir())} == before
+    assert "below 0.05" in before["panel.md"].decode(), "1 / 20 is the least p of 19 permutations"
+
+
+def test_an_arm_of_which_nothing_is_written_has_no_rows(made: Any) -> None:
+    given = design(starved={"guide": "random-exemplars", "checks": {}})
+    tables = build_panel(given, None, made.paths, tag=fake_tag, embed=embed)  # type: ignore[arg-type]
+    for name, frame in tables.items():
+        assert "starved" not in set(frame.arm), name

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -18,17 +17,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
-from emosynth.cards import read_table
+from emosynth.cards import Card, read_table, write_table
 from emosynth.catalog import Catalog
 from emosynth.corpora import build_corpora, load_corpus
 from emosynth.errors import UserError
+from emosynth.design.cells import Cell
 from emosynth.generation import build_candidates
-from emosynth.params import Generation, GenerationArm, Generator, Seeding
+from emosynth.params import load_params
 from emosynth.paths import Paths
-from emosynth.seeding import load_order, write_seeds
+from emosynth.seeding import build_orders, load_order, seed_rows
 from emosynth.session import open_session
 from emosynth.store import RowStore
 from test_server import Faulty
@@ -61,7 +62,7 @@ class Copy:
         self.root, self.cache = folder / "repo", folder / "cache"
         self.paths = Paths(self.root, "own")
         (self.root / "data").mkdir(parents=True)
-        for name in ("params.yaml", "dvc.yaml", "data/catalog.yaml"):
+        for name in ("params.yaml", "dvc.yaml", "data/catalog.yaml", "data/taxonomies.yaml"):
             shutil.copy2(ROOT / name, self.root / name)
         unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info", "dvc.lock", ".ipynb_checkpoints")
         for name in ("profiles", "notebooks", "src"):
@@ -74,18 +75,18 @@ class Copy:
         content = table(ROWS) if content is None else content
         (self.root / "own.csv").write_bytes(content.encode() if isinstance(content, str) else content)
         custom = {"path": "own.csv", "name": "own", "classes": ["glad", "sad"]}
+        demo = yaml.safe_load((self.root / "params.yaml").read_text())
         profile: dict[str, dict[str, Any]] = {
             "corpora": {"target": "own", "also": [], "custom": custom},
-            "seeding": {"sizes": SIZES, "repeats": 1},
-            "shap": {"encoder_rows": 0, "encoder_sizes": []},
-            "training": {"learners": {"finetuned": {"sizes": SIZES[:1]}}},
-            "generation": {
-                "generator": {"backend": "server", "model": "m", "url": f"{NOWHERE}/v1", "retries": 0},
-                "arms": {name: {"sizes": None} for name in ("random-exemplars", "shap-tokens", "shap-exemplars", "shap-bias")},
-            },
-            "tuning": {"corpus": "own", "seeding": {"sizes": SIZES, "repeats": 1}, "held_out": 0.25, "kinds": {"lora": None}},
-            "synthesis": {"generation": {"arms": {"naive": {"sizes": None}, "tuned-lora": None}}},
-            "transfer": {"targets": ["own"], "learners": {"encoder": {"targets": None, "sizes": None}}},
+            "cells": {"sizes": SIZES, "repeats": 1},
+            "models": {"writer": {"backend": "server", "model": "m", "url": f"{NOWHERE}/v1", "retries": 0}, "reader": "smollm2-135m-instruct"},
+            "shap": {"encoder_rows": 0, "encoder_sizes": "largest"},
+            "generation": {"oversample": 1.0},
+            "writers": dict.fromkeys(demo["writers"]),
+            "sweeps": dict.fromkeys(demo["sweeps"]),
+            "arms": {**dict.fromkeys(demo["arms"]), "plain": {}, "shap": {"guide": [{"shap-tokens": 1}]}},
+            "training": {"budgets": [], "budgets_on": {"learners": ["tfidf"]}, "sweeps_on": {"learners": ["tfidf"]}},
+            "learners": dict.fromkeys(name for name in demo["learners"] if name != "tfidf"),
         }
         for section, values in changes.items():
             profile[section].update(values)
@@ -103,49 +104,35 @@ class Copy:
         """What the notebook of step 00 does."""
         session = open_session("00_corpora", "own", self.root, corpora=None)
         session.catalog.progress = lambda line: None
-        build_corpora(session.corpora, session.catalog, session.paths, lambda line: None)
+        build_corpora(session.params, session.catalog, session.paths)
 
     def seeds(self) -> None:
         """What the notebook of step 01 does."""
-        session = open_session("01_seeding", "own", self.root, corpora=None, seeding=None)
-        write_seeds(load_corpus(session.paths, "own", splits=["train"]), session.seeding, session.paths.seeds)
+        session = open_session("01_seeding", "own", self.root, corpora=None, cells=None)
+        build_orders(session.params, session.paths)
 
-    def guidance(self) -> None:
-        """A guidance file as step 02 would write it."""
-        order = load_order(self.paths.seeds)
-        lines = []
+    def materials(self) -> None:
+        """Materials as step 02 would write them."""
+        order, rows = load_order(self.paths), []
         for size in SIZES:
-            ids = list(order.loc[order["rank"] < size, "id"])
-            entry = {
-                "tokens": {"shap": [["laugh", 0.4], ["tears", 0.2]], "tfidf": [], "both": []},
-                "exemplars": [{"id": item, "score": 1.0} for item in ids[:4]],
-                "random": ids[:4],
-            }
-            lines.append(json.dumps({"size": size, "repeat": 0, "classes": dict.fromkeys(ENDINGS, entry)}))
-        self.paths.guidance.mkdir(parents=True, exist_ok=True)
-        (self.paths.guidance / "guidance.jsonl").write_text("\n".join(lines) + "\n")
+            seed = seed_rows(order, Cell("own", 0, size))
+            for label in ENDINGS:
+                head = {"corpus": "own", "size": size, "repeat": 0, "label": label}
+                rows += [{**head, "kind": "token", "by": "shap", "rank": n, "value": t, "score": 1.0 - n / 2} for n, t in enumerate(("laugh", "tears"))]
+                ids = seed.loc[seed["label"] == label, "id"]
+                rows += [{**head, "kind": "exemplar", "by": "shap", "rank": n, "value": i, "score": 1.0} for n, i in enumerate(ids)]
+        write_table(pd.DataFrame(rows), self.paths.materials / "materials.parquet", Card(title="m", what="m", made="m"))
 
     def candidates(self, url: str, **generator: Any) -> tuple[Any, dict[str, Any]]:
-        """What the notebook of step 03 does first, with two small arms."""
-        generation = Generation(
-            generator=Generator(backend="server", model="m", url=url, **{"batch": 6, "concurrency": 1, "retries": 0, **generator}),
-            arms={"naive": GenerationArm(guidance="none"), "shap": GenerationArm(guidance="shap_tokens", tokens=1)},
-            oversample=1.0,
-        )
-        seeding = Seeding(sizes=SIZES, repeats=1)
-        return build_candidates(
-            load_corpus(self.paths, "own"),
-            load_order(self.paths.seeds),
-            seeding,
-            generation,
-            Catalog.load(self.paths),
-            self.paths,
-            guidance=self.paths.guidance,
-        )
+        """What the notebook of step 05 does, with two small arms."""
+        writer = {"backend": "server", "model": "m", "url": url, "batch": 6, "concurrency": 1, "retries": 0, **generator}
+        self.write(models={"writer": writer})
+        params = load_params(self.root, "own")
+        return build_candidates(params, Catalog.load(self.paths), self.paths)
 
     def made(self) -> dict[str, str]:
         """Hashes of everything made so far."""
-        kept = [*self.paths.data.rglob("*"), *self.paths.report.rglob("*"), *(self.cache / "rows").rglob("*.jsonl")]
+        kept = [*self.paths.data.rglob("*"), *self.paths.report.rglob("*"), *(self.cache / "rows").rglob("*.sqlite")]
         return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(kept) if path.is_file() and path.stat().st_size}
 
 
@@ -156,7 +143,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 
 @pytest.fixture
 def copy(once: Copy, monkeypatch: pytest.MonkeyPatch) -> Copy:
-    """The copy with good files, a corpus, seeds and guidance made from them, an empty cache, and no network for pip."""
+    """The copy with good files, a corpus, seeds and materials made from them, an empty cache, and no network for pip."""
     for name in list(os.environ):
         if name.startswith(("PIP_", "EMOSYNTH_")):
             monkeypatch.delenv(name)
@@ -171,7 +158,7 @@ def copy(once: Copy, monkeypatch: pytest.MonkeyPatch) -> Copy:
     once.write()
     once.corpora()
     once.seeds()
-    once.guidance()
+    once.materials()
     return once
 
 
@@ -210,8 +197,8 @@ def refuses(copy: Copy, act: Callable[[], Any], *parts: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        ({"seeding": {"repeat": 3}}, ["seeding.repeat: no such parameter; did you mean repeats?", "profiles/own.yaml"]),
-        ({"seeding": {"sizes": [6, "ten"]}}, ["seeding.sizes.1:", "valid integer", "'ten'", "profiles/own.yaml"]),
+        ({"cells": {"repeat": 3}}, ["cells.repeat: no such parameter; did you mean repeats?", "profiles/own.yaml"]),
+        ({"cells": {"sizes": [6, "ten"]}}, ["cells.sizes.1:", "valid integer", "'ten'", "profiles/own.yaml"]),
     ],
     ids=["misspelt", "wrong type"],
 )
@@ -221,7 +208,7 @@ def test_wrong_parameters(copy: Copy, changes: dict[str, Any], parts: list[str])
 
 
 def test_misspelt_target(copy: Copy) -> None:
-    copy.write(corpora={"target": "vader-tweet"})
+    copy.write(corpora={"target": "vader-tweet", "custom": None})
     refuses(copy, copy.corpora, "no entry 'vader-tweet'", "did you mean vader-tweets?")
 
 
@@ -260,7 +247,7 @@ def test_one_class_that_nobody_had_listed(copy: Copy) -> None:
 
 def test_a_seed_larger_than_the_training_split(copy: Copy) -> None:
     rows = len(load_corpus(copy.paths, "own").split("train"))
-    copy.write(seeding={"sizes": [6, 1000]})
+    copy.write(cells={"sizes": [6, 1000]})
     fails(
         copy,
         "01_seeding",
@@ -290,13 +277,13 @@ def test_a_hash_that_does_not_match(copy: Copy) -> None:
     with zipfile.ZipFile(file_by_hand, "w") as archive:
         archive.writestr("emo_invented/tweets.txt", "1\t2.5\tthe harbour made me laugh\n")
     got = hashlib.sha256(file_by_hand.read_bytes()).hexdigest()
-    copy.write(corpora={"target": "invented"})
+    copy.write(corpora={"target": "invented", "custom": None})
     fails(copy, "00_corpora", f"expected sha256 {'0' * 64}, got {got}", "It was not used", str(file_by_hand), "Do not trust")
     assert file_by_hand.exists() and not list((copy.cache / "assets").glob("*")), "nothing is unpacked, nothing is deleted"
 
 
 def test_no_network_and_no_cache(copy: Copy) -> None:
-    copy.write(corpora={"target": "vader-tweets"})
+    copy.write(corpora={"target": "vader-tweets", "custom": None})
     downloads = str(copy.cache / "downloads")
     refuses(
         copy, copy.corpora, "vader-tweets is not in the cache", "vaderSentiment==0.5", "Connect to the network", "PIP_INDEX_URL", downloads
@@ -323,8 +310,8 @@ def serve() -> Iterator[Callable[..., Faulty]]:
 def test_an_unreachable_server_from_the_command(copy: Copy) -> None:
     fails(
         copy,
-        "03_generation",
-        "notebooks/03_generation.ipynb",
+        "05_generation",
+        "notebooks/05_generation.ipynb",
         "no usable answer in 1 attempts; the last problem: it cannot be reached",
         f"{NOWHERE}/v1",
         "Check that the server runs at this address",
@@ -333,7 +320,7 @@ def test_an_unreachable_server_from_the_command(copy: Copy) -> None:
 
 def test_a_server_that_refuses_and_what_it_wrote_before(copy: Copy, serve: Callable[..., Faulty], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOSYNTH_API_KEY", "sk-a-secret")
-    rows = copy.cache / "rows" / "generation.jsonl"
+    rows = copy.cache / "rows" / "generation.sqlite"
     # the first arm's 10 texts come in two units, then two of the second arm's; then the key is no longer good: whole units stay
     closing = serve(*["one"] * 12, "401")
     with pytest.raises(UserError) as caught:
@@ -352,12 +339,12 @@ def test_a_server_that_refuses_and_what_it_wrote_before(copy: Copy, serve: Calla
     candidates, _ = copy.candidates(good.url)
     fresh = candidates["text"].str.startswith("two")
     assert len(good.seen) == len(set(candidates.loc[fresh, "prompt"] + candidates.loc[fresh, "row_seed"].astype(str)))
-    assert set(candidates.loc[fresh, "arm"]) == {"shap"} and set(candidates.loc[~fresh, "arm"]) == {"naive"}
+    assert set(candidates.loc[fresh, "origin"]) == {"shap-tokens(1)@plain"} and set(candidates.loc[~fresh, "origin"]) == {"none@plain"}
     assert candidates.loc[~fresh, "text"].str.startswith("one").all()
 
 
 def test_a_second_run_on_the_same_row_cache(copy: Copy, serve: Callable[..., Faulty]) -> None:
-    path = copy.cache / "rows" / "generation.jsonl"
+    path = copy.cache / "rows" / "generation.sqlite"
     code = (
         "import sys; from emosynth.store import RowStore; s = RowStore(sys.argv[1]); "
         "s.commit({'first': 1}); print('open', flush=True); sys.stdin.read()"
@@ -421,7 +408,7 @@ def test_a_full_disk_between_the_files_of_a_corpus(copy: Copy, monkeypatch: pyte
 
 def test_a_full_disk_while_texts_are_kept(copy: Copy, serve: Callable[..., Faulty], monkeypatch: pytest.MonkeyPatch) -> None:
     server = serve("fine")
-    path = copy.cache / "rows" / "generation.jsonl"
+    path = copy.cache / "rows" / "generation.sqlite"
     real = os.write
     written = []
 

@@ -10,25 +10,26 @@ from typing import Any
 
 import pytest
 
-from emosynth.params import load_params
-from emosynth.report.page import draw_figures, render_report
-from fake_results import NOTEBOOKS, PROVENANCE, write_fake_results
+from emosynth.catalog import Catalog
+from emosynth.report import build_report
+from emosynth.report.pages import PAGES
+from fake_results import fake_params, write_fake_results
 
 pytestmark = pytest.mark.browser
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
-ROOT = Path(__file__).resolve().parents[1]
+NAMES = ["index", *(page.name for page in PAGES)]
 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    paths = write_fake_results(tmp_path_factory.mktemp("browser"))
-    params = load_params(ROOT, "demo")
-    draw_figures(paths, params)
+    params = fake_params(evidence={"resamples": 100}, learners={"trees": None}, figures={"formats": ["svg"], "dpi": 50})
+    paths = write_fake_results(tmp_path_factory.mktemp("browser"), params)
+    paths.report.mkdir(parents=True, exist_ok=True)
     (paths.report / "timings.js").write_text(
         'window.EMOSYNTH_TIMINGS = [{"stage": "<img src=x onerror=alert(1)>", "seconds": 3.25, "peak_mb": 410}];', encoding="utf-8"
     )
-    return render_report(paths, params, PROVENANCE, NOTEBOOKS)
+    return build_report(params, Catalog.load(paths), paths).page
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +80,13 @@ def _picture(browser: Any, folder: Path, name: str) -> None:
     (folder / f"{name}.png").write_bytes(base64.b64decode(found["data"]))
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (820, "light"), (375, "light"), (375, "dark"), (320, "light")]
-)
-def test_page_in_a_browser(browser: Any, index: Path, tmp_path: Path, width: int, scheme: str) -> None:
-    _open(browser, index, width, scheme)
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (375, "light"), (320, "dark")])
+def test_page_in_a_browser(browser: Any, index: Path, tmp_path: Path, name: str, width: int, scheme: str) -> None:
+    _open(browser, index.with_name(f"{name}.html"), width, scheme)
     broken = browser.execute_script("return [...document.images].filter(i => !i.complete || i.naturalWidth === 0).map(i => i.currentSrc)")
     assert broken == []
-    assert browser.execute_script("return document.images.length") >= 7
+    assert browser.execute_script("return document.images.length") >= (0 if name == "data" else 1)
     shown = browser.execute_script("return [...document.images].map(i => i.currentSrc)")
     assert all(name.endswith("-dark.svg") == (scheme == "dark") for name in shown)
     wide = browser.execute_script("return document.documentElement.scrollWidth")
@@ -94,7 +94,7 @@ def test_page_in_a_browser(browser: Any, index: Path, tmp_path: Path, width: int
     background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     light = sum(int(part) for part in background.removeprefix("rgb(").removesuffix(")").split(",")) > 380
     assert light == (scheme == "light")
-    _picture(browser, tmp_path, f"{width}-{scheme}")
+    _picture(browser, tmp_path, f"{name}-{width}-{scheme}")
     severe = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert severe == []
 
@@ -109,7 +109,7 @@ def test_nothing_is_asked_of_the_network(browser: Any, index: Path) -> None:
 
 
 def test_timings_are_shown_as_text(browser: Any, index: Path) -> None:
-    _open(browser, index, 1280, "light")
+    _open(browser, index.with_name("data.html"), 1280, "light")
     assert browser.execute_script("return document.querySelector('#timings tbody td').textContent").startswith("<img")
     assert browser.execute_script("return document.querySelectorAll('#timings img').length") == 0
     assert not browser.execute_script("return document.getElementById('timings').hidden")
@@ -133,9 +133,10 @@ return low;
 """
 
 
+@pytest.mark.parametrize("name", ["index", "claims"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_contrast(browser: Any, index: Path, scheme: str) -> None:
-    _open(browser, index, 1280, scheme)
+def test_text_has_contrast(browser: Any, index: Path, name: str, scheme: str) -> None:
+    _open(browser, index.with_name(f"{name}.html"), 1280, scheme)
     assert browser.execute_script(_CONTRAST) == []
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from encoder_files import make_tiny_encoder
 
 from emosynth.cards import Card, read_table, write_json, write_table
 from emosynth.context import build, build_context, inputs
@@ -29,8 +28,9 @@ from emosynth.models.lm import Completion
 from emosynth.models.lm.labels import row_prompt
 from emosynth.params import Context, Params
 from emosynth.paths import Paths
-from emosynth.stats import Nest, nested_interval
+from emosynth.stats import Nest, halves_interval, nested_halves
 from emosynth.taxonomy import Taxonomies
+from encoder_files import make_tiny_encoder
 
 ROOT = Path(__file__).parent.parent
 TAXONOMIES = Taxonomies.load(ROOT / "data" / "taxonomies.yaml")
@@ -134,7 +134,7 @@ def test_context_alone_stands_beside_context_and_utterance(encoder: Path, tmp_pa
     rows, soft, pairs = told()
     data = split(rows, soft, pairs, TINY, 0.8)
     assert not isinstance(data, str)
-    settings = Context(steps=6, layers=1, batch=8, max_tokens=24)
+    settings = Context(steps=3, layers=1, batch=8, max_tokens=24)
     learners = [
         ("embedding", inputs.linear_model(embed), 1, "h"),
         ("encoder", inputs.encoder_model(settings, encoder, TINY.labels), 2, "h"),
@@ -162,8 +162,8 @@ def test_context_alone_stands_beside_context_and_utterance(encoder: Path, tmp_pa
 def test_rows_of_few_stories_are_weak_evidence() -> None:
     stories = [f"s{n // 20}" for n in range(80)]
     values = np.array([float(n // 20 % 2) for n in range(80)])
-    _, by_story = nested_interval(values, Nest.of([0] * 80, stories, [0] * 80), 0.95, 400, 1)
-    _, by_row = nested_interval(values, Nest.flat(80), 0.95, 400, 1)
+    nests = [Nest.of([0] * 80, stories, [0] * 80), Nest.flat(80)]
+    by_story, by_row = (halves_interval(values, nested_halves(nest, 400, 1), 0.95, 1)[1] for nest in nests)
     assert by_story.high - by_story.low > 2 * (by_row.high - by_row.low)
 
 
@@ -396,7 +396,7 @@ def prepared(root: Path, given: Params) -> Paths:
     paths.taxonomies.write_bytes((ROOT / "data" / "taxonomies.yaml").read_bytes())
     card = Card(title="t", what="w", made="m")
     corpus = [
-        {"id": f"r{n}", "text": f"{PLACES[n % 10]} {n}", "labels": [("joy", "sadness")[n % 2]], "split": ("train", "validation")[n % 3 == 0],
+        {"id": f"r{n}", "text": f"{PLACES[n % 10]} {n}", "labels": [("joy", "sadness")[n % 2]], "split": ("train", "validation", "test")[n % 3],
          "corpus": "toy"} for n in range(40)
     ]  # fmt: skip
     write_table(pd.DataFrame(corpus), paths.corpora / "toy.parquet", card)

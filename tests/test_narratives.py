@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosynth import catalog as catalog_module
 from emosynth.catalog import Catalog, CorpusSpec, Entry, MirrorSource
+from emosynth.catalog import fetch as catalog_module
 from emosynth.errors import UserError
-from emosynth.narratives import build_narratives, describe, load_passages
+from emosynth.narratives import build_narratives, describe, held_out_stories, load_passages
 from emosynth.narratives.characters import Character, cast_of, characters_of, lower_case, mentions, tokens
 from emosynth.narratives.passages import Passage, choose, distinct, is_punctuated, split_sentences, split_story
-from emosynth.narratives.plots import frequent_characters, passages_by_source
 from emosynth.narratives.read import Story, read_stories
-from emosynth.params import Narratives
+from emosynth.params import Params
 from emosynth.paths import Paths
+from writing_fakes import params_of
 
 ROOT = Path(__file__).parent.parent
 TALES = (
@@ -89,7 +89,7 @@ def catalog_of(root, monkeypatch, *entries, **files):
 def test_tab_files_of_an_entry(tmp_path, monkeypatch):
     excerpts = "Category\tText\nd\tstring\nclass\tinclude=True\n\nadult\tthe house\nadult\tA second\u2019s one\nadult\tTHE house\n"
     catalog = catalog_of(tmp_path, monkeypatch, "tales", grimm__tab=TALES, excerpts__tab=excerpts, friends_transcripts__tab="not read")
-    library = read_stories(["tales"], catalog, tmp_path)
+    library = read_stories(["tales"], catalog, Paths(tmp_path, "demo"))
     mark = hashlib.sha256(b"the house").hexdigest()[:10]
     assert [story.story_id for story in library.stories][::2] == [f"excerpts/{mark}", "grimm/the-well"]
     assert library.repeated == 1
@@ -101,7 +101,7 @@ def test_tab_files_of_an_entry(tmp_path, monkeypatch):
 
 def test_quoted_cells_keep_line_feeds_and_quotes(tmp_path, monkeypatch):
     text = 'Title\tContent\nstring\tstring\n\tinclude=True\nOne\t"She said ""no"".\nThen\tshe left."\n'
-    (story,) = read_stories(["tales"], catalog_of(tmp_path, monkeypatch, "tales", a__tab=text), tmp_path).stories
+    (story,) = read_stories(["tales"], catalog_of(tmp_path, monkeypatch, "tales", a__tab=text), Paths(tmp_path, "demo")).stories
     assert story.text == 'She said "no".\nThen she left.'
 
 
@@ -114,7 +114,7 @@ def test_quoted_cells_keep_line_feeds_and_quotes(tmp_path, monkeypatch):
 )
 def test_faulty_tab_files_are_named(tmp_path, monkeypatch, text, where, what):
     with pytest.raises(UserError) as caught:
-        read_stories(["tales"], catalog_of(tmp_path, monkeypatch, "tales", a__tab=text), tmp_path)
+        read_stories(["tales"], catalog_of(tmp_path, monkeypatch, "tales", a__tab=text), Paths(tmp_path, "demo"))
     assert caught.value.where.endswith(where) and what in caught.value.what and caught.value.remedy
 
 
@@ -126,7 +126,7 @@ def test_text_files_and_folders(tmp_path, monkeypatch):
     (folder / "a_tale.txt").write_text("Once upon a time.")
     (folder / "notes.md").write_text("no story")
     catalog = catalog_of(tmp_path, monkeypatch)
-    library = read_stories(["mine", str(folder / "b.txt")], catalog, tmp_path)
+    library = read_stories(["mine", str(folder / "b.txt")], catalog, Paths(tmp_path, "demo"))
     assert [(story.story_id, story.title, story.text) for story in library.stories] == [
         ("mine/a-tale", "a tale", "Once upon a time."),
         ("mine/b", "b", "One line.\nTwo."),
@@ -139,7 +139,7 @@ def test_two_stories_of_one_title_have_two_ids(tmp_path, monkeypatch):
     for name, text in (("one", "Text."), ("two", "Another text.")):
         (tmp_path / name / "mine").mkdir(parents=True)
         (tmp_path / name / "mine" / "tale.txt").write_text(text)
-    first, second = read_stories(["one/mine", "two/mine"], catalog_of(tmp_path, monkeypatch), tmp_path).stories
+    first, second = read_stories(["one/mine", "two/mine"], catalog_of(tmp_path, monkeypatch), Paths(tmp_path, "demo")).stories
     assert first.story_id == "mine/tale"
     assert second.story_id == "mine/tale-" + hashlib.sha256(b"another text.").hexdigest()[:10]
 
@@ -158,7 +158,7 @@ def test_unusable_sources_are_named(tmp_path, monkeypatch, source, content, what
     if content is not None:
         (tmp_path / source).write_bytes(content)
     with pytest.raises(UserError) as caught:
-        read_stories([source], catalog_of(tmp_path, monkeypatch), tmp_path)
+        read_stories([source], catalog_of(tmp_path, monkeypatch), Paths(tmp_path, "demo"))
     assert what in caught.value.what and caught.value.remedy
 
 
@@ -166,10 +166,10 @@ def test_labelled_corpora_and_empty_folders_are_refused(tmp_path, monkeypatch):
     catalog = catalog_of(tmp_path, monkeypatch, "tweets", a__tab=TALES)
     entry = catalog.entries["tweets"].model_copy(update={"corpus": CorpusSpec(layout="sst2", register_noun="tweet")})
     with pytest.raises(UserError, match="labelled corpus"):
-        read_stories(["tweets"], replace(catalog, entries={"tweets": entry}), tmp_path)
+        read_stories(["tweets"], replace(catalog, entries={"tweets": entry}), Paths(tmp_path, "demo"))
     (tmp_path / "nothing").mkdir()
     with pytest.raises(UserError, match=r"no \.txt files"):
-        read_stories(["nothing"], catalog, tmp_path)
+        read_stories(["nothing"], catalog, Paths(tmp_path, "demo"))
 
 
 def test_hub_data_sets(tmp_path, monkeypatch):
@@ -180,8 +180,8 @@ def test_hub_data_sets(tmp_path, monkeypatch):
         (stage / "features.json").write_text('{"revision": "abc"}')
 
     monkeypatch.setenv("EMOSYNTH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(catalog_module, "_download_hub", download)
-    library = read_stories(["someone/stories"], catalog_of(tmp_path, monkeypatch), tmp_path)
+    monkeypatch.setattr(catalog_module, "download_hub", download)
+    library = read_stories(["someone/stories"], catalog_of(tmp_path, monkeypatch), Paths(tmp_path, "demo"))
     assert [(story.title, story.text) for story in library.stories] == [("One", "First.\nSecond."), ("", "Third.")]
     assert library.stories[0].story_id == "stories/one"
     assert library.origins[0].version == "someone/stories at revision abc from the Hugging Face hub"
@@ -192,9 +192,9 @@ def test_an_unreachable_hub_is_a_clear_error(tmp_path, monkeypatch):
         raise ConnectionError("no route")
 
     monkeypatch.setenv("EMOSYNTH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(catalog_module, "_download_hub", download)
+    monkeypatch.setattr(catalog_module, "download_hub", download)
     with pytest.raises(UserError, match="no route") as caught:
-        read_stories(["someone/stories"], catalog_of(tmp_path, monkeypatch), tmp_path)
+        read_stories(["someone/stories"], catalog_of(tmp_path, monkeypatch), Paths(tmp_path, "demo"))
     assert "someone/stories" in caught.value.where and ".txt" in caught.value.remedy
 
 
@@ -381,7 +381,7 @@ def test_touching_names_are_taken_apart():
 class Made:
     paths: Paths
     catalog: Catalog
-    params: Narratives
+    params: Params
 
 
 @pytest.fixture
@@ -395,15 +395,21 @@ def made(tmp_path, monkeypatch):
     (folder / "two.txt").write_text(
         "There was a king in a far house. 'No,' said the fox to the king there.\n\nThen Hans said no. And so Hans slept well.\n"
     )
-    return Made(
-        Paths(tmp_path, "demo"), catalog_of(tmp_path, monkeypatch), Narratives(sources=["mine"], min_words=8, max_words=20, characters=1)
-    )
+    return Made(Paths(tmp_path, "demo"), catalog_of(tmp_path, monkeypatch), design())
+
+
+def design(**more) -> Params:
+    narratives = {"sources": ["mine"], "min_words": 8, "max_words": 20, "characters": 1, **more}
+    return params_of(narratives=narratives, arms={"n": {"guide": "narrative", "checks": {}}})
+
+
+def make(made, **more) -> dict[str, pd.DataFrame]:
+    return build_narratives(design(**more), made.catalog, made.paths, tag)
 
 
 def test_build_writes_tables_with_counts_that_add_up(made):
-    lines = []
-    built = build_narratives(made.params, made.catalog, made.paths, tag, lines.append)
-    assert built.counts == {
+    built = make(made)
+    assert built["counts"]["count"].to_dict() == {
         "stories": 2,
         "stories dropped as exact copies": 0,
         "passages cut": 5,
@@ -414,20 +420,20 @@ def test_build_writes_tables_with_counts_that_add_up(made):
         "characters (names)": 1,
         "characters (roles)": 2,
     }
-    assert list(built.passages["passage_id"]) == ["mine/one/0000", "mine/one/0002", "mine/two/0001"]
-    assert list(built.passages["words"]) == [16, 11, 9] and list(built.stories["passages"]) == [2, 1]
-    assert built.characters.values.tolist() == [
+    assert list(built["passages"]["passage_id"]) == ["mine/one/0000", "mine/one/0002", "mine/two/0001"]
+    assert list(built["passages"]["words"]) == [16, 11, 9] and list(built["stories"]["passages"]) == [2, 1]
+    assert built["characters"].values.tolist() == [
         ["mine/one/0000", 1, "the king", "role", 2],
         ["mine/one/0002", 1, "the young miller", "role", 1],
         ["mine/two/0001", 1, "Hans", "name", 2],
     ]
     folder = made.paths.data / "narratives"
     passages, characters = load_passages(folder)
-    pd.testing.assert_frame_equal(passages, built.passages)
-    pd.testing.assert_frame_equal(characters, built.characters)
+    pd.testing.assert_frame_equal(passages, built["passages"])
+    pd.testing.assert_frame_equal(characters, built["characters"])
     for name in ("passages", "characters", "stories"):
         card = (folder / f"{name}.md").read_text()
-        assert "- passages dropped as near-duplicates: 1" in card and built.stories["source"][0] in card and "sha256 `" in card
+        assert "- passages dropped as near-duplicates: 1" in card and built["stories"]["source"][0] in card and "sha256 `" in card
         assert all(row.rstrip(" |").count("|") == 3 for row in card.splitlines() if row.startswith("| ") and "`" not in row), (
             "a column is unexplained"
         )
@@ -435,20 +441,18 @@ def test_build_writes_tables_with_counts_that_add_up(made):
 
 def test_equal_runs_give_equal_bytes_and_fewer_passages_are_a_part(made):
     folder = made.paths.data / "narratives"
-    build_narratives(made.params, made.catalog, made.paths, tag, lambda line: None)
+    make(made)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    everything = build_narratives(made.params, made.catalog, made.paths, tag, lambda line: None)
+    everything = make(made)
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
-    fewer = build_narratives(made.params.model_copy(update={"passages": 2}), made.catalog, made.paths, tag, lambda line: None)
-    assert fewer.counts["passages not chosen"] == 1 and fewer.passages["story_id"].nunique() == 2
-    assert set(fewer.passages["passage_id"]) < set(everything.passages["passage_id"])
+    fewer = make(made, passages=2)
+    assert fewer["counts"].loc["passages not chosen", "count"] == 1 and fewer["passages"]["story_id"].nunique() == 2
+    assert set(fewer["passages"]["passage_id"]) < set(everything["passages"]["passage_id"])
 
 
 def test_no_passage_left_is_an_error_that_counts(made):
     with pytest.raises(UserError, match="2 stories gave 0 passages") as caught:
-        build_narratives(
-            made.params.model_copy(update={"min_words": 50, "max_words": 60}), made.catalog, made.paths, tag, lambda line: None
-        )
+        make(made, min_words=50, max_words=60)
     assert "min_words" in caught.value.remedy
 
 
@@ -456,23 +460,34 @@ def test_loading_what_is_missing_or_does_not_fit(made):
     folder = made.paths.data / "narratives"
     with pytest.raises(UserError, match="narratives stage"):
         load_passages(folder)
-    built = build_narratives(made.params, made.catalog, made.paths, tag, lambda line: None)
-    built.characters.iloc[:1].to_parquet(folder / "characters.parquet")
+    built = make(made)
+    built["characters"].iloc[:1].to_parquet(folder / "characters.parquet")
     with pytest.raises(UserError, match="do not belong together"):
         load_passages(folder)
 
 
-def test_description_and_figures(made):
-    built = build_narratives(made.params, made.catalog, made.paths, tag, lambda line: None)
+def test_description(made):
+    built = make(made)
     described = describe(built, examples=2)
     assert described["sources"].loc["mine"].to_dict() == {"stories": 2, "passages": 3, "words": 36, "characters a passage": 1.0}
     assert described["counts"].loc["passages kept", "count"] == 3 and len(described["examples"]) == 2
     assert set(described["examples"]["characters"]) <= {"the king", "the young miller", "Hans"}
-    bars = passages_by_source(built).axes[0].patches
-    assert [bar.get_width() for bar in bars] == [3]
-    names, roles = frequent_characters(built).axes
-    assert [label.get_text() for label in names.get_yticklabels()] == ["Hans"]
-    assert [label.get_text() for label in roles.get_yticklabels()] == ["the king", "the young miller"]
+
+
+def test_without_an_arm_that_needs_them_nothing_is_read(made):
+    built = build_narratives(params_of(narratives={"sources": ["nowhere/at-all"]}), made.catalog, made.paths)
+    passages, characters = load_passages(made.paths.narratives)
+    assert all(frame.empty for frame in built.values()) and passages.empty and characters.empty
+    assert list(passages.columns) == list(make(made)["passages"].columns)
+
+
+@given(st.integers(1, 40), st.floats(0, 1), st.integers(0, 9))
+def test_held_out_stories(count, share, seed):
+    passages = pd.DataFrame({"story_id": [f"s{number % count}" for number in range(2 * count)]})
+    held = held_out_stories(passages, seed, share)
+    assert held <= set(passages["story_id"]) and held == held_out_stories(passages.iloc[::-1], seed, share)
+    assert len(held) < count and (len(held) >= share * count - 1)
+    assert held <= held_out_stories(passages, seed, min(1.0, share + 0.1))
 
 
 @pytest.mark.model

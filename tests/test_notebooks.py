@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from emosynth import pieces
 from emosynth.pipeline import STAGES
 
 ROOT = Path(__file__).parent.parent
@@ -54,6 +56,11 @@ def test_each_stage_makes_one_call_to_its_room(path):
     given = [ast.unparse(argument) for argument in call.args]
     wanted = ["session.params", "session.catalog", "session.paths"]
     assert given == [name for name in wanted if name != "session.catalog" or built[0] != "build_orders"]
+
+
+def test_figures_that_are_shown_are_there():
+    shown = {name for path in NOTEBOOKS for source, _ in cells(path) for name in re.findall(r'show\("([^"]+)"', source)}
+    assert len(shown) > 8 and shown <= set(pieces.registered("figure"))
 
 
 @each

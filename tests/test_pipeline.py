@@ -64,6 +64,24 @@ def test_learners_and_sweeps_make_nothing_run_again_but_training_and_report():
     assert [item.name for item in STAGES if "figures" in item.sections] == ["10_figures"]
 
 
+@pytest.mark.parametrize(
+    ("room", "stages"),
+    [
+        ("corpora", ["00_corpora"]), ("seeding", ["01_seeding"]), ("explain", ["02_shap"]), ("narratives", ["03_narratives"]),
+        ("writers", ["04_tuning", "05_generation"]), ("generation", ["05_generation"]), ("verification", ["06_verification"]),
+        ("trials", ["07_training"]), ("authenticity", ["08_authenticity"]), ("context", ["09_context"]),
+    ],
+)  # fmt: skip
+def test_rooms_read_the_sections_that_their_stage_declares(room, stages):
+    read = re.compile(r"\bparams\.(\w+)(?:\.(\w+))?")
+    for path in (ROOT / "src" / "emosynth" / room).rglob("*.py"):
+        for section, field in read.findall(path.read_text(encoding="utf-8")):
+            for item in map(stage, stages) if section in section_types() else ():
+                assert section in item.sections, f"{path.name} reads {section}"
+                if section == "models" and item.model_fields is not None:
+                    assert field in item.model_fields, f"{path.name} reads models.{field}"
+
+
 # --- parameters that DVC tracks ---------------------------------------------------------------------
 
 
@@ -177,6 +195,17 @@ def test_a_piece_that_no_arm_names_is_no_dependency():
     assert "src/emosynth/guides/shap_tokens.py" not in generation
     more = params_with(arms={"naive": {"guide": "shap-tokens"}})
     assert "src/emosynth/guides/shap_tokens.py" in code_files(ROOT, more, stage("05_generation"))
+
+
+def test_the_report_depends_on_every_figure_and_makes_every_page():
+    files = code_files(ROOT, load_params(ROOT, "demo"), stage("10_figures"))
+    figures = {str(path.relative_to(ROOT)) for path in (ROOT / "src/emosynth/report/figures").glob("*.py")}
+    assert len(figures) > 5 and figures <= set(files)
+    from emosynth.report.pages import PAGES
+
+    assert {"index.html", *(f"{page.name}.html" for page in PAGES)} == {
+        name for name in stage("10_figures").report if name.endswith(".html")
+    }
 
 
 def test_defaults_are_dependencies_of_the_stages_that_declare_their_section():

@@ -1,12 +1,12 @@
-"""The report: figures from files, and a page that shows hostile text harmlessly."""
+"""The report: figures from files, pages that show hostile text harmlessly, and words that hold what the numbers say."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
+import json
 import re
-from collections.abc import Callable
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,43 +14,55 @@ import matplotlib
 import pandas as pd
 import pytest
 
+from emosynth.catalog import Catalog
 from emosynth.errors import UserError
-from emosynth.params import Figures, Params, load_params
+from emosynth.params import Figures, Params
 from emosynth.paths import Paths
-from emosynth.report import pillars
-from emosynth.report.build import distillation_metrics, transfer_metrics
-from emosynth.report.checks import Texts, find_corpus_text
-from emosynth.report.figures import figure_names, get_figure, write_figure
-from emosynth.report.grounded import WITHHELD_COPY, WITHHELD_TEXT, explained, guarded, shown_rows
-from emosynth.report.page import WITHHELD_SEED, draw_figures, readable, regenerate, render_report
-from emosynth.report.sentisynth import NOT_RUN
+from emosynth.pieces import registered
+from emosynth.report import build_report, figure_names, regenerate, show
+from emosynth.report.bibliography import references
+from emosynth.report.draw import figures, find_figure, why_left_out
+from emosynth.report.examples import WITHHELD_RUN, WITHHELD_SEED, shown_rows
+from emosynth.report.figures.base import Figure
+from emosynth.report.figures.sweeps import Sweeps
+from emosynth.report.guard import Texts, find_corpus_text
+from emosynth.report.pages import PAGES, readable, render_pages
+from emosynth.report.provenance import public
 from emosynth.report.tables import Tables
-from emosynth.style import arm_colour, arm_label, figure_style, new_figure, order_arms, save_figure
-from fake_results import COPIED, NOTEBOOKS, PASSAGE, PROVENANCE, REPEATED, SCRIPT, STORY, write_fake_results
+from emosynth.style import Looks, figure_style, new_figure, save_figure
+from fake_results import CLASSES, COPIED, PASSAGE, REPEATED, SCRIPT, fake_params, write_fake_results
 
-ROOT = Path(__file__).resolve().parents[1]
+NAMES = [
+    "answer", "head_to_head", "learning_curves", "sweeps", "acceptance", "teacher_calibration", "tokens", "token_agreement", "tuning", "authenticity",
+    "diversity", "context_effect", "claims", "classes",
+]  # fmt: skip
+FILES = ["index.html", *(f"{page.name}.html" for page in PAGES)]
 
 
 @pytest.fixture(scope="session")
 def params() -> Params:
-    return load_params(ROOT, "demo")
+    return fake_params(figures={"formats": ["svg"], "dpi": 50})
 
 
 @pytest.fixture(scope="session")
 def report(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Paths:
     """A whole report of invented results."""
-    paths = write_fake_results(tmp_path_factory.mktemp("report"))
-    draw_figures(paths, params)
-    (paths.report / "notebooks").mkdir()
-    for name, *_ in NOTEBOOKS:
+    paths = write_fake_results(tmp_path_factory.mktemp("report"), params)
+    (paths.report / "notebooks").mkdir(parents=True)
+    for name in ("02_shap", "07_training", "10_figures"):
         (paths.report / "notebooks" / f"{name}.html").write_text("<!DOCTYPE html><title>notebook</title>", encoding="utf-8")
-    render_report(paths, params, PROVENANCE, NOTEBOOKS)
+    build_report(params, Catalog.load(paths), paths)
     return paths
 
 
 @pytest.fixture(scope="session")
-def page(report: Paths) -> str:
-    return (report.report / "index.html").read_text(encoding="utf-8")
+def tables(report: Paths, params: Params) -> Tables:
+    return Tables(report, params)
+
+
+@pytest.fixture(scope="session")
+def pages(report: Paths) -> dict[str, str]:
+    return {name: (report.report / name).read_text(encoding="utf-8") for name in FILES}
 
 
 class Elements(HTMLParser):
@@ -75,27 +87,34 @@ class Elements(HTMLParser):
         self.open.pop()
 
 
-def _hashes(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir()) if path.is_file()}
+# --- style ------------------------------------------------------------------------------------------------
 
 
-# --- style ----------------------------------------------------------------------------------------
-
-
-def test_arms_keep_order_names_and_colours() -> None:
-    arms = order_arms(["shap", "mine", "naive", "real+2x", "seed", "real-balanced+1x", "real+0.5x"])
-    assert arms == ["seed", "real+0.5x", "real+2x", "real-balanced+1x", "naive", "shap", "mine"]
-    assert arm_label("real+3x") == "Real +3×"
-    assert arm_label("shap", False) == "SHAP-guided, unverified"
+def test_arms_have_the_look_of_their_place_in_the_parameters(params: Params) -> None:
+    looks = Looks(params)
+    real = [name for name, arm in params.arms.items() if arm.add != "written"]
+    assert looks.arms[: 1 + len(real)] == ["seed", *real] and looks.order(["naive", "seed", "real-other"]) == [
+        "real-other",
+        "seed",
+        "naive",
+    ]
+    assert looks.title("shap") == "SHAP-guided" and looks.title("shap", "unverified") == "SHAP-guided, as written"
+    assert not looks.real("naive") and looks.real("real+1x") and looks.real("seed")
     with figure_style(Figures()):
-        colours = [
-            arm_colour(arm)
-            for arm in ("seed", "real+1x", "real-balanced+1x", "naive", "random-exemplars", "shap-tokens", "shap", "shap-bias")
-        ]
-        assert len(set(colours)) == len(colours)
-        light = arm_colour("seed")
+        seen = [(looks.colour(arm), looks.marker(arm)) for arm in looks.arms]
+        assert len(set(seen)) == len(seen)
+        greys = [looks.colour(arm)[1:] for arm in ["seed", *real]]
+        assert all(
+            max(int(grey[i : i + 2], 16) for i in (0, 2, 4)) - min(int(grey[i : i + 2], 16) for i in (0, 2, 4)) < 24 for grey in greys
+        )
+        light = looks.colour("seed")
     with figure_style(Figures(), dark=True):
-        assert arm_colour("seed") != light
+        assert looks.colour("seed") != light
+
+
+def test_an_arm_named_like_real_rows_is_not_taken_for_them(params: Params) -> None:
+    renamed = params.model_copy(update={"arms": {"real-but-written": params.arms["naive"], "x": params.arms["real+1x"]}})
+    assert not Looks(renamed).real("real-but-written") and Looks(renamed).real("x")
 
 
 def test_style_is_left_as_found_and_does_not_depend_on_the_users(tmp_path: Path) -> None:
@@ -110,466 +129,249 @@ def test_style_is_left_as_found_and_does_not_depend_on_the_users(tmp_path: Path)
     with matplotlib.rc_context({"lines.linewidth": 9.0, "font.size": 30.0, "svg.hashsalt": "other"}):
         assert draw("b") == first
         assert matplotlib.rcParams["lines.linewidth"] == 9.0
-
-
-def test_an_unknown_palette_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"figures\.palette"), figure_style(Figures(palette="nowhere")):
         pass
 
 
-# --- figures --------------------------------------------------------------------------------------
+# --- figures ----------------------------------------------------------------------------------------------
+
+
+def test_figures_are_pieces_and_stand_on_pages() -> None:
+    assert set(figure_names()) == set(NAMES) == set(registered("figure"))
+    assert {figure.page for figure in figures()} <= {"index", *(page.name for page in PAGES)}
+    with pytest.raises(UserError, match="Did you mean learning_curves"):
+        find_figure("learning_curve")
+
+
+def test_csv_holds_the_numbers_drawn(report: Paths, tables: Tables) -> None:
+    for figure in figures():
+        buffer = io.StringIO()
+        figure.frame(tables).to_csv(buffer, index=False, lineterminator="\n")
+        assert (report.report / "figures" / f"{figure.name}.csv").read_text(encoding="utf-8") == buffer.getvalue(), figure.name
+    curves = pd.read_csv(report.report / "figures" / "learning_curves.csv")
+    assert list(curves.columns[:2]) == ["size", "mean"]
 
 
 def test_figures_are_equal_byte_for_byte(report: Paths, params: Params, tmp_path: Path) -> None:
-    again = write_fake_results(tmp_path)
-    names = [
-        "learning_curves",
-        "authenticity",
-        "verification",
-        "transfer",
-        "emotion_diversity",
-        "label_confusion",
-    ]  # the others are made the same way; this saves time
-    for name in names:
-        regenerate(name, again, params)
-    made = _hashes(again.report / "figures")
-    assert set(made) == {f"{name}{end}" for name in names for end in (".png", ".svg", ".pdf", ".csv", "-dark.svg")}
-    before = _hashes(report.report / "figures")
-    assert {name: before[name] for name in made} == made
-
-
-def test_files_hold_no_time_stamp(report: Paths) -> None:
+    copy = Paths(tmp_path, "demo")
+    shutil.copytree(report.root, tmp_path, dirs_exist_ok=True)
+    for name in ("answer", "acceptance"):  # the others are made the same way; this saves time
+        for path in regenerate(name, copy, params):
+            assert path.read_bytes() == (report.report / "figures" / path.name).read_bytes(), path
     for path in (report.report / "figures").iterdir():
-        content = path.read_bytes()
-        assert b"CreationDate" not in content
-        assert b"dc:date" not in content
-        assert b"Software" not in content
+        assert b"dc:date" not in path.read_bytes()
 
 
-def test_csv_holds_the_numbers_drawn(report: Paths, params: Params) -> None:
-    tables = Tables.load(report, params)
-    for name in figure_names():
-        with figure_style(params.figures):
-            _, frame = get_figure(name).draw(tables, params.figures)
-        buffer = io.StringIO()
-        frame.to_csv(buffer, index=False, lineterminator="\n")
-        assert (report.report / "figures" / f"{name}.csv").read_text(encoding="utf-8") == buffer.getvalue()
+def test_titles_are_findings_of_the_numbers(tables: Tables) -> None:
+    head = tables.headline
+    assert head is not None and head.learner == "embedding" and head.real == "real+1x"
+    figure = find_figure("answer")
+    frame = figure.frame(tables)
+    row = tables.contrasts.query(  # type: ignore[union-attr]
+        "learner == @head.learner and arm == @head.arm and version == '' and budget == 'accepted' and sweep == '' and against == 'seed' and size == 120"
+    ).iloc[0]
+    words = figure.words(frame, tables)
+    assert f"{100 * row['gain']:.1f}" in words.title and "120 labels" in words.title and "95\u00a0% interval" in words.reading
+    trials = tables.need("trials/trials").query("learner == 'embedding' and arm == 'seed' and size == 120 and sweep == ''")
+    drawn = frame.query("learner == 'embedding' and curve == 'own' and size == 120")["mean"].iloc[0]
+    assert drawn == pytest.approx(100 * trials["macro_f1"].mean(), abs=1e-6)
+    for item in figures():
+        said = item.words(item.frame(tables), tables)
+        assert all([said.title, said.reading, said.limits, said.alt]), item.name
+        assert not re.search(r"\bnan\b|\bNone\b|\d\.\d{5}", " ".join([said.title, said.reading, said.limits])), item.name
 
 
-def test_drawn_marks_are_the_numbers(report: Paths, params: Params) -> None:
-    tables = Tables.load(report, params)
-    with figure_style(params.figures):
-        fig, frame = get_figure("learning_curves").draw(tables, params.figures)
-    drawn = {round(float(y), 9) for axes in fig.axes for line in axes.lines for y in line.get_ydata()}
-    assert {round(value, 9) for value in frame["mean"]} <= drawn
-    assert tables.scores is not None
-    cell = tables.scores.query("learner == 'tfidf' and arm == 'seed' and size == 60")["macro_f1"]
-    shown = frame.query("learner == 'tfidf' and arm == 'seed' and size == 60")["mean"].iloc[0]
-    assert shown == pytest.approx(100 * cell.mean())
+def test_missing_results_are_said_and_published_figures_are_left_alone(tmp_path: Path, params: Params) -> None:
+    paths = Paths(tmp_path, "demo")
+    shutil.copytree(
+        Path(__file__).resolve().parents[1] / "data", tmp_path / "data", ignore=shutil.ignore_patterns("demo", "smoke", "paper")
+    )
+    shutil.copyfile(Path(__file__).resolve().parents[1] / "params.yaml", tmp_path / "params.yaml")
+    kept = paths.report / "figures" / "acceptance.svg"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("published", encoding="utf-8")
+    with pytest.raises(UserError, match=r"verdicts/verdicts\.parquet") as caught:
+        regenerate("acceptance", paths, params)
+    assert "restore" in str(caught.value) and kept.read_text(encoding="utf-8") == "published"
+    empty = Tables(paths, params)
+    for figure in figures():
+        _, frame = figure.draw(empty, Figures(dpi=50))
+        assert list(frame.columns) == ["note"] or figure.name == "claims"
+        assert why_left_out(figure, empty)
+    with pytest.raises(UserError, match="00_corpora"):
+        build_report(params, Catalog.load(paths), paths)
 
 
-def test_titles_carry_numbers_and_their_interval(report: Paths, params: Params) -> None:
-    tables = Tables.load(report, params)
-    words = get_figure("learning_curves").describe(tables)
-    frame = tables.scores
-    assert frame is not None
-    at = frame[(frame["learner"] == "embedding") & (frame["size"] == 240) & ~frame["verified"]].set_index(["arm", "repeat"])["macro_f1"]
-    gain = 100 * (at["shap"] - at["naive"]).mean()
-    assert f"{abs(gain):.1f}" in words.title and "n = 240" in words.title and "95\u00a0% interval" in words.title
+def test_a_figure_without_a_signal_is_left_out_with_a_line_but_drawn_when_asked_for(report: Paths, params: Params, tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "arm": "a",
+            "sweep": "s",
+            "value": ["1", "2", "3"],
+            "learner": "tfidf",
+            "size": 120,
+            "gain": [1.0, 1.1, 1.0],
+            "low": -3.0,
+            "high": 5.0,
+            "repeats": 3,
+        }
+    )
+    assert "No setting" in Sweeps().signal(frame, Tables(report, params))
+    assert not Sweeps().signal(frame.assign(gain=[1.0, 9.0, 1.0]), Tables(report, params))
+    copy = Paths(tmp_path, "demo")
+    shutil.copytree(report.root, tmp_path, dirs_exist_ok=True)
+    render_pages(Tables(copy, params), Catalog.load(copy), {"sweeps": "Nothing moves."})
+    page = (copy.report / "training.html").read_text(encoding="utf-8")
+    assert "Nothing moves." in page and 'id="sweeps"' not in page and 'id="head_to_head"' in page
+    assert len(show("sweeps", copy, params).axes) >= 1
 
 
-def test_missing_results_are_said(tmp_path: Path, params: Params) -> None:
-    tables = Tables.load(Paths(tmp_path, "demo"), params)
-    for name in figure_names():
-        with figure_style(Figures(dpi=50)):
-            _, frame = get_figure(name).draw(tables, Figures(dpi=50))
-        assert list(frame.columns) == ["note"]
-        assert "not available" in get_figure(name).describe(tables).title
-    index = render_report(Paths(tmp_path, "demo"), params, {}, [])
-    html = index.read_text(encoding="utf-8")
-    assert not Elements(html).open
-    assert "No claim was tested yet." in html and "This figure is not drawn yet" in html
+def test_one_repeat_has_words_without_nan(tmp_path: Path) -> None:
+    given = fake_params(cells={"repeats": 1}, figures={"formats": ["svg"], "dpi": 50}, evidence={"resamples": 100})
+    paths = write_fake_results(tmp_path, given)
+    tables = Tables(paths, given)
+    for name in ("answer", "head_to_head", "learning_curves", "claims", "classes"):
+        figure = find_figure(name)
+        words = figure.words(figure.frame(tables), tables)
+        assert "nan" not in f"{words.title} {words.reading} {words.limits}".lower()
+    assert tables.headline is not None and tables.headline.crossed != tables.headline.crossed
+    assert "One repeat" in json.dumps([claim.why for claim in tables.claims])
 
 
-def test_one_repeat_has_no_interval_and_says_so(tmp_path: Path, params: Params) -> None:
-    paths = write_fake_results(tmp_path, repeats=1, sizes=(40,), learners=("tfidf",))
-    tables = Tables.load(paths, params)
-    for name in figure_names():
-        write_figure(name, tables, Figures(dpi=50, formats=["png"]), paths.report / "figures")
-    words = get_figure("learning_curves").describe(tables)
-    assert "one repeat, no interval" in words.title
-    assert "nan" not in " ".join([words.title, *words.reading]).lower()
-    html = render_report(paths, params, PROVENANCE, NOTEBOOKS).read_text(encoding="utf-8")
-    assert not re.search(r">\s*nan\b|\bnan\s*<|\bNone\b|\bNaN\b", html)
+def test_a_figure_is_one_file(tmp_path: Path, report: Paths, params: Params) -> None:
+    from emosynth.pieces import _REGISTRY, load_files
+
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import pandas as pd\nfrom emosynth.report.figures.base import Figure, Words\nfrom emosynth.style import new_figure\n"
+        "class Mine(Figure):\n    name = 'mine'\n    page = 'training'\n"
+        "    def frame(self, tables): return pd.DataFrame({'x': [1]})\n"
+        "    def paint(self, frame, tables, figures): return new_figure(figures, 1.0)\n"
+        "    def words(self, frame, tables): return Words('Mine', 'r', 'l', 'a')\n",
+        encoding="utf-8",
+    )
+    try:
+        load_files([file])
+        assert "mine" in figure_names() and isinstance(find_figure("mine"), Figure)
+        assert show("mine", report, params) is not None
+    finally:
+        _REGISTRY["figure"].pop("mine", None)
 
 
-def test_a_figure_of_no_name_is_refused(report: Paths, params: Params) -> None:
-    with pytest.raises(UserError, match="learning_curves"):
-        regenerate("nothing", report, params)
+# --- pages ------------------------------------------------------------------------------------------------
 
 
-def test_an_unreadable_table_is_named(tmp_path: Path) -> None:
-    paths = write_fake_results(tmp_path, repeats=1, sizes=(40,), learners=("tfidf",))
-    (paths.training / "scores.parquet").write_bytes(b"not a table")
-    with pytest.raises(UserError, match=r"scores\.parquet"):
-        Tables.load(paths, load_params(ROOT, "demo"))
+def test_pages_are_well_formed_with_landmarks(pages: dict[str, str]) -> None:
+    for name, page in pages.items():
+        elements = Elements(page)
+        assert not elements.open and page.startswith("<!DOCTYPE html>"), name
+        tags = [tag for tag, _ in elements.tags]
+        assert tags.count("h1") == tags.count("main") == tags.count("nav") == 1, name
+        ids = [attributes["id"] for _, attributes in elements.tags if "id" in attributes]
+        assert len(ids) == len(set(ids)), name
+        assert all(attributes.get("alt") for tag, attributes in elements.tags if tag == "img")
+        for _, attributes in elements.tags:
+            assert all(reference in ids for reference in (attributes.get("aria-labelledby") or "").split()), name
 
 
-# --- SentiSynth -------------------------------------------------------------------------------------
-
-SENTISYNTH = {
-    "distillation_gain", "matched_budget", "sweep_tau", "sweep_beta", "sweep_alpha_temperature", "sweep_growth", "seed_size", "tuning_kinds",
-    "teacher_calibration", "defects", "gaps", "verification_reasons",
-}  # fmt: skip
-
-PILLARS = {
-    "transfer", "transfer_gain", "leave_one_out", "emotion_diversity", "context_effect", "explicit_share", "label_confusion", "label_agreement",
-    "emotion_probe",
-}  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def without(tmp_path_factory: pytest.TempPathFactory) -> Paths:
-    """Results of a run without the second and the third system."""
-    root = tmp_path_factory.mktemp("first")
-    return write_fake_results(root, repeats=2, sizes=(40,), learners=("tfidf",), distillation=False, grounding=False)
-
-
-def test_the_parts_figures_are_registered_in_order() -> None:
-    assert {name for name in figure_names() if get_figure(name).part == "sentisynth"} == SENTISYNTH
-    parts = [get_figure(name).part for name in figure_names()]
-    assert parts == sorted(parts, key=["shap-guided", "sentisynth", "emo-pillars"].index)
-
-
-def test_gain_is_paired_by_repeat_and_in_the_title(report: Paths, params: Params) -> None:
-    tables = Tables.load(report, params)
-    assert tables.students is not None
-    main = tables.students.query("student == 'embedding' and sweep == 'main'")
-    soft = main.query("arm == 'tuned' and verified and labels == 'soft'").set_index("repeat")["macro_f1"]
-    seed = main.query("arm == 'seed'").set_index("repeat")["macro_f1"]
-    words = get_figure("distillation_gain").describe(tables)
-    assert f"+{100 * (soft - seed).mean():.1f} points" in words.title and "95\u00a0% interval" in words.title and "n = 400" in words.title
-    frame = get_figure("distillation_gain").numbers(tables)
-    assert set(frame["student"]) == {"tiny", "embedding", "tfidf"} and (frame["repeats"] <= 5).all()
-
-
-def test_defects_are_reported_minus_honest(report: Paths, params: Params) -> None:
-    tables = Tables.load(report, params)
-    frame = get_figure("defects").numbers(tables)
-    rows = tables.students[tables.students["sweep"] == "ablation"]  # type: ignore[index]
-    rows = rows[rows["student"] == "tfidf"].set_index(["variant", "repeat"])
-    expected = 100 * (rows.loc["all defects", "reported_macro_f1"] - rows.loc["honest", "macro_f1"]).mean()
-    shown = frame.query("student == 'tfidf' and variant == 'all defects' and difference == 'reported − honest'")["mean"].iloc[0]
-    assert shown == pytest.approx(expected) and shown > 8
-    assert not (frame["variant"] == "honest").any()
-
-
-def test_a_sweep_without_its_own_seed_takes_that_of_the_main_contrast(report: Paths, params: Params) -> None:
-    tables = Tables.load(report, params)
-    rows = tables.students
-    assert rows is not None
-    bare = dataclasses.replace(tables, students=rows[(rows["sweep"] != "beta") | (rows["arm"] != "seed")])
-    frame = get_figure("sweep_beta").numbers(bare)
-    base = frame[(frame["panel"] == "seed alone") & (frame["student"] == "tfidf")]["mean"].iloc[0]
-    assert base == pytest.approx(100 * rows.query("sweep == 'main' and arm == 'seed' and student == 'tfidf'")["macro_f1"].mean())
-
-
-def test_real_arms_are_one_version_whatever_their_flags_say(report: Paths, params: Params) -> None:
-    tables = Tables.load(report, params)
-    assert tables.students is not None
-    flagged = tables.students.assign(verified=tables.students["verified"] | (tables.students["arm"] == "seed"))
-    changed = get_figure("distillation_gain").numbers(dataclasses.replace(tables, students=flagged))
-    pd.testing.assert_frame_equal(changed, get_figure("distillation_gain").numbers(tables))
-
-
-def test_page_holds_the_second_system(page: str) -> None:
-    assert 'id="sentisynth"' in page and "Table of tuned generators" in page and "Table of the main contrast" in page
-    assert "change macro-F1 by +" in page.split('id="data"')[0], "the key result names both systems"
-    assert "was chosen on the validation split" in page and "Tuned, LoRA" in page
-    for name in SENTISYNTH:
-        assert f'id="{name}"' in page
-    assert NOT_RUN not in page
-
-
-def test_samples_need_the_corpus_they_are_guarded_by(report: Paths, params: Params, tmp_path: Path) -> None:
-    paths = write_fake_results(tmp_path, repeats=2, sizes=(40,), learners=("tfidf",))
-    for file in paths.corpora.glob("vader-films.*"):
-        file.unlink()
-    html = render_report(paths, params, PROVENANCE, NOTEBOOKS).read_text(encoding="utf-8")
-    assert "the corpus that the generators were tuned on is not at hand" in html and "(tuned: LoRA)" not in html
-
-
-def test_a_run_without_the_second_system_says_so_once(without: Paths, params: Params) -> None:
-    html = render_report(without, params, PROVENANCE, NOTEBOOKS).read_text(encoding="utf-8")
-    assert not Elements(html).open
-    assert html.count(NOT_RUN) == 2, "in the key result and in its part"
-    assert not any(f'id="{name}"' in html for name in SENTISYNTH)
-    tables = Tables.load(without, params)
-    assert not tables.distilled and tables.students is None
-    with figure_style(params.figures):
-        for name in SENTISYNTH:
-            _, frame = get_figure(name).draw(tables, params.figures)
-            assert list(frame.columns) == ["note"]
-
-
-def test_metrics_hold_the_main_contrast(report: Paths) -> None:
-    found = distillation_metrics(pd.read_parquet(report.distillation / "scores.parquet"))
-    assert set(found) == {"tiny", "embedding", "tfidf"}
-    assert {"seed", "real+2x", "naive", "tuned", "tuned_verified", "tuned_verified_soft"} <= set(found["tfidf"])
-    assert distillation_metrics(None) == {}
-
-
-# --- Emo Pillars ------------------------------------------------------------------------------------
-
-
-def test_the_third_parts_figures_are_registered() -> None:
-    assert {name for name in figure_names() if get_figure(name).part == "emo-pillars"} == PILLARS
-
-
-def test_gain_from_pre_training_is_paired_by_repeat_at_the_headline_thresholds(report: Paths, params: Params) -> None:
-    tables = Tables.load(report, params)
-    scores = tables.pillars.scores
-    assert scores is not None
-    cell = scores.query("target == 'vader-tweets' and learner == 'embedding' and size == 100 and thresholds == 'validation'")
-    by_repeat = cell.set_index(["regime", "arm", "repeat"])["macro_f1"].sort_index()
-    expected = 100 * (by_repeat["two-stage", "grounded"] - by_repeat["target", "seed"]).mean()
-    words = get_figure("transfer_gain").describe(tables)
-    assert f"by +{expected:.1f} points" in words.title and "vader-tweets" in words.title and "n = 100" in words.title
-    # Scores at thresholds that nobody chose change nothing.
-    bare = dataclasses.replace(tables, pillars=dataclasses.replace(tables.pillars, scores=scores[scores["thresholds"] != "none"]))
-    for name in ("transfer", "transfer_gain", "leave_one_out"):
-        pd.testing.assert_frame_equal(get_figure(name).numbers(bare), get_figure(name).numbers(tables))
-
-
-def test_levels_are_of_the_headline_arm(report: Paths, params: Params) -> None:
-    frame = get_figure("transfer").numbers(Tables.load(report, params))
-    level = frame.query("target == 'vader-tweets' and learner == 'tfidf' and regime == 'zero-shot'")
-    assert level["mean"].tolist() == pytest.approx([28.0]), "0.40 − 0.12, and not the mean with the ungrounded arm's 0.26"
-    assert frame.query("target == 'vader-films' and learner == 'encoder'").empty
-
-
-def test_shares_count_a_row_for_each_of_its_emotions(report: Paths, params: Params) -> None:
-    tables = Tables.load(report, params)
-    rows = tables.pillars.rows
-    assert rows is not None
-    mine = rows[
-        (rows["arm"] == "ungrounded")
-        & (rows["kind"] == "contextual")
-        & rows["accepted"]
-        & rows["emotions"].map(lambda labels: "joy" in labels)
+def test_the_first_page_follows_the_storyboard(pages: dict[str, str], tables: Tables) -> None:
+    heads = re.findall(r"<h2[^>]*>([^<]+)</h2>", pages["index.html"])
+    assert heads == [
+        "Answer",
+        "Do this",
+        "What did not help",
+        "How it works",
+        "See the text",
+        "Can I trust it?",
+        "Published claims",
+        "Your data",
     ]
-    cell = get_figure("explicit_share").numbers(tables).query("arm == 'ungrounded' and kind == 'contextual' and emotion == 'joy'").iloc[0]
-    assert cell["n"] == len(mine) and cell["share"] == pytest.approx(100 * mine["explicit"].mean())
-    assert cell["low"] < cell["share"] < cell["high"]
+    assert len(re.sub(r"<style>.*?</style>|<[^>]+>", " ", pages["index.html"], flags=re.S).split()) < 1500, "five minutes"
+    assert "but the teacher reads" in pages["index.html"]
+    for claim in tables.claims:
+        assert f">{claim.declared.id}<" in pages["index.html"] and f'id="{claim.declared.id}"' in pages["claims.html"]
+        assert claim.declared.hash in pages["claims.html"]
 
 
-def test_diversity_leaves_out_what_was_too_few_and_marks_neutral(report: Paths, params: Params) -> None:
-    frame = get_figure("emotion_diversity").numbers(Tables.load(report, params))
-    assert "sadness" not in set(frame["emotion"]) and "contextless" not in set(frame["kind"])
-    assert set(frame.loc[frame["arm"] == "grounded-topical", "emotion"]) == {"neutral"}
-    neutral = frame.query("arm == 'grounded' and kind == 'context' and measure == 'distinct_2' and emotion == 'neutral'")
-    assert neutral["difference"].tolist() == pytest.approx([1.5])
+def test_every_figure_stands_once(pages: dict[str, str]) -> None:
+    for name in NAMES:
+        assert sum(f'<article class="figure" id="{name}"' in page for page in pages.values()) == 1, name
 
 
-def test_context_effect_shows_means_over_repeats(report: Paths, params: Params) -> None:
-    tables = Tables.load(report, params)
-    frame = get_figure("context_effect").numbers(tables)
-    assert len(frame) == 2 * 3 * (4 + 3) and "macro_average_precision" not in set(frame["measure"])
-    assert "+7.0 (+3.0\u00a0…\u00a0+11.0) points" in get_figure("context_effect").describe(tables).title
+def test_hostile_text_is_escaped(pages: dict[str, str]) -> None:
+    for name, page in pages.items():
+        for hostile in (SCRIPT, "<b>$x", "corpus <for>", "<b>Ferryman"):
+            assert hostile not in page, (name, hostile)
+        assert [tag for tag, _ in Elements(page).tags].count("script") == (2 if name == "data.html" else 0)
+    assert "&lt;script&gt;alert(" in pages["index.html"] and "corpus &lt;for&gt;" in pages["data.html"]
 
 
-def test_page_holds_the_third_system(page: str) -> None:
-    assert 'id="emo-pillars"' in page and "Table of grounded and ungrounded arms" in page and "Table of the scale estimate" in page
-    assert "Pre-training on grounded rows changes macro-F1" in page.split('id="data"')[0], "the key result names the third system"
-    for name in PILLARS:
-        assert f'id="{name}"' in page
-    assert pillars.NOT_RUN not in page
-    assert (
-        "135 million parameters" in page and "the utterance is not rewritten" in page and "a judge of the same kind as the writer" in page
-    )
-    assert "a target of Emo Pillars" in page
-    for number in range(1, 4):
-        assert f"B{number}. " in page
+def test_scripts_are_named_by_hash_and_nothing_comes_from_other_hosts(pages: dict[str, str], report: Paths) -> None:
+    import base64
 
-
-def test_a_run_without_the_third_system_says_so_once(without: Paths, params: Params) -> None:
-    html = render_report(without, params, PROVENANCE, NOTEBOOKS).read_text(encoding="utf-8")
-    assert html.count(pillars.NOT_RUN.rstrip(".")) == 2, "in the key result and in its part"
-    assert not any(f'id="{name}"' in html for name in PILLARS)
-    tables = Tables.load(without, params)
-    assert not tables.pillars.found
-    with figure_style(params.figures):
-        for name in PILLARS:
-            _, frame = get_figure(name).draw(tables, params.figures)
-            assert list(frame.columns) == ["note"]
-
-
-def test_a_run_that_was_not_transferred_yet_shows_what_it_has(tmp_path: Path, params: Params) -> None:
-    paths = write_fake_results(tmp_path, repeats=2, sizes=(40,), learners=("tfidf",))
-    for path in (*paths.transfer.iterdir(), paths.grounding / "confusion.parquet", paths.grounding / "pairs.parquet"):
-        path.unlink()
-    pd.DataFrame(columns=["setting"]).to_parquet(paths.grounding / "scale.parquet")  # as of a server that counts no tokens
-    html = render_report(paths, params, PROVENANCE, NOTEBOOKS).read_text(encoding="utf-8")
-    assert not Elements(html).open and pillars.NOT_RUN not in html
-    assert "Nothing was transferred" in html and "Table of grounded and ungrounded arms" in html
-    assert "Table of the scale estimate" not in html and "minimal pairs –" not in html
-
-
-def test_generated_labels_contexts_and_words_are_escaped(page: str) -> None:
-    for hostile in ("<script>alert(1)", "<i>It rained", "<b>other", "<b>Lantern", "GPU <of>"):
-        assert hostile not in page
-    assert "&lt;script&gt;alert(1)" in page and "&lt;i&gt;It rained" in page and "server:&lt;b&gt;other&lt;/b&gt;" in page
-    assert STORY not in page
-
-
-def test_the_scorer_is_shown_beside_frequencies(page: str) -> None:
-    part = page[page.index("How well the scorer reads real text") :]
-    assert "31" in part[: part.index("</table>")] and "27" in part[: part.index("</table>")]
-
-
-def test_texts_that_repeat_a_narrative_are_withheld(page: str, report: Paths) -> None:
-    assert REPEATED not in page and PASSAGE not in page and "lantern swung above the black water" not in page
-    assert WITHHELD_TEXT in page and WITHHELD_COPY in page
-    assert find_corpus_text(report.report, [PASSAGE, REPEATED, "the lantern swung above the black water"]) == []
-
-
-def test_samples_need_the_narratives_they_are_guarded_by(tmp_path: Path, params: Params) -> None:
-    paths = write_fake_results(tmp_path, repeats=2, sizes=(40,), learners=("tfidf",))
-    (paths.narratives / "passages.parquet").unlink()
-    html = render_report(paths, params, PROVENANCE, NOTEBOOKS).read_text(encoding="utf-8")
-    assert "the narratives are not at hand" in html and "Grounded examples:" not in html and "Words that speak for a label" not in html
-    assert REPEATED not in html
-
-
-def test_shown_rows_are_the_first_of_their_kind_and_guarded() -> None:
-    rows = pd.DataFrame(
-        {
-            "row_id": ["a", "b", "c", "d", "e"],
-            "arm": "grounded",
-            "kind": ["contextual", "contextual", "contextual", "contextual", "contextless"],
-            "emotions": [["joy"], ["joy", "anger"], ["anger"], ["joy"], ["joy"]],
-            "accepted": [True, True, True, False, True],
-            "reason": ["", "", "", "original", ""],
-            "ok_original": [True, True, True, False, True],
-            "text": ["fine", "second of joy", PASSAGE, "copied", "told anew"],
-            "context": [REPEATED, "", "rain", "rain", "must not be shown"],
-            "character": "the ferryman",
-        }
-    )
-    shown = guarded(shown_rows(rows), Texts([PASSAGE])).set_index("row_id")
-    assert shown.index.tolist() == ["a", "c", "d", "e"]
-    assert shown["text"].tolist() == ["fine", WITHHELD_TEXT, WITHHELD_COPY, "told anew"]
-    assert shown["context"].tolist() == [WITHHELD_TEXT, "rain", "rain", ""]
-    again = guarded(shown.reset_index(), Texts([PASSAGE])).set_index("row_id")
-    pd.testing.assert_frame_equal(again, shown)
-
-
-def test_only_generated_rows_that_repeat_nobody_are_explained() -> None:
-    rows = pd.DataFrame(
-        {
-            "row_id": ["a", "b", "c", "d", "e"],
-            "text": ["fine", PASSAGE, "fine", "fine", "fine"],
-            "ok_original": [True, True, False, True, True],
-        }
-    )
-    said = {"a": "fine", "b": "masked", "c": "fine", "corpus": "fine", "d": PASSAGE, "e": "fine"}
-    table = pd.DataFrame(
-        [
-            [row, label, 0.4, token, place, 0.1]
-            for row, text in said.items()
-            for label in ("joy", "anger")
-            for place, token in enumerate(text.split())
-        ],
-        columns=["row_id", "label", "probability", "token", "position", "value"],
-    )
-    found = explained(table, rows, Texts([PASSAGE]))
-    assert list(dict.fromkeys(found["row_id"])) == ["a", "e"] and len(found) == 4
-
-
-def test_metrics_hold_the_transfer(report: Paths) -> None:
-    scores = pd.read_parquet(report.transfer / "scores.parquet")
-    found = transfer_metrics(scores, "grounded")
-    assert set(found) == {"vader-tweets", "vader-films"} and set(found["vader-tweets"]) == {"encoder", "embedding", "tfidf"}
-    cell = scores.query("target == 'vader-films' and learner == 'tfidf' and regime == 'two-stage' and arm == 'grounded' and size == 100")
-    assert found["vader-films"]["tfidf"]["two-stage"] == round(cell["macro_f1"].mean(), 4)
-    assert found["vader-tweets"]["tfidf"]["zero-shot"] == 0.28
-    assert transfer_metrics(None, "grounded") == {}
-
-
-# --- page -----------------------------------------------------------------------------------------
-
-
-def test_page_is_well_formed_with_landmarks(page: str) -> None:
-    elements = Elements(page)
-    assert not elements.open
-    assert page.startswith("<!DOCTYPE html>")
-    names = [tag for tag, _ in elements.tags]
-    assert names.count("h1") == 1 and names.count("main") == 1 and names.count("nav") == 1
-    ids = [attributes["id"] for _, attributes in elements.tags if "id" in attributes]
-    assert len(ids) == len(set(ids))
-    assert all(attributes.get("alt") for tag, attributes in elements.tags if tag == "img")
-    for _, attributes in elements.tags:
-        for reference in (attributes.get("aria-labelledby") or "").split():
-            assert reference in ids
-
-
-def test_generated_text_is_escaped(page: str) -> None:
-    assert SCRIPT not in page
-    assert "&lt;script&gt;alert(" in page
-    assert "<b>not</b>" not in page
-    assert [tag for tag, _ in Elements(page).tags].count("script") == 2  # timings.js and the lines that show it
-
-
-def test_copied_text_is_withheld(page: str, report: Paths) -> None:
-    assert COPIED not in page
-    assert WITHHELD_SEED in page
-    texts = [text for name in ("vader-tweets", "vader-films") for text in pd.read_parquet(report.corpora / f"{name}.parquet")["text"]]
-    assert find_corpus_text(report.report, texts) == []
-
-
-def test_nothing_is_loaded_from_other_hosts(page: str, report: Paths) -> None:
-    for tag, attributes in Elements(page).tags:
-        for name in ("src", "srcset", "data", "poster", "action"):
-            assert not re.match(r"\s*(https?:)?//", attributes.get(name) or ""), (tag, attributes)
-        if tag == "link":
-            assert (attributes["href"] or "").startswith("data:")
-    assert not re.search(r"@import|url\(\s*['\"]?(https?:)?//", page)
+    for page in pages.values():
+        policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
+        assert policy is not None and "default-src 'none'" in policy[1] and "http" not in policy[1]
+        for script in re.findall(r"<script>(.*?)</script>", page, flags=re.S):
+            assert f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}" in policy[1]
+        for tag, attributes in Elements(page).tags:
+            for name in ("src", "srcset", "href", "action"):
+                assert not re.match(r"\s*(https?:)?//", attributes.get(name) or ""), (tag, attributes)
+        assert not re.search(r"@import|url\(\s*['\"]?(https?:)?//", page)
     for path in (report.report / "figures").glob("*.svg"):
         assert not re.search(r'(?:href|src)="(?:https?:)?//', path.read_text(encoding="utf-8"))
 
 
-def test_every_local_link_leads_somewhere(page: str, report: Paths) -> None:
-    elements = Elements(page)
-    ids = {attributes["id"] for _, attributes in elements.tags if "id" in attributes}
-    links = [attributes.get(name) for _, attributes in elements.tags for name in ("href", "src", "srcset")]
-    local = [link for link in links if link and not re.match(r"(https?|data):", link)]
-    assert len(local) > 40
-    for link in local:
-        if link.startswith("#"):
-            assert link[1:] in ids
-        else:
-            assert (report.report / link).is_file(), link
+def test_every_local_link_leads_somewhere(pages: dict[str, str], report: Paths) -> None:
+    seen = 0
+    for name, page in pages.items():
+        elements = Elements(page)
+        ids = {attributes["id"] for _, attributes in elements.tags if "id" in attributes}
+        for link in (attributes.get(key) for _, attributes in elements.tags for key in ("href", "src", "srcset")):
+            if link and not link.startswith("data:"):
+                seen += 1
+                assert link[1:] in ids if link.startswith("#") else (report.report / link).is_file(), (name, link)
+    assert seen > 100
 
 
-def test_equal_results_give_an_equal_page(report: Paths, params: Params, page: str) -> None:
+def test_no_real_text_is_in_the_report(report: Paths, tables: Tables) -> None:
+    texts = [*tables.need(f"corpora/{tables.target}")["text"], PASSAGE, REPEATED]
+    assert find_corpus_text(report.report, texts) == []
+    shown = shown_rows(tables)
+    assert shown is not None and {WITHHELD_SEED, WITHHELD_RUN} & set(shown["withheld"])
+    assert not shown["text"].isin([COPIED, REPEATED]).any() and (shown.loc[shown["withheld"] != "", "text"] == "").all()
+    assert shown["accepted"].sum() >= len(CLASSES) and (shown["read"] != "").sum() == 1
+
+
+def test_numbers_are_rounded_and_nothing_is_nan(pages: dict[str, str]) -> None:
+    for name, page in pages.items():
+        body = re.sub(r"<(style|script|head|dl)\b.*?</\1>", " ", page, flags=re.S)
+        text = re.sub(r"arXiv:[\d.]+", "", re.sub(r"<[^>]+>", " ", body))
+        assert not re.search(r"\bnan\b|\bNone\b|\bNaN\b|\binf\b", text), name
+        assert not re.search(r"\d\.\d{4,}", text), (name, re.findall(r"\S*\d\.\d{4,}", text)[:3])
+        assert "@article" not in text, name
+
+
+def test_equal_results_give_equal_pages(report: Paths, params: Params, pages: dict[str, str]) -> None:
     (report.report / "timings.js").write_text("window.EMOSYNTH_TIMINGS = [];", encoding="utf-8")
-    render_report(report, params, PROVENANCE, NOTEBOOKS)
-    assert (report.report / "index.html").read_text(encoding="utf-8") == page
-    assert str(report.root) not in page
+    tables = Tables(report, params)
+    render_pages(tables, Catalog.load(report), {})
+    for name, page in pages.items():
+        assert (report.report / name).read_text(encoding="utf-8") == page, name
+        assert str(report.root) not in page
     assert (report.report / "timings.js").read_text(encoding="utf-8") == "window.EMOSYNTH_TIMINGS = [];"
 
 
-def test_every_claim_and_parameter_is_shown(page: str, params: Params) -> None:
-    for number in range(1, 8):
-        assert f"A{number}. " in page
-    for number in range(1, 6):
-        assert f"C{number}. " in page
-    for verdict in ("supported", "contradicted", "inconclusive", "not-tested"):
-        assert f'class="badge {verdict}"' in page
-    for section, content in params.model_dump().items():
-        assert f"<h4>{section}</h4>" in page
-        for name in content:
-            assert f"<dt>{name}" in page
+def test_every_parameter_is_shown(pages: dict[str, str], params: Params) -> None:
+    for section in params.model_dump():
+        assert f"<dt>{section}" in pages["data.html"], section
+    assert "<dt>evidence." in pages["claims.html"] and "<dt>narratives" not in pages["claims.html"]
+
+
+def test_metrics_fit_a_terminal(report: Paths) -> None:
+    metrics = json.loads((report.report / "metrics.json").read_text(encoding="utf-8"))
+    assert 10 <= len(metrics) <= 16 and all(not isinstance(value, dict | list) for value in metrics.values())
+    assert metrics["claims_supported"] + metrics["claims_contradicted"] + metrics["claims_undecided"] + metrics["claims_not_tested"] == 15
 
 
 @pytest.mark.parametrize("hostile", ["a\x00b", "a\u202eb", "a\ud800b", "\x1b[31m"])
@@ -578,29 +380,49 @@ def test_unprintable_characters_do_not_reach_the_page(hostile: str) -> None:
     assert "\ufffd" in readable(hostile)
 
 
-# --- guard ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("model", "/home/me/models/x.gguf", "x.gguf"),
+        ("url", "http://me:secret@host:8080/v1?key=1", "http://host:8080/v1"),
+        ("title", "/a/b", "/a/b"),
+    ],
+)
+def test_paths_and_addresses_are_made_public(key: str, value: str, shown: str) -> None:
+    assert public(key, value) == shown
+
+
+def test_references_are_rendered_not_bibtex() -> None:
+    source = """@inproceedings{a, title = {{VADER}: A {Model}}, author = {M{\\"u}ller, Anna and Roe, Ben}, booktitle = {Proc. of X}, year = {2014}}
+    @article{b, author = "A and B and C and D and E", title = "Many", eprint = {2511.16132}, year = 2025}"""
+    assert references([source, source, ""]) == [
+        "A et al. (2025). Many. arXiv:2511.16132.",
+        "Anna Müller and Ben Roe (2014). VADER: A Model. Proc. of X.",
+    ]
+    assert references(["A plain reference, 2014."]) == ["A plain reference, 2014."]
+
+
+# --- guard ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("name", "wrap"),
+    ("name", "content"),
     [
-        ("a.html", lambda text: f"<td>{text.replace(' ', '&#32;')}</td>"),
-        ("b.html", lambda text: "<p>" + text.replace("kettle", "<b>kettle</b>") + "</p>"),
-        ("c.json", lambda text: '{"x": ["y", {"z": "' + text.replace("e", "\\u0065") + '"}]}'),
-        ("d.ipynb", lambda text: '{"cells": [{"source": ["' + text[:20] + '\\n", "' + text[20:] + '"]}]}'),
-        ("e.csv", lambda text: f'1,"{text.upper()}!!"'),
+        ("a.html", f"<td>{COPIED.replace(' ', '&#32;')}</td>"),
+        ("b.html", "<p>" + COPIED.replace("kettle", "<b>kettle</b>") + "</p>"),
+        ("c.json", '{"x": ["y", {"z": "' + COPIED.replace("e", "\\u0065") + '"}]}'),
+        ("d.ipynb", '{"cells": [{"source": ["' + COPIED[:20] + '\\n", "' + COPIED[20:] + '"]}]}'),
+        ("e.csv", f'1,"{COPIED.upper()}"'),
     ],
 )
-def test_corpus_text_is_found_however_it_is_wrapped(tmp_path: Path, name: str, wrap: Callable[[str], str]) -> None:
-    text = "The kettle sang all morning, and we listened quietly."
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / name).write_text(
-        wrap(text) if name != "d.ipynb" else wrap("The kettle sang all morning, and we listened quietly.")
-    )
-    found = find_corpus_text(tmp_path, ["nothing of this kind was ever said here", text, "too short"])
-    assert [(leak.path, leak.text) for leak in found] == [(f"deep/{name}", text)]
+def test_the_guard_finds_text_however_it_is_wrapped(tmp_path: Path, name: str, content: str) -> None:
+    import html
+
+    (tmp_path / name).write_text(html.unescape(content) if name == "a.html" else content, encoding="utf-8")
+    assert [leak.path for leak in find_corpus_text(tmp_path, [COPIED])] == [name]
 
 
-def test_parts_of_corpus_texts_and_short_texts_are_not_leaks(tmp_path: Path) -> None:
-    (tmp_path / "a.md").write_text("The kettle sang all morning, and we. So happy today!")
-    assert find_corpus_text(tmp_path, ["The kettle sang all morning, and we listened.", "So happy today!"]) == []
+def test_the_guard_knows_runs_of_six_words() -> None:
+    guard = Texts([PASSAGE])
+    assert guard.shares_run(REPEATED) and not guard.shares_run("the lantern swung above the water")
+    assert guard.whole_in(f"x {PASSAGE} y") == [PASSAGE] and not guard.whole_in(REPEATED)

@@ -8,20 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats as scipy_stats
 
 from emosynth import stats
 
 NUMBERS = st.lists(st.integers(-50, 50), min_size=1, max_size=30)
 
 
-def test_t_interval() -> None:
-    values = [1.0, 2.0, 4.0, 7.0]
-    low, high = scipy_stats.t.interval(0.9, 3, loc=np.mean(values), scale=scipy_stats.sem(values))
-    interval = stats.t_interval(values, 0.9)
-    assert (interval.low, interval.high) == pytest.approx((low, high))
-    assert math.isnan(stats.t_interval([1.0]).low)
-    assert 3.5 in interval
+def test_percentile_interval() -> None:
+    interval = stats.percentile_interval([*range(101), math.nan], 0.9)
+    assert (interval.low, interval.high) == pytest.approx((5, 95)) and 50 in interval
+    assert math.isnan(stats.percentile_interval([]).low)
+    with pytest.raises(ValueError, match="confidence"):
+        stats.percentile_interval([1.0], 1.0)
 
 
 def test_permutation_p() -> None:
@@ -52,7 +50,7 @@ def test_nested_orders_keep_repeats_whole_and_strata_even(places: list[tuple[int
                 assert abs(first - len(clusters) / 2) <= 1.5
 
 
-def test_nested_interval_covers_clustered_means() -> None:
+def test_nested_halves_cover_clustered_means() -> None:
     hits = {True: 0, False: 0}
     for trial in range(100):
         generator = np.random.default_rng(trial)
@@ -60,19 +58,19 @@ def test_nested_interval_covers_clustered_means() -> None:
         stories = np.repeat(np.arange(20), 8)
         for flat in hits:
             nest = stats.Nest.flat(160) if flat else stats.Nest.of([0] * 160, stories.tolist(), [0] * 160)
-            mean, interval = stats.nested_interval(values, nest, 0.9, 120, trial)
+            mean, interval = stats.halves_interval(values, stats.nested_halves(nest, 120, trial), 0.9, trial)
             assert mean == pytest.approx(values.mean())
             hits[flat] += 0.0 in interval
     assert 0.82 <= hits[False] / 100 <= 0.97
     assert hits[True] / 100 < 0.6, "rows of one story are not independent"
 
 
-def test_nested_interval_draws_models_too() -> None:
-    values = np.array([[0.0] * 40, [1.0] * 40])
-    mean, interval = stats.nested_interval(values, stats.Nest.flat(40), 0.9, 300, 1)
+def test_interval_draws_models_too() -> None:
+    values, halves = np.array([[0.0] * 40, [1.0] * 40]), stats.nested_halves(stats.Nest.flat(40), 300, 1)
+    mean, interval = stats.halves_interval(values, halves, 0.9, 1)
     assert mean == 0.5 and (interval.low, interval.high) == (0, 1)
-    assert stats.nested_interval(values[:1], stats.Nest.flat(40), 0.9, 300, 1)[1] == stats.Interval(0.0, 0.0)
-    assert math.isnan(stats.nested_interval([[1.0]], stats.Nest.flat(1), 0.9, 300, 1)[1].low)
+    assert stats.halves_interval(values[:1], halves, 0.9, 1)[1] == stats.Interval(0.0, 0.0)
+    assert math.isnan(stats.halves_interval([[1.0]], stats.nested_halves(stats.Nest.flat(1), 300, 1), 0.9, 1)[1].low)
 
 
 def test_flat_nests() -> None:

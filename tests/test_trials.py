@@ -352,7 +352,7 @@ def test_tables_and_scores_from_predictions(tmp_path):
         assert p[trial].dtype == np.float32 and p[trial].shape == (30, 2)
         assert macro == pytest.approx(f1_score(truth, p[trial].argmax(axis=1), average="macro"))
     shown = published(tables["predictions"], tables["test_rows"], trials)
-    assert shown["label"].iloc[0] == p[trials["trial_id"].iloc[0]].argmax(axis=1).tolist() and shown["labels"].iloc[0] == []
+    assert shown["predicted"].iloc[0] == [str(place) for place in p[trials["trial_id"].iloc[0]].argmax(axis=1)]
     assert "text" not in "".join([*shown.columns, *kept["test_rows"].columns])
     bad = trials[trials["arm"] == "bad"]
     assert bad["reported_macro_f1"].notna().all() and trials[trials["arm"] != "bad"]["reported_macro_f1"].isna().all()
@@ -412,4 +412,4 @@ def test_rows_with_several_labels(tmp_path):
     shown = published(tables["predictions"], tables["test_rows"], trials)
     p = load_predictions(paths)[trials["trial_id"].iloc[0]]
     expected = [np.flatnonzero(row >= trials["threshold"].iloc[0]).tolist() or [int(row.argmax())] for row in p.astype(float)]
-    assert shown["labels"].iloc[0] == expected and shown["label"].iloc[0] == []
+    assert [[int(place) for place in row.split()] for row in shown["predicted"].iloc[0]] == expected

@@ -57,30 +57,13 @@ def _pipeline(given: argparse.Namespace, root: Path) -> int:
 
 
 def _figure(given: argparse.Namespace, root: Path) -> int:
-    from emosynth import pieces
-
-    if given.name is None:
-        print("\n".join(pieces.registered("figure")))
-        return 0
     from emosynth.params import load_params
-    from emosynth.report import regenerate
+    from emosynth.report import figure_names, regenerate
 
     paths, params = Paths(root, given.profile), load_params(root, given.profile)
-    pieces.find("figure", given.name, "emosynth figure")
-    _check_results(paths)
-    for path in regenerate(given.name, paths, params):
-        print(path.relative_to(root))
+    made = figure_names() if given.name is None else [path.relative_to(root) for path in regenerate(given.name, paths, params)]
+    print("\n".join(map(str, made)))
     return 0
-
-
-def _check_results(paths: Paths) -> None:
-    """Refuse to draw over what is published when there is nothing to draw from."""
-    if not any(paths.data.glob("*/*.parquet")):
-        raise UserError(
-            "There are no results to draw from.",
-            where=str(paths.data),
-            remedy=f"Run dvc repro, or: python -m emosynth restore --profile {paths.profile}",
-        )
 
 
 def _restore(given: argparse.Namespace, root: Path) -> int:
@@ -98,7 +81,6 @@ def _export(given: argparse.Namespace, root: Path) -> int:
     from emosynth.params import load_params
 
     paths, folder = Paths(root, given.profile), given.to.expanduser()
-    _check_results(paths)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError("This place holds something already.", where=str(folder), remedy="Name a folder that does not exist yet.")
     export_dataset(load_params(root, given.profile), paths, given.arm, folder, Catalog.load(paths))

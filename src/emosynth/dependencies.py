@@ -6,9 +6,12 @@ A piece that no arm names is followed nowhere: a room is read as a folder, and i
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
+import pkgutil
 from collections.abc import Iterable, Mapping
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -110,7 +113,7 @@ def notebook_source(path: Path) -> str:
 
 
 def named_pieces(params: Params, item: Stage) -> list[tuple[str, str]]:
-    """Return the pieces that a profile names and a stage runs: kind and name."""
+    """Return the pieces that a profile names and a stage runs: kind and name. Figures are not among them: all are drawn."""
     from emosynth.design.arms import resolve_arm, resolve_arms
 
     arms = list(resolve_arms(params).values())
@@ -121,8 +124,6 @@ def named_pieces(params: Params, item: Stage) -> list[tuple[str, str]]:
     found |= {("check", check.name) for arm in arms for check in arm.checks}
     found |= {("labeller", labeller.name) for arm in arms for labeller, _ in arm.labellers}
     found |= {("learner", name) for name in params.learners}
-    if "figure" in item.runs:
-        found |= {("figure", name) for name in pieces.registered("figure")}
     return sorted(piece for piece in found if piece[0] in item.runs)
 
 
@@ -131,9 +132,14 @@ def code_files(root: Path, params: Params, item: Stage) -> list[str]:
     source = notebook_source(root / "notebooks" / f"{item.name}.ipynb")
     named = named_pieces(params, item)
     modules = [pieces.module_of(kind, name) for kind, name in named]
-    foreign = sorted({pieces.file_of(kind, name) for kind, name in named if not pieces.module_of(kind, name).startswith("emosynth.")})
+    foreign = {pieces.file_of(kind, name) for kind, name in named if not pieces.module_of(kind, name).startswith("emosynth.")}
+    if "figure" in item.runs:  # listed and not imported, which would load matplotlib into every stage's process
+        room = pieces.ROOMS["figure"]
+        modules += [f"{room}.{module.name}" for module in pkgutil.iter_modules([str(root / "src" / Path(*room.split(".")))])]
+        specs = [importlib.util.find_spec(point.module) for point in entry_points(group=pieces.ENTRY_POINT)]
+        foreign |= {Path(spec.origin) for spec in specs if spec is not None and spec.origin is not None}
     # Figures are shown on the way, but only the report depends on how they are drawn.
-    found = module_files(root, [source, *map(_text, foreign)], modules, skip="emosynth.report" if item.makes else "")
+    found = module_files(root, [source, *map(_text, sorted(foreign))], modules, skip="emosynth.report" if item.makes else "")
     declared = {_declaring(name) for name in item.sections} - {""}
     return sorted({*found, *(f"src/{module.replace('.', '/')}.py" for module in declared), *(_from_root(root, path) for path in foreign)})
 

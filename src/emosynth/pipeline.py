@@ -22,6 +22,9 @@ RENDERER = "src/emosynth/runner"
 REPORT = "10_figures"
 """The stage that may read everything."""
 
+PAGES = tuple(f"{name}.html" for name in ("index", "guidance", "writing", "training", "authenticity", "context", "claims", "data"))
+"""Pages of the report, see `emosynth.report.pages`."""
+
 _WRITTEN = ("add", "guide", "writer", "space", "growth", "oversample", "rows", "plus", "after", "corpora", "sizes", "repeats")
 _VERIFIED = (*_WRITTEN, "checks", "labels", "flaws")
 _DESIGN = ("pieces", "corpora", "models", "cells", "writers", "guides", "generation")
@@ -110,7 +113,8 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         REPORT, "Evidence, figures and report", tuple(Params.model_fields),
         ("corpora", "seeds", "materials", "narratives", "tuning", "candidates", "verdicts", "trials", "authenticity", "context"), "",
-        runs=("figure",), report=("index.html", "figures", "results", "claims.json", "metrics.json"),
+        runs=("figure",), report=(*PAGES, "figures", "results", "claims.json", "metrics.json"),
+        files=(_CATALOG, _TAXONOMIES, "data/claims.yaml"),
     ),
 )  # fmt: skip
 

@@ -65,17 +65,6 @@ def percentile_interval(values: ArrayLike, confidence: float = 0.95) -> Interval
     return Interval(float(low), float(high))
 
 
-def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Return Student's t interval of the mean; NaN for fewer than two values, zero width if all are equal."""
-    _check_confidence(confidence)
-    sample = _clean(values)
-    if sample.size < 2:
-        return Interval(math.nan, math.nan)
-    mean = float(sample.mean())
-    half = float(scipy_stats.t.ppf((1 + confidence) / 2, sample.size - 1) * scipy_stats.sem(sample))
-    return Interval(mean - half, mean + half)
-
-
 # --- nested half-samples ----------------------------------------------------------------------------
 
 
@@ -145,17 +134,27 @@ def nested_orders(nest: Nest, count: int, generator: np.random.Generator) -> Int
     return out
 
 
-def nested_interval(values: ArrayLike, nest: Nest, confidence: float, resamples: int, seed: int) -> tuple[float, Interval]:
-    """Return the mean of (m, n) values and its interval: half-samples of the n items, and the m rows (models, say) drawn with replacement."""
+def nested_halves(nest: Nest, count: int, seed: int) -> Integers:
+    """Return the items of ``count`` nested half-samples (see `nested_orders`), shape (count, n // 2)."""
+    return nested_orders(nest, count, np.random.default_rng(seed))[:, : len(nest) // 2]
+
+
+def halves_interval(values: ArrayLike, halves: Integers, confidence: float, seed: int) -> tuple[float, Interval]:
+    """Return the mean of (m, n) values and its interval over half-samples of the n items; the m rows (models, say) are drawn with replacement.
+
+    Parameters
+    ----------
+    halves
+        Of `nested_halves`. The interval is NaN if they are empty.
+    """
     table = np.atleast_2d(np.asarray(values, dtype=float))
-    rows, n = table.shape
-    if n < 2:
-        return (float(table.mean()) if n else math.nan), Interval(math.nan, math.nan)
-    generator = np.random.default_rng(seed)
-    halves = nested_orders(nest, resamples, generator)[:, : max(1, n // 2)]
-    drawn = generator.integers(0, rows, (resamples, rows))
-    means = [table[chosen].mean(axis=0)[half].mean() for chosen, half in zip(drawn, halves, strict=True)]
-    return float(table.mean()), percentile_interval(means, confidence)
+    mean = float(table.mean()) if table.size else math.nan
+    if not halves.size:
+        return mean, Interval(math.nan, math.nan)
+    count = len(halves)
+    drawn = np.random.default_rng(seed).integers(0, len(table), (len(table), count))
+    by_row = np.array([row[halves].mean(axis=1) for row in table])
+    return mean, percentile_interval(by_row[drawn, np.arange(count)].mean(axis=0), confidence)
 
 
 # --- two groups -------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ MEASURES = ("distinct_1", "distinct_2", "self_repetition", "spread")
 COLUMNS = (
     "corpus", "arm", "against", "verified", "kind", "label", "measure", "value", "low", "high", "n_texts", "n_tokens", "tokens", "vectors",
 )  # fmt: skip
-DRAWS = 200
+DRAWS = 100
 LEAST = 4
 """Texts of a group that is drawn from, at least."""
 
@@ -41,7 +41,7 @@ Key = tuple[str, bool, str]
 
 @dataclass(frozen=True)
 class _Group:
-    """Texts of one arm, kind and label: numbers of words, pairs and different 4-grams, and vectors of length 1."""
+    """Texts of one arm, kind and label: numbers of words, pairs and 4-grams, and vectors of length 1."""
 
     sample: Sample
     words: list[npt.NDArray[np.int32]]
@@ -53,6 +53,10 @@ class _Group:
     def lengths(self) -> Integers:
         return np.array([item.size for item in self.words], dtype=np.int64)
 
+    @cached_property
+    def _sets(self) -> list[npt.NDArray[np.int32]]:
+        return [np.unique(item) for item in self.grams]
+
     def of_label(self, label: str) -> _Group:
         kept = [place for place, own in enumerate(self.sample.labels) if label in (ALL, own)]
         words, pairs, grams = ([part[place] for place in kept] for part in (self.words, self.pairs, self.grams))
@@ -63,16 +67,16 @@ class _Group:
         return np.array([self._measure(order, size, vectors) for order in nested_orders(self.sample.nest, DRAWS, generator)])
 
     def _measure(self, order: Integers, size: int, vectors: int) -> tuple[float, ...]:
-        left, cut = size, []
-        for place in order.tolist():
-            taken = min(left, self.words[place].size)
-            grams = np.unique(self.grams[place][: max(0, taken - SELF + 1)])
-            cut.append((self.words[place][:taken], self.pairs[place][: max(0, taken - 1)], grams))
-            left -= taken
-            if not left:
-                break
-        words, pairs, sets = ([item[part] for item in cut] for part in range(3))
-        return _distinct(words), _distinct(pairs), self_repetition(sets), spread(self.vectors[order[:vectors]])
+        ends = np.cumsum(self.lengths[order])
+        whole = int(np.searchsorted(ends, size, side="right"))
+        left, full = size - int(ends[whole - 1] if whole else 0), order[:whole].tolist()
+        words, pairs, grams = ([part[place] for place in full] for part in (self.words, self.pairs, self._sets))
+        if left and whole < len(order):
+            last = int(order[whole])
+            words.append(self.words[last][:left])
+            pairs.append(self.pairs[last][: max(0, left - 1)])
+            grams.append(np.unique(self.grams[last][: max(0, left - SELF + 1)]))
+        return _distinct(words), _distinct(pairs), self_repetition(grams), spread(self.vectors[order[:vectors]])
 
 
 def _distinct(parts: Sequence[npt.NDArray[np.int32]]) -> float:
@@ -133,6 +137,7 @@ def diversity(
     groups = _groups(samples, embed)
     labels = {key: [ALL, *dict.fromkeys(group.sample.labels)] for key, group in groups.items()}
     rows: list[list[Any]] = []
+    known: dict[tuple[str, int, int], npt.NDArray[np.float64]] = {}  # arms of one origin have the same texts
 
     def compare(keys: Sequence[Key], label: str) -> dict[Key, tuple[_Group, int, int, npt.NDArray[np.float64]]]:
         found = {key: groups[key].of_label(label) for key in keys if label in labels[key]}
@@ -141,18 +146,19 @@ def diversity(
         vectors = min((len(group.words) // 2 for group in large), default=0)
         made = {}
         for key, group in found.items():
-            enough = len(group.words) >= LEAST and size > 0
-            generator = seed_for(seed, group.sample.digest, size, vectors)
-            drawn = group.draws(size, vectors, generator) if enough else np.full((1, len(MEASURES)), np.nan)
-            made[key] = group, size, vectors, drawn
+            about = group.sample.digest, size, vectors
+            if about not in known:
+                enough = len(group.words) >= LEAST and size > 0
+                known[about] = group.draws(size, vectors, seed_for(seed, *about)) if enough else np.full((1, len(MEASURES)), np.nan)
+            made[key] = group, size, vectors, known[about]
         return made
 
     def add(key: Key, other: str, label: str, sizes: tuple[_Group, int, int], values: npt.NDArray[np.float64]) -> None:
         group, size, vectors = sizes
         for place, measure in enumerate(MEASURES):
-            known = values[~np.isnan(values[:, place]), place]
-            interval = percentile_interval(known, confidence)
-            value = float(known.mean()) if known.size else math.nan
+            there = values[~np.isnan(values[:, place]), place]
+            interval = percentile_interval(there, confidence)
+            value = float(there.mean()) if there.size else math.nan
             about = [len(group.words), int(group.lengths.sum()), size, vectors]
             rows.append([key[0], other, *key[1:], label, measure, value, interval.low, interval.high, *about])
 

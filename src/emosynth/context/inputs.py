@@ -24,7 +24,7 @@ from emosynth.design.cells import stable_seed
 from emosynth.design.space import FloatArray, Space
 from emosynth.params import Context
 from emosynth.progress import Progress
-from emosynth.stats import Nest, nested_interval
+from emosynth.stats import Nest, halves_interval, nested_halves
 from emosynth.store import RowStore
 from emosynth.text import near_duplicates
 
@@ -251,7 +251,7 @@ def run_context(
     pandas.DataFrame
         `COLUMNS`: learner, input (`INPUTS`, and `DIFFERENCES`), test (``rows`` or ``pairs``), repeat (`ALL_REPEATS`: mean), n, stories,
         measure (``lrap``, ``top_1``; ``flips``), value, low, high. Intervals draw stories, then rows (or pairs) within them
-        (`emosynth.stats.nested_interval`); those of means draw repeats too. Differences are taken row by row.
+        (`emosynth.stats.halves_interval`); those of means draw repeats too. Differences are taken row by row.
     """
     parts = [vars(data.train), vars(data.test), vars(data.sides[0]), vars(data.sides[1]), data.fold.tolist()]
     base = _digest(list(space.labels), np.round(data.soft, 10).tolist(), *parts, _code())
@@ -288,10 +288,10 @@ def _measured(learner: str, made: dict[tuple[str, int], Predictions], repeats: i
         shown = [(kind, repeat, values[kind][[repeat]]) for kind in INPUTS for repeat in range(repeats)]
         shown += [(kind, ALL_REPEATS, values[kind]) for kind in INPUTS]
         shown += [(name, ALL_REPEATS, values[BOTH] - values[other]) for name, other in zip(DIFFERENCES, INPUTS[1:], strict=True)]
-        nest = Nest.of([0] * len(stories), stories, [0] * len(stories))
-        seed = stable_seed("context", learner, test, measure)  # one draw for all inputs
+        seed = stable_seed("context", learner, test, measure)
+        halves = nested_halves(Nest.of([0] * len(stories), stories, [0] * len(stories)), RESAMPLES, seed)  # the same for all inputs
         for kind, repeat, table in shown:
-            mean, interval = nested_interval(table, nest, confidence, RESAMPLES, seed)
+            mean, interval = halves_interval(table, halves, confidence, seed)
             found.append([learner, kind, test, repeat, len(stories), len(set(stories)), measure, mean, interval.low, interval.high])
     return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _BLOCK = 250
-"""Resamples whose weights are held in memory at once."""
+"""Resamples that are computed at once."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,6 @@ def draw_f1(truth: npt.NDArray[np.bool_], predicted: npt.NDArray[np.bool_], repe
     hits = (predicted & truth).transpose(1, 0, 2).reshape(n, -1)
     said = predicted.transpose(1, 0, 2).reshape(n, -1)
     columns = np.hstack([hits, said, truth]).astype(np.float32)
-    rng = np.random.default_rng(stable_seed("test rows", seed, n))
     out = np.empty((resamples, repeat_count, k), dtype=np.float32)
     size = repeat_count * k
 
@@ -87,11 +87,17 @@ def draw_f1(truth: npt.NDArray[np.bool_], predicted: npt.NDArray[np.bool_], repe
         return f1(tp.reshape(-1, repeat_count, k), guesses.reshape(-1, repeat_count, k), true[:, None, :].repeat(repeat_count, axis=1))
 
     for start in range(0, resamples, _BLOCK):
-        count = min(_BLOCK, resamples - start)
-        drawn = rng.integers(0, n, (count, n))
-        weights = np.stack([np.bincount(row, minlength=n) for row in drawn]).astype(np.float32)
-        out[start : start + count] = scores(weights @ columns)
+        weights = _weights(n, resamples, seed)[start : start + _BLOCK]
+        out[start : start + _BLOCK] = scores(weights.astype(np.float32) @ columns)
     return Draws(repeats, scores(columns.sum(axis=0, dtype=np.float64, keepdims=True).astype(np.float32))[0], out)
+
+
+@lru_cache(maxsize=4)
+def _weights(n: int, resamples: int, seed: int) -> npt.NDArray[np.uint8]:
+    """Return (resamples, n) how often each row is drawn: one draw for all arms of a corpus."""
+    rng = np.random.default_rng(stable_seed("test rows", seed, n))
+    drawn = (np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(resamples))
+    return np.stack([np.minimum(row, 255).astype(np.uint8) for row in drawn])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from emosynth.explain.exemplars import choose_exemplars, shuffled
 from emosynth.explain.explained import BoolArray, C, Explained, Kind, explain_seed
 from emosynth.explain.materials import COLUMNS as MATERIALS
 from emosynth.explain.ranking import KINDS, agreement, compare, differential_scores, presentable, rank_tokens, stability, top_tokens
-from emosynth.params import Generator, Params
+from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.progress import say
 from emosynth.seeding import Seed, load_order, load_seed, seed_rows
@@ -102,7 +101,7 @@ def _explain_cell(corpus: Corpus, order: pd.DataFrame, cell: Cell, params: Param
     if first_of_target and largest:
         tables["shap_rows"] = _occurrences(seed, explained, classes)
     if first_of_target and shap.encoder_rows and in_sizes(params, shap.encoder_sizes, cell):
-        found = explain_encoder(seed, has, single, classes, params, _encoder_folder(params, catalog))
+        found = explain_encoder(seed, has, single, classes, params, catalog.fetch(params.models.encoder))
         tables["encoder_rows"] = found
         rows = against_encoder(found, seed, has, explained.attributions, classes, shap.tokens)
         compared += [{"first": shap.explain, "second": "encoder", **row} for row in rows]
@@ -122,12 +121,6 @@ def _against(
         a, b = (frame[frame["label"] == label].set_index("token")["shap"] for frame in (ranking, other))
         out.append({"label": label, "first": shap.explain, "second": second, **compare(a, b, shap.tokens)})
     return out
-
-
-def _encoder_folder(params: Params, catalog: Catalog) -> Path:
-    from emosynth.models.lm.assets import generator_files  # finds folders, catalogue entries and hub ids alike
-
-    return generator_files(Generator(backend="transformers", model=params.models.encoder), catalog)
 
 
 def _materials(

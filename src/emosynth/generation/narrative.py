@@ -111,8 +111,7 @@ def plan_narrative(origin: Origin, needs: Mapping[Cell, int], spaces: Mapping[st
     Returns
     -------
     list of Example
-        In a taxonomy there is one series, and example *i* belongs to repeat *i* modulo the repeats there are; else each repeat of a
-        corpus has a series of its own. Each label is the first one of as many examples of a series as any other, give or take one; all
+        In a taxonomy there is one series, of which each repeat has its own share; else each repeat of a corpus has a series of its own. Each label is the first one of as many examples of a series as any other, give or take one; all
         pairs of passage and character are used once before any is used again.
 
     Raises
@@ -128,7 +127,9 @@ def plan_narrative(origin: Origin, needs: Mapping[Cell, int], spaces: Mapping[st
         repeats = max(seeds.params.cells.repeats_of(name) for name in seeds.params.corpora.names)
         wanted = {cell.repeat: examples_needed(total, kinds) for cell, total in needs.items()}
         size = next(iter(needs)).size
-        places = [(Cell("", number % repeats, size), number // repeats) for number in range(repeats * max(wanted.values()))]
+        # Each round of repeats in another order: number modulo repeats would hand every fourth example, the ones with two labels, to one.
+        turns = cycle(repeats, seed, "repeat")
+        places = [(Cell("", next(turns), size), number // repeats) for number in range(repeats * max(wanted.values()))]
         made = _series(origin, guide, spaces[""], places, seed, cast, seeds)
         return [example for example in made if example.slot.index < wanted.get(example.slot.cell.repeat, 0)]
     out = []

@@ -38,7 +38,7 @@ By = Literal["shap", "tfidf", "random"]
 
 
 class Materials(Protocol):
-    """What step 02 found in one seed (`emosynth.seeding.materials` reads it)."""
+    """What step 02 found in one seed (`emosynth.explain.load_materials` reads it)."""
 
     def tokens(self, label: str, by: By) -> Sequence[tuple[str, float]]:
         """Return tokens that speak for a label with their scores, best first."""
@@ -112,7 +112,7 @@ def pick(items: Sequence[str], count: int, rng: np.random.Generator) -> tuple[st
 
 @dataclass(frozen=True)
 class Tables:
-    """Materials of one seed from plain mappings; the form in which tests and `emosynth.seeding.materials` hold them."""
+    """Materials of one seed from plain mappings; the form in which tests and `emosynth.explain.load_materials` hold them."""
 
     by_token: Mapping[tuple[str, str], Sequence[tuple[str, float]]] = field(default_factory=dict)
     by_exemplar: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)

@@ -49,7 +49,7 @@ def advice(tables: Tables) -> list[dict[str, str]]:
     if tables.contrasts is None:
         return []
     params, looks, rows = tables.params, tables.looks, main_rows(tables.contrasts)
-    rows = rows[(rows["version"] == "") & [not looks.real(arm) for arm in rows["arm"]]]
+    rows = rows[[not looks.real(arm) and not version for arm, version in zip(rows["arm"], rows["version"], strict=True)]]
     rows = rows.assign(own=rows["score"] - rows["gain"], tuned=[_stepped(name) for name in rows["learner"]])
     found = []
     for corpus in params.corpora.names:

@@ -64,16 +64,16 @@ def _model_names(params: Params) -> list[str]:
 
 
 def models(params: Params, catalog: Catalog) -> list[Row]:
-    """Return what is known of each model."""
+    """Return what the catalogue declares of each model; nothing is fetched, so that a report can be made again without the models."""
     rows = []
     for name in _model_names(params):
-        known = name in catalog
-        rows.append(
-            {
-                "model": name if known else public("model", name), "source": catalog.source_of(name) if known else "the user's own",
-                "licence": catalog.entry(name).licence if known else "", "sha256": catalog.hash_of(name) if known else "",
-            }
-        )  # fmt: skip
+        if name not in catalog:
+            rows.append({"model": public("model", name), "source": "the user's own", "licence": "", "sha256 of the download": ""})
+            continue
+        entry = catalog.entry(name)
+        first = entry.sources[0].model_dump()
+        source = next((str(first[kind]) for kind in ("pypi", "mirror", "hub") if first.get(kind)), "")
+        rows.append({"model": name, "source": source, "licence": entry.licence, "sha256 of the download": str(first.get("sha256") or "")})
     return rows
 
 

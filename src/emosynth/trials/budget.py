@@ -88,7 +88,10 @@ def choose(frame: pd.DataFrame, accepted: BoolArray, present: BoolArray, repeate
     """
     place = {label: position for position, label in enumerate(ask.labels)}
     frame = frame.assign(
-        _accepted=accepted & ~repeated, _dropped=accepted & repeated, _present=present & ~repeated, _place=[place[label] for label in frame["label"]]
+        _accepted=accepted & ~repeated,
+        _dropped=accepted & repeated,
+        _present=present & ~repeated,
+        _place=[place[label] for label in frame["label"]],
     ).sort_values(["index", "_place", "kind"], kind="stable")
     n_wanted = ask.wanted
     if ask.budget == "generated":

@@ -89,15 +89,13 @@ def published(predictions: pd.DataFrame, test_rows: pd.DataFrame, trials: pd.Dat
     Returns
     -------
     pandas.DataFrame
-        trial_id, corpus; ``label``: of each test row the place of its label among the corpus's classes; ``labels``: the same where rows
-        may have several (the other of the two is empty).
+        trial_id, corpus, predicted: of each test row the places of its labels among the corpus's classes, as text with spaces between.
     """
     rows = test_rows["corpus"].value_counts().to_dict()
     thresholds = dict(zip(trials["trial_id"], trials["threshold"], strict=True))
-    out: list[tuple[str, str, list[int], list[list[int]]]] = []
+    out = []
     for trial, corpus, p in zip(predictions["trial_id"], predictions["corpus"], predictions["p"], strict=True):
-        several = not np.isnan(thresholds[trial])
-        decided = decide(np.asarray(p, dtype=np.float64).reshape(rows[corpus], -1), float(thresholds[trial]) if several else None)
-        one = [] if several else decided.argmax(axis=1).tolist()
-        out.append((str(trial), str(corpus), one, [np.flatnonzero(row).tolist() for row in decided] if several else []))
-    return pd.DataFrame(out, columns=["trial_id", "corpus", "label", "labels"])
+        threshold = None if np.isnan(thresholds[trial]) else float(thresholds[trial])
+        decided = decide(np.asarray(p, dtype=np.float64).reshape(rows[corpus], -1), threshold)
+        out.append((str(trial), str(corpus), [" ".join(map(str, np.flatnonzero(row))) for row in decided]))
+    return pd.DataFrame(out, columns=["trial_id", "corpus", "predicted"])

@@ -21,7 +21,7 @@ from emosynth.trials.rows import Built
 
 FloatArray = npt.NDArray[np.float64]
 
-PER_WORKER = 16
+PER_WORKER = 32
 """Models from which another process pays for its start."""
 
 

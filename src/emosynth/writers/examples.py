@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from emosynth.design.arms import Origin
 from emosynth.design.cells import Cell, stable_seed
 from emosynth.guides.base import Draw, Shown
-from emosynth.models.lm.tune import Example
 from emosynth.params import Tuning
 from emosynth.writers.seeds import Seeds
+
+if TYPE_CHECKING:
+    from emosynth.models.lm.tune import Example
 
 _TAIL = re.compile(r"[^\w)}\]]*$")
 
@@ -33,6 +36,8 @@ def examples_of(seeds: Seeds, cell: Cell, origin: Origin, tuning: Tuning) -> tup
 
     The order of a seed is stratified at every rank, so its last rows are nearly stratified too.
     """
+    from emosynth.models.lm.tune import Example
+
     corpus, space = seeds.corpus(cell.corpus), seeds.space(cell.corpus)
     materials = seeds.materials(cell) if origin.guides else None
     examples = []

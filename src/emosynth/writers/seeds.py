@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 from emosynth.corpora import Corpus, load_corpus
@@ -22,7 +23,7 @@ class Seeds:
         self.corpus = cache(self._corpus)
         self.space = cache(self._space)
         self.seed = cache(self._seed)
-        self.materials = cache(self._materials)
+        self._found = cache(self._load)
         self._order = cache(lambda: load_order(paths))
         self._taxonomies = cache(lambda: Taxonomies.load(paths.taxonomies))
 
@@ -40,7 +41,11 @@ class Seeds:
     def _seed(self, cell: Cell) -> Seed:
         return load_seed(self.corpus(cell.corpus), self._order(), cell)
 
-    def _materials(self, cell: Cell) -> Materials:
-        from emosynth.seeding.materials import load_materials
+    def materials(self, cell: Cell) -> Materials:
+        """Return what step 02 found in a seed."""
+        return self._found()(cell)
 
-        return load_materials(self.paths, cell)
+    def _load(self) -> Callable[[Cell], Materials]:
+        from emosynth.explain.materials import load_materials
+
+        return load_materials(self.paths)

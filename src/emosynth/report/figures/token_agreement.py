@@ -35,8 +35,9 @@ class TokenAgreement(Figure):
             unit = ["repeat_a", "repeat_b"] if panel == "stability" else ["repeat"]
             series = rows["ranking"] if panel == "stability" else rows["first"] + " and " + rows["second"]
             means = rows.assign(series=series.astype(str)).groupby(["series", "size", *unit], sort=True)["overlap"].mean().reset_index()
-            found = means.groupby(["series", "size"], sort=True)["overlap"].agg(["mean", "min", "max", "size"]).reset_index()
-            found.columns = pd.Index(["series", "size", "mean", "low", "high", "units"])
+            found = (
+                means.groupby(["series", "size"], sort=True)["overlap"].agg(mean="mean", low="min", high="max", units="count").reset_index()
+            )
             parts.append(found.assign(panel=panel))
         if not parts:
             raise Missing("The run holds no comparison of token rankings.")

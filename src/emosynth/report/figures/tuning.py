@@ -27,12 +27,7 @@ class Tuning(Figure):
         rows = rows[rows["corpus"] == tables.target]
         if rows.empty:
             raise Missing(f"No writer was tuned on {tables.target}.")
-        keys = [name for name in ("writer", "salt") if name in rows]
-        named = (
-            rows[keys]
-            .astype(str)
-            .agg(lambda row: row.iloc[0] + (f" ({row.iloc[1]})" if len(row) > 1 and row.iloc[1] != "none" else ""), axis=1)
-        )
+        named = [writer if salt == "none" else f"{writer} ({salt})" for writer, salt in zip(rows["writer"], rows["salt"], strict=True)]
         return rows.assign(series=named)[["series", "size", "repeat", "epoch", "perplexity", "best"]].reset_index(drop=True)
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
