@@ -41,7 +41,7 @@ FILES = ["index.html", *(f"{page.name}.html" for page in PAGES)]
 
 @pytest.fixture(scope="session")
 def params() -> Params:
-    return fake_params(figures={"formats": ["svg"], "dpi": 50})
+    return fake_params(figures={"formats": ["svg"], "dpi": 50}, evidence={"resamples": 100})
 
 
 @pytest.fixture(scope="session")

@@ -26,9 +26,10 @@ def answer(tables: Tables) -> str:
         return "This run holds no trials yet that could give an answer."
     row = headline_row(tables, head.learner, head.arm)
     other = None if head.other is None else headline_row(tables, head.other, head.arm)
+    told = f"worth {worth(row.worth)}" if row.low > 0 else "which cannot be told from no gain" if row.high > 0 else "which is a loss"
     words = (
         f"With {count(head.size)} labelled posts of {head.corpus}, letting a small language model write more and keeping what passes the checks "
-        f"changes macro-F1 by {gain_words(row, tables.params)} with {looks.learner(head.learner)}, worth {worth(row.worth)}"
+        f"adds {gain_words(row, tables.params)} with {looks.learner(head.learner)}, {told}"
     )
     if other is not None and head.other is not None:
         words += f"; with {looks.learner(head.other)} by {gain(other.gain)}"

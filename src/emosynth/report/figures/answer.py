@@ -15,7 +15,7 @@ from emosynth.params import Figures
 from emosynth.report.figures.base import Figure, Missing, Words, rows_of
 from emosynth.report.tables import Headline, Tables, main_rows
 from emosynth.report.wording import INTERVALS, gain_words, size, worth
-from emosynth.style import new_figure
+from emosynth.style import blend, current_theme, new_figure
 
 LABELS = {"own": "your labels only", "written": "+ generated and checked", "real": "+ as many real"}
 
@@ -96,7 +96,13 @@ class Answer(Figure):
             low, high = axes.get_ylim()
             for at, (_, text, colour) in zip(_apart(ends, 0.075 * (high - low)), sorted(ends), strict=True):
                 axes.annotate(
-                    text, (sizes[-1], at), xytext=(9, 0), textcoords="offset points", va="center", color=colour, fontweight="bold"
+                    text,
+                    (sizes[-1], at),
+                    xytext=(9, 0),
+                    textcoords="offset points",
+                    va="center",
+                    color=blend(colour, current_theme().ink, 0.3),
+                    fontweight="bold",
                 )
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
@@ -113,7 +119,7 @@ class Answer(Figure):
         title = f"{told} to {own.size} labels" + (f"; as many real rows add {gain(real.gain)}" if real is not None else "")
         reading = (
             f"{looks.title(head.arm)} rows on {head.corpus}, {looks.learner(head.learner)}: {gain_words(own, tables.params)} at {size(own.size)} over "
-            f"{score(own.score - own.gain)} with the labels alone; that is worth {worth(own.worth)}."
+            f"{score(own.score - own.gain)} with the labels alone" + (f"; that is worth {worth(own.worth)}." if helps else ".")
         )
         other = None if head.other is None else headline_row(tables, head.other, head.arm)
         if other is not None and head.other is not None:

@@ -124,11 +124,11 @@ class Authenticity(Figure):
         title = "How far generated text is from real text"
         if nearest is not None:
             own = differing.loc[nearest]
-            title = f"Even the nearest arm, {tables.looks.title(nearest)}, differs from real text on {own['sum']} of {some(int(own['size']), 'measure')}"
+            title = f"Even the nearest arm, {tables.looks.title(str(nearest))}, differs from real text on {own['sum']} of {some(int(own['size']), 'measure')}"
             if not own["sum"]:
-                title = f"{tables.looks.title(nearest)} text differs from real text on none of {some(int(own['size']), 'measure')}"
+                title = f"{tables.looks.title(str(nearest))} text differs from real text on none of {some(int(own['size']), 'measure')}"
             if OTHER in differing.index:
-                title += f"; real text from itself on {differing.loc[OTHER, 'sum']}"
+                title += f"; real text from itself on {differing['sum'].to_dict()[OTHER]}"
         reading = "Blue: less than in real text; orange: more. Ratios are marked ×, 1 being alike; other effects are 0 when alike. "
         reading += f"Bold: p below {alpha:g} after Holm's correction. Accepted text of {tables.target}."
         far = frame[frame["arm"] == nearest].dropna(subset=["effect"]) if nearest is not None else frame.head(0)

@@ -12,7 +12,7 @@ from emosynth.report.tables import Tables
 from emosynth.report.wording import INTERVALS, size
 from emosynth.style import current_theme, new_figure
 
-BUDGETS = {"accepted": "equal accepted rows", "generated": "equal rows written", "tokens": "equal tokens"}
+BUDGETS = {"accepted": "equal\naccepted rows", "generated": "equal\nrows written", "tokens": "equal\ntokens"}
 
 
 class HeadToHead(Figure):
@@ -68,13 +68,13 @@ class HeadToHead(Figure):
                     look = {**looks.learner_look(learner), "color": looks.colour(row.arm), "markeredgecolor": looks.colour(row.arm)}
                     look["markerfacecolor"] = theme.background if look["markerfacecolor"] == theme.background else look["color"]
                     dot_interval(axes, row.gain, y, (row.low, row.high), look, size=5.0)
-            axes.set_title(BUDGETS[budget], wrap=True)
-            axes.set_xlabel("gain (F1 points)")
+            axes.set_title(BUDGETS[budget])
+            axes.set_xlabel("F1 points")
             bare(axes, [looks.title(arm) for arm in arms])
         tokens = frame[frame["budget"] == "accepted"].groupby("arm")["tokens"].mean().reindex(arms).fillna(0.0) / 1000
         cost.barh(range(len(arms)), tokens, height=0.5, color=[looks.colour(arm) for arm in arms], alpha=0.6)
-        cost.set_title("cost")
-        cost.set_xlabel("thousand tokens")
+        cost.set_title("cost\n")
+        cost.set_xlabel("1,000 tokens")
         bare(cost, [looks.title(arm) for arm in arms])
         legend_below(fig, [handle(looks.learner(name), looks.learner_look(name), line=False) for name in learners], 3)
         return fig
