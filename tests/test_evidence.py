@@ -146,7 +146,7 @@ def test_two_thousand_resamples_take_well_under_a_second() -> None:
     draw_f1(hot[truth], hot[said], tuple(range(5)), 2000, 1)  # the draw of rows is made once a corpus
     start = time.process_time()
     draw_f1(hot[truth], hot[said], tuple(range(5)), 2000, 2)
-    assert time.process_time() - start < 3  # on a busy machine
+    assert time.process_time() - start < 1.5  # the draw of rows of a new seed included
 
 
 def test_p_has_a_floor() -> None:

@@ -21,11 +21,11 @@ from emosynth.paths import Paths
 from emosynth.pieces import registered
 from emosynth.report import build_report, figure_names, regenerate, show
 from emosynth.report.bibliography import references
+from emosynth.report.checks import Texts, find_corpus_text
 from emosynth.report.draw import figures, find_figure, why_left_out
 from emosynth.report.examples import WITHHELD_RUN, WITHHELD_SEED, shown_rows
 from emosynth.report.figures.base import Figure
 from emosynth.report.figures.sweeps import Sweeps
-from emosynth.report.guard import Texts, find_corpus_text
 from emosynth.report.pages import PAGES, readable, render_pages
 from emosynth.report.provenance import public
 from emosynth.report.tables import Tables

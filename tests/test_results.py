@@ -13,9 +13,9 @@ from emosynth.errors import UserError
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.report import build_report
+from emosynth.report.checks import Texts
 from emosynth.report.draw import figures
 from emosynth.report.examples import shown_rows
-from emosynth.report.guard import Texts
 from emosynth.report.pages import render_pages
 from emosynth.report.results import publish, restore
 from emosynth.report.tables import Tables

@@ -46,8 +46,8 @@ DARK = Theme("dark", "#1b1f23", "#e8e6e1", "#a7adb4", "#343a40")
 
 _REAL_MARKERS = "osD^vP"
 _MARKERS = "XvPo^Dsph*<>d"
-_PALETTE_ORDER = (1, 0, 2, 3, 4, 9, 5, 6)
-"""Places of the palette in the order in which written arms take them: neighbours in a legend differ in hue. Grey, which is for real rows, and yellow, which is no colour for lines on white, are left out."""
+_PALETTE_ORDER = (1, 0, 2, 3, 4, 9, 5)
+"""Places of the palette in the order in which written arms take them: neighbours in a legend differ in hue. Grey, which is for real rows, and what is too pale for lines on white are left out."""
 
 _theme: ContextVar[Theme] = ContextVar("emosynth_theme", default=LIGHT)
 _palette: ContextVar[str] = ContextVar("emosynth_palette", default="colorblind")

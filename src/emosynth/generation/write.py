@@ -66,7 +66,8 @@ def write_all(
             for turn in range(max(len(items[place].steps) for part in job.parts.values() for place in part)):
                 for (origin, writer), part in job.parts.items():
                     places = [place for place in part if turn < len(items[place].steps)]
-                    _write(turn, places, items, written, keys, _Use(model, decoding_of(params, writer), job, origin), store, progress)
+                    if places:
+                        _write(turn, places, items, written, keys, _Use(model, decoding_of(params, writer), job, origin), store, progress)
             for part in job.parts.values():
                 for place in part:
                     names[place] = job.name
@@ -107,7 +108,7 @@ def _write(
     asks = [items[place].ask(step, written[place]) for place, step in zip(places, steps, strict=True)]
     found = [request_key(use.model.identity, use.decoding, ask.request) for ask in asks]
     requests = {key: ask.request for key, ask in zip(found, asks, strict=True)}
-    what = f"generation: {use.origin} by {use.job.name}" + (f", {steps[0]}" if steps and steps[0] != "text" else "")
+    what = f"generation: {use.origin} by {use.job.name}" + (f", {steps[0]}" if steps[0] != "text" else "")
     fill(use.model, use.decoding, use.job.generator.batch, what, requests, len(found), store, progress)
     for place, step, ask, key in zip(places, steps, asks, found, strict=True):
         value = store.get(key)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from emosynth.report.checks import Texts
 from emosynth.report.figures.acceptance import reason_words
-from emosynth.report.guard import Texts
 from emosynth.report.tables import Tables
 
 WITHHELD_SEED = "[withheld: copies the seed]"

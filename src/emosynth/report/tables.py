@@ -13,7 +13,7 @@ from emosynth.design.arms import SEED
 from emosynth.evidence import Claim, Found, Labels, Scored, check_names, contrasts, judge, load_claims, profile_names
 from emosynth.params import Params
 from emosynth.paths import Paths
-from emosynth.report.guard import Texts
+from emosynth.report.checks import Texts
 from emosynth.style import Looks
 
 

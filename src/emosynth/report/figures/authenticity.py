@@ -100,11 +100,12 @@ class Authenticity(Figure):
         light = theme.name == "light"
         colours = sns.diverging_palette(250, 25, s=85, l=62 if light else 48, center="light" if light else "dark", as_cmap=True)
         sns.heatmap(shades, ax=axes, cmap=colours, vmin=-1, vmax=1, cbar=False, linewidths=1.5, linecolor=theme.background)
+        size = 0.85 * figures.font_size * min(1.0, 9 / len(arms))  # many arms have narrow columns
         for row in rows_of(frame):
             spot = arms.index(row.arm) + 0.5, measures.index((row.family, row.measure)) + 0.5
             weight = "bold" if row.p_holm < tables.params.evidence.alpha else "normal"
-            text = effect_text(row.effect, row.effect_kind)
-            axes.text(*spot, text, ha="center", va="center", fontsize=0.78 * figures.font_size, fontweight=weight, color=theme.ink)
+            text = effect_text(row.effect, row.effect_kind).removeprefix("×")
+            axes.text(*spot, text, ha="center", va="center", fontsize=size, fontweight=weight, color=theme.ink)
         axes.set_xticks(np.arange(len(arms)) + 0.5, [title_of(tables, arm) for arm in arms], rotation=40, ha="left")
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
@@ -129,7 +130,9 @@ class Authenticity(Figure):
                 title = f"{tables.looks.title(str(nearest))} text differs from real text on none of {some(int(own['size']), 'measure')}"
             if OTHER in differing.index:
                 title += f"; real text from itself on {differing['sum'].to_dict()[OTHER]}"
-        reading = "Blue: less than in real text; orange: more. Ratios are marked ×, 1 being alike; other effects are 0 when alike. "
+        reading = (
+            "Blue: less than in real text; orange: more. Effects without a sign are ratios, 1 being alike; the others are 0 when alike. "
+        )
         reading += f"Bold: p below {alpha:g} after Holm's correction. Accepted text of {tables.target}."
         far = frame[frame["arm"] == nearest].dropna(subset=["effect"]) if nearest is not None else frame.head(0)
         if len(far):

@@ -74,7 +74,7 @@ class HeadToHead(Figure):
         tokens = frame[frame["budget"] == "accepted"].groupby("arm")["tokens"].mean().reindex(arms).fillna(0.0) / 1000
         cost.barh(range(len(arms)), tokens, height=0.5, color=[looks.colour(arm) for arm in arms], alpha=0.6)
         cost.set_title("cost\n")
-        cost.set_xlabel("1,000 tokens")
+        cost.set_xlabel("k tokens")
         bare(cost, [looks.title(arm) for arm in arms])
         legend_below(fig, [handle(looks.learner(name), looks.learner_look(name), line=False) for name in learners], 3)
         return fig
