@@ -354,7 +354,7 @@ def test_pieces_are_registered_without_heavy_imports():
     import subprocess
     import sys
 
-    code = "import sys; from emosynth import pieces; print(sorted(pieces.registered('learner'))); print([m for m in ('torch', 'xgboost', 'sklearn') if m in sys.modules])"
+    code = "import sys; from emosynth import pieces; print(sorted(pieces.registered('learner'))); print([m for m in ("torch", "xgboost", "transformers") if m in sys.modules])"
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert made.splitlines() == [str(sorted(NAMES)), "[]"]
 
