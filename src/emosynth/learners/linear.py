@@ -158,7 +158,7 @@ class LinearLearner(Learner):
         if task.validation is not None:
             x = features.transform(task.validation[0])
             made = [projected(trial.fit(c).predict_proba(x), trial.to_next) for c in grid]
-            return choose(made, task.validation[1] > 0.5, task.space, validation=True)
+            return choose(made, task.validation[1] > 0.5, task.space)
         if known < 2 or (len(grid) == 1 and task.space.single):
             return Choice(len(grid) // 2, None if task.space.single else 0.5)
         targets = rows.targets[:known]
