@@ -24,8 +24,8 @@ import yaml
 from emosynth.cards import Card, read_table, write_table
 from emosynth.catalog import Catalog
 from emosynth.corpora import build_corpora, load_corpus
-from emosynth.errors import UserError
 from emosynth.design.cells import Cell
+from emosynth.errors import UserError
 from emosynth.generation import build_candidates
 from emosynth.params import load_params
 from emosynth.paths import Paths
@@ -79,7 +79,10 @@ class Copy:
         profile: dict[str, dict[str, Any]] = {
             "corpora": {"target": "own", "also": [], "custom": custom},
             "cells": {"sizes": SIZES, "repeats": 1},
-            "models": {"writer": {"backend": "server", "model": "m", "url": f"{NOWHERE}/v1", "retries": 0}, "reader": "smollm2-135m-instruct"},
+            "models": {
+                "writer": {"backend": "server", "model": "m", "url": f"{NOWHERE}/v1", "retries": 0},
+                "reader": "smollm2-135m-instruct",
+            },
             "shap": {"encoder_rows": 0, "encoder_sizes": "largest"},
             "generation": {"oversample": 1.0},
             "writers": dict.fromkeys(demo["writers"]),
@@ -118,7 +121,10 @@ class Copy:
             seed = seed_rows(order, Cell("own", 0, size))
             for label in ENDINGS:
                 head = {"corpus": "own", "size": size, "repeat": 0, "label": label}
-                rows += [{**head, "kind": "token", "by": "shap", "rank": n, "value": t, "score": 1.0 - n / 2} for n, t in enumerate(("laugh", "tears"))]
+                rows += [
+                    {**head, "kind": "token", "by": "shap", "rank": n, "value": t, "score": 1.0 - n / 2}
+                    for n, t in enumerate(("laugh", "tears"))
+                ]
                 ids = seed.loc[seed["label"] == label, "id"]
                 rows += [{**head, "kind": "exemplar", "by": "shap", "rank": n, "value": i, "score": 1.0} for n, i in enumerate(ids)]
         write_table(pd.DataFrame(rows), self.paths.materials / "materials.parquet", Card(title="m", what="m", made="m"))

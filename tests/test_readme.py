@@ -57,7 +57,7 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
             yield page.name, text
 
 
-YAML = [block for block in blocks("yaml")]
+YAML = list(blocks("yaml"))
 COMMANDS = [
     (page, line.split("#")[0].strip())
     for page, text in [*blocks(""), *blocks("bash"), *blocks("sh")]

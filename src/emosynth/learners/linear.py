@@ -28,7 +28,8 @@ from emosynth.learners.choosing import (
 )
 
 if TYPE_CHECKING:
-    from emosynth.models.linear import LinearModel, OneVsRest, Rotated, SoftmaxRegression
+    from emosynth.models.features import Rotated
+    from emosynth.models.linear import LinearModel, OneVsRest, SoftmaxRegression
 
 
 class LinearSettings(LearnerSettings):

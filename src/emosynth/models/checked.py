@@ -72,16 +72,16 @@ def checked_weights(weights: npt.ArrayLike | None, n: int) -> FloatArray:
     return out
 
 
-def checked_teacher(teacher: npt.ArrayLike, shape: tuple[int, ...]) -> FloatArray:
-    """Return (n, k) finite logits of a teacher; other shapes, NaN and infinities are a UserError that names the row."""
+def checked_teacher(teacher: npt.ArrayLike, n: int, k: int, kept: npt.NDArray[np.intp]) -> FloatArray:
+    """Return the rows ``kept`` of (n, k) logits of a teacher; another shape, NaN and infinities in them are a UserError that names the row."""
     out = np.asarray(teacher, dtype=np.float64)
-    if out.shape != shape:
-        raise UserError(f"The teacher's logits have shape {out.shape}, not {shape}.", where="teacher", remedy="Give one row per text.")
-    bad = ~np.isfinite(out).all(axis=1)
+    if out.shape != (n, k):
+        raise UserError(f"The teacher's logits have shape {out.shape}, not {(n, k)}.", where="teacher", remedy="Give one row per text.")
+    bad = ~np.isfinite(out[kept]).all(axis=1)
     if bad.any():
-        row = int(np.flatnonzero(bad)[0])
+        row = int(kept[bad][0])
         raise UserError("The teacher's logits are not finite.", where=f"teacher, row {row}", remedy="Cut log-probabilities from below.")
-    return out
+    return out[kept]
 
 
 def check_distillation(alpha: float, temperature: float) -> None:

@@ -259,7 +259,7 @@ class FineTunedEncoder:
         check_distillation(loss.alpha, loss.temperature)
         guide = None
         if loss.teacher is not None and loss.alpha > 0 and self.single:
-            guide = torch.tensor(checked_teacher(np.asarray(loss.teacher, dtype=np.float64)[kept], goal.shape), dtype=torch.float32)
+            guide = torch.tensor(checked_teacher(loss.teacher, len(texts), k, kept), dtype=torch.float32)
         mapped = self._mapping(start, head_map)
         inherited = np.zeros(k, dtype=bool) if mapped is None else mapped.any(axis=0)
         self.absent = tuple(np.flatnonzero(~(goal.any(axis=0) | inherited)).tolist()) if self.single and guide is None else ()

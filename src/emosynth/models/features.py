@@ -1,8 +1,8 @@
-"""From texts to features, and from labels to targets."""
+"""From texts to features."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from threadpoolctl import ThreadpoolController
 
 from emosynth.errors import UserError
-from emosynth.models.checked import FloatArray, checked_targets
+from emosynth.models.checked import FloatArray
 from emosynth.text import words
 
 
@@ -152,47 +152,3 @@ class Rotated:
             return coef
         turned = self._axes @ coef.T
         return np.ascontiguousarray((turned if self._tall else self._x.T @ turned).T)
-
-
-def label_indices(labels: Iterable[str], classes: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return the position of each label in ``classes``; a row is a label, or a list of one.
-
-    Raises
-    ------
-    UserError
-        If a label is not a class, or a row has several labels.
-    """
-    position = {name: index for index, name in enumerate(classes)}
-    out = []
-    for row, label in enumerate(labels):
-        if not isinstance(label, str):
-            values = list(label)
-            if len(values) != 1:
-                raise UserError(
-                    f"A row has {len(values)} labels, and this classifier is single-label.",
-                    where=f"row {row}",
-                    remedy="Use a single-label corpus, or keep one label per row.",
-                )
-            label = values[0]
-        if label not in position:
-            raise UserError(f"Unknown label {label!r}.", where=f"row {row}", remedy=f"Use one of {list(classes)}.")
-        out.append(position[label])
-    return np.asarray(out, dtype=np.int64)
-
-
-def as_targets(labels: Any, classes: Sequence[str], single: bool) -> FloatArray:
-    """Return (n, k) targets of labels: an (n, k) array as it is, else n labels or n lists of labels.
-
-    Raises
-    ------
-    UserError
-        If a label is not a class, or a row of a single-label classifier has several.
-    """
-    if isinstance(labels, np.ndarray) and labels.ndim == 2:
-        return checked_targets(labels, len(labels), len(classes), single=single)
-    if single:
-        return np.eye(len(classes))[label_indices(labels, classes)]
-    out = np.zeros((len(labels), len(classes)))
-    for row, names in enumerate(labels):
-        out[row, label_indices([names] if isinstance(names, str) else list(names), classes)] = 1.0
-    return out

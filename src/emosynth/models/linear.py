@@ -20,13 +20,10 @@ from scipy.special import expit, logit
 from emosynth.design.rows import class_balance
 from emosynth.errors import UserError
 from emosynth.models.checked import FloatArray, check_distillation, checked_targets, checked_teacher, checked_weights
-from emosynth.models.features import EmbeddingFeatures, Rotated, TfidfFeatures, as_targets, embedding_features, label_indices, one_thread
+from emosynth.models.features import EmbeddingFeatures, TfidfFeatures, embedding_features, one_thread
 from emosynth.models.loss import SoftLabels, row_losses, softmax
 
-__all__ = [
-    "EmbeddingFeatures", "LinearModel", "OneVsRest", "Rotated", "SoftmaxRegression", "TextClassifier", "TfidfFeatures", "as_targets",
-    "embedding_features", "label_indices",
-]  # fmt: skip
+__all__ = ["EmbeddingFeatures", "LinearModel", "OneVsRest", "SoftmaxRegression", "TextClassifier", "TfidfFeatures", "embedding_features"]
 
 TOLERANCE = 3e-6
 """Largest entry of the scaled gradient of the mean loss at which a fit ends; probabilities are then right to about 1e-4."""
@@ -183,7 +180,7 @@ class SoftmaxRegression(LinearModel):
         self._fits(start, k, d)
         soft = None
         if teacher is not None and self.alpha > 0:
-            soft = SoftLabels.make(checked_teacher(np.asarray(teacher, dtype=np.float64)[kept], goal.shape), self.temperature)
+            soft = SoftLabels.make(checked_teacher(teacher, features.shape[0], k, kept), self.temperature)
         occurs = goal.any(axis=0) | (soft is not None)
         known = np.zeros(k, dtype=bool)
         if start is not None:
@@ -319,7 +316,7 @@ class TextClassifier:
 
     Examples
     --------
-    >>> model = TextClassifier().fit(["so happy", "so sad"], ["joy", "sadness"], ["joy", "sadness"])
+    >>> model = TextClassifier().fit(["so happy", "so sad"], [[1, 0], [0, 1]], ["joy", "sadness"])
     >>> model.predict_proba(["happy"]).shape
     (1, 2)
     """
@@ -336,12 +333,12 @@ class TextClassifier:
         self.features: Any = TfidfFeatures(ngrams, min_document_frequency) if embed is None else EmbeddingFeatures(embed)
 
     def fit(
-        self, texts: Sequence[str], labels: Any, classes: Sequence[str], weights: npt.ArrayLike | None = None, c: float = 1.0
+        self, texts: Sequence[str], targets: npt.ArrayLike, classes: Sequence[str], weights: npt.ArrayLike | None = None, c: float = 1.0
     ) -> TextClassifier:
-        """Fit on n texts with labels as in `as_targets`."""
-        targets, mass = as_targets(labels, classes, self.single), checked_weights(weights, len(texts))
+        """Fit on n texts and (n, k) targets, soft or hard, one column a class."""
+        goal, mass = checked_targets(targets, len(texts), len(classes), single=self.single), checked_weights(weights, len(texts))
         kept = np.flatnonzero(mass > 0)
-        goal, mass = targets[kept], mass[kept]
+        goal, mass = goal[kept], mass[kept]
         self.classes = list(classes)
         x = self.features.fit_transform([texts[int(row)] for row in kept])
         self.model: LinearModel

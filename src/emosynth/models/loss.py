@@ -9,8 +9,7 @@ and the loss of n rows is the sum divided by n: a batch of lightly weighted rows
 independent of the temperature T (Hinton, Vinyals and Dean, 2015, Distilling the Knowledge in a Neural Network).
 
 Two defects of a published procedure can be had, so that their worth can be measured. *batch-weights* takes the mean of the row losses
-first and multiplies it by the mean weight, so that a row's weight no longer says anything of that row: see `spread`. The other one, a
-softmax over probabilities in place of logits, needs no switch: the caller passes probabilities as ``teacher``. They differ by at most
+first and multiplies it by the mean weight, so that a row's weight no longer says anything of that row. The other one, a softmax over probabilities in place of logits, needs no switch: the caller passes probabilities as ``teacher``. They differ by at most
 1, so the soft labels become nearly uniform.
 """
 
@@ -21,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from emosynth.models.checked import FloatArray, check_distillation, checked_targets, checked_teacher, checked_weights
+from emosynth.models.checked import FloatArray, check_distillation
 
 
 def log_softmax(logits: FloatArray) -> FloatArray:
@@ -34,20 +33,6 @@ def softmax(logits: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
     """Return (n, k) probabilities softmax(logits / temperature) of (n, k) logits; a logit of -inf gives 0."""
     check_distillation(0.0, temperature)
     return np.exp(log_softmax(np.asarray(logits, dtype=np.float64) / temperature))
-
-
-def soft_label_entropy(logits: npt.ArrayLike, temperature: float = 1.0) -> float:
-    """Return the mean entropy, in nats, of softmax(logits / temperature) over (n, k) logits; NaN if there is no row."""
-    values = np.asarray(logits, dtype=np.float64)
-    if not len(values):
-        return float("nan")
-    soft = SoftLabels.make(values, temperature)
-    return float(-(soft.p * soft.log_p).sum(axis=1).mean())
-
-
-def spread(weights: FloatArray) -> FloatArray:
-    """Return the mean weight for each of n rows: what rows weigh under the flaw *batch-weights*."""
-    return np.full(len(weights), weights.mean()) if len(weights) else weights
 
 
 class SoftLabels(NamedTuple):
@@ -85,57 +70,8 @@ def row_losses(
     return losses, gradient
 
 
-def distillation_loss(
-    student: npt.ArrayLike,
-    teacher: npt.ArrayLike | None,
-    targets: npt.ArrayLike,
-    weights: npt.ArrayLike | None,
-    *,
-    alpha: float,
-    temperature: float,
-) -> tuple[float, FloatArray]:
-    """Return the loss of n rows, in nats, and its gradient by the student's logits.
-
-    Parameters
-    ----------
-    student
-        (n, k) finite logits.
-    teacher
-        (n, k) logits or log-probabilities; None: the targets alone, as with alpha 0.
-    targets
-        (n, k) targets, each row summing to 1.
-    weights
-        (n,) row weights; None: 1 for all.
-    alpha
-        Share of the teacher's soft labels, 0 to 1.
-    temperature
-        T above 0.
-
-    Returns
-    -------
-    float
-        Sum of the weighted row losses divided by n (not by the sum of the weights).
-    ndarray
-        (n, k) gradient.
-
-    Raises
-    ------
-    UserError, ValueError
-        If shapes do not fit, there is no row, or a value is out of range, NaN or infinite.
-    """
-    check_distillation(alpha, temperature)
-    logits = np.asarray(student, dtype=np.float64)
-    if logits.ndim != 2 or not len(logits) or not np.isfinite(logits).all():
-        raise ValueError("student's logits must be a table of finite numbers with at least one row")
-    n, k = logits.shape
-    goal, mass = checked_targets(targets, n, k, single=True), checked_weights(weights, n)
-    soft = None if teacher is None else SoftLabels.make(checked_teacher(teacher, (n, k)), temperature)
-    losses, gradient = row_losses(logits, soft, goal, alpha=alpha, temperature=temperature)
-    return float((mass * losses).sum() / n), gradient * (mass / n)[:, None]
-
-
 def torch_row_losses(student: Any, teacher: Any | None, targets: Any, *, alpha: float, temperature: float) -> Any:
-    """Return the (n,) unweighted losses of a batch as a tensor; arguments as in `distillation_loss`, but tensors and unchecked."""
+    """Return the (n,) unweighted losses of a batch as a tensor; arguments as in `row_losses`, but tensors; ``teacher`` (n, k) logits."""
     import torch
 
     hard = -(targets * torch.log_softmax(student, dim=1)).sum(dim=1)

@@ -7,7 +7,6 @@ follow the same rule.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.special import expit, logit
 
-from emosynth.design.rows import class_balance
 from emosynth.models.checked import FloatArray, checked_targets, checked_weights
-from emosynth.models.features import TfidfFeatures, as_targets
 from emosynth.models.loss import softmax
 
 
@@ -126,51 +123,3 @@ class BoostedTrees:
             else:
                 out[:, label] = made
         return out
-
-
-class TreeClassifier:
-    """TF-IDF of single tokens and boosted trees.
-
-    Parameters
-    ----------
-    single, rounds, depth, learning_rate
-        See `BoostedTrees`. Classes of a single-label model are balanced, as in `emosynth.models.linear.TextClassifier`.
-    ngrams, min_document_frequency
-        See `emosynth.models.features.TfidfFeatures`.
-
-    Attributes
-    ----------
-    features, model
-        `TfidfFeatures` and `BoostedTrees`.
-    """
-
-    def __init__(
-        self, *, single: bool = True, rounds: int = 100, depth: int = 6, learning_rate: float = 0.3,
-        ngrams: tuple[int, int] = (1, 1), min_document_frequency: int = 1,
-    ) -> None:  # fmt: skip
-        self.single = single
-        self.features = TfidfFeatures(ngrams, min_document_frequency)
-        self.model = BoostedTrees(single=single, rounds=rounds, depth=depth, learning_rate=learning_rate)
-
-    def fit(self, texts: Sequence[str], labels: Any, classes: Sequence[str], weights: npt.ArrayLike | None = None) -> TreeClassifier:
-        """Fit on n texts with labels as in `emosynth.models.features.as_targets`."""
-        targets, mass = as_targets(labels, classes, self.single), checked_weights(weights, len(texts))
-        kept = np.flatnonzero(mass > 0)
-        goal, mass = targets[kept], mass[kept]
-        self.classes = list(classes)
-        if self.single:
-            mass = mass * class_balance(goal, mass)
-        self.model.fit(self.features.fit_transform([texts[int(row)] for row in kept]), goal, mass)
-        return self
-
-    def margins(self, texts: Sequence[str]) -> FloatArray:
-        """Return (n, k) raw margins; -inf for classes absent in training."""
-        return self.model.margins(self.features.transform(texts))
-
-    def predict_proba(self, texts: Sequence[str]) -> FloatArray:
-        """Return (n, k) probabilities in the order of the classes."""
-        return self.model.predict_proba(self.features.transform(texts))
-
-    def contributions(self, texts: Sequence[str]) -> FloatArray:
-        """Return (n, k, terms + 1) exact SHAP values of the margins, the expected margin last."""
-        return self.model.contributions(self.features.transform(texts))
