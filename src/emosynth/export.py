@@ -87,8 +87,14 @@ def best_arm(trials: pd.DataFrame, params: Params) -> str:
 
 
 def export_best(params: Params, paths: Paths, catalog: Catalog) -> Path:
-    """Export the best arm to ``data/<profile>/export``, as a run ends."""
-    return export_dataset(params, paths, BEST, paths.data / "export", catalog)
+    """Export the best arm to ``data/<profile>/export``, as a run ends; where nothing can be handed on, the folder says why."""
+    folder = paths.data / "export"
+    try:
+        return export_dataset(params, paths, BEST, folder, catalog)
+    except UserError as error:
+        say(f"export: {error.what}")
+        write_text(folder / "README.md", f"{error.what} {error.remedy}\n")
+        return folder
 
 
 def export_dataset(params: Params, paths: Paths, arm: str, folder: Path, catalog: Catalog) -> Path:

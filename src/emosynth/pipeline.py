@@ -54,6 +54,8 @@ class Stage:
         Fields of ``models`` that the stage may depend on; None: all, if ``models`` is among its sections.
     runs
         Kinds of pieces that it runs: those that the profile names are dependencies.
+    also
+        Further folders under ``data/<profile>/`` that the stage makes.
     report
         Files and folders under ``reports/<profile>/`` that the stage makes besides its own page.
     files
@@ -65,6 +67,7 @@ class Stage:
     sections: tuple[str, ...]
     reads: tuple[str, ...]
     makes: str
+    also: tuple[str, ...] = ()
     arm_fields: tuple[str, ...] | None = None
     model_fields: tuple[str, ...] | None = None
     runs: tuple[str, ...] = ()
@@ -99,7 +102,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "07_training", "Training: every arm, cell and learner on the untouched test split",
         (*_DESIGN, "checks", "arms", "sweeps", "learners", "training"), ("corpora", "seeds", "candidates", "verdicts"), "trials",
-        model_fields=("encoder",), runs=("check", "labeller", "learner"),
+        also=("export",), model_fields=("encoder",), runs=("check", "labeller", "learner"),
     ),
     Stage(
         "08_authenticity", "Linguistic authenticity of the synthetic text", (*_DESIGN, "checks", "arms", "authenticity"),
@@ -182,7 +185,7 @@ def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
         silent = [arm for arm in loaded.arms if not any(key.startswith(f"arms.{arm}.") for key in [*params, *changed])]
         if changed:
             params.append({f"profiles/{profile}.yaml": changed})
-        outs: list[Any] = [f"{data}/{item.makes}"] if item.makes else []
+        outs: list[Any] = [f"{data}/{name}" for name in (item.makes, *item.also) if name]
         outs.append(f"{data}/notebooks/{item.name}.ipynb")
         outs.append({f"{report}/notebooks/{item.name}.html": {"cache": False}})
         metrics: list[Any] = []
