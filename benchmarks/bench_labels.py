@@ -21,7 +21,8 @@ import torch
 
 from emosynth.catalog import Catalog
 from emosynth.models.lm.assets import dequantised_folder, generator_files
-from emosynth.models.lm.labels import LabelScorer, plain_scores, row_prompt
+from emosynth.models.lm.label_tree import plain_scores
+from emosynth.models.lm.labels import LabelScorer, row_prompt
 from emosynth.params import Generator
 from emosynth.paths import Paths, repository_root
 

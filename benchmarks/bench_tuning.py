@@ -21,34 +21,15 @@ import torch
 
 from emosynth.catalog import Catalog
 from emosynth.models.lm.assets import dequantised_folder, generator_files
-from emosynth.models.lm.tune import Example, load_for_tuning, prepare, tune
-from emosynth.params import Generator, TuningKind
+from emosynth.models.lm.trainable import load_for_tuning, prepare
+from emosynth.models.lm.tune import Example, tune
+from emosynth.params import Generator, Tuning, WriterSpec
 from emosynth.paths import Paths, repository_root
 
 WORDS = [
-    "the",
-    "a",
-    "film",
-    "story",
-    "music",
-    "actor",
-    "scene",
-    "plot",
-    "slow",
-    "quick",
-    "dull",
-    "bright",
-    "funny",
-    "sad",
-    "long",
-    "short",
-    "warm",
-    "cold",
-    "never",
-    "always",
-    "almost",
-    "really",
-]
+    "the", "a", "film", "story", "music", "actor", "scene", "plot", "slow", "quick", "dull", "bright",
+    "funny", "sad", "long", "short", "warm", "cold", "never", "always", "almost", "really",
+]  # fmt: skip
 
 
 def invented(rows: int) -> list[Example]:
@@ -60,41 +41,42 @@ def invented(rows: int) -> list[Example]:
     ]
 
 
-def ours(folder: Path, kind: TuningKind, rows: list[Example], epochs: int, batch: int) -> float:
+def ours(folder: Path, spec: WriterSpec, rows: list[Example], epochs: int, batch: int) -> float:
     """Return seconds for all epochs, held-out perplexities on a handful of rows included."""
     with tempfile.TemporaryDirectory() as place:
         started: list[float] = []
+        settings = Tuning(epochs=epochs, patience=epochs, batch=batch, max_tokens=64)
         tune(
-            folder, kind, rows, rows[:8], epochs=epochs, patience=epochs, batch=batch, max_tokens=64, seed=0,
-            checkpoint=Path(place) / "checkpoint.pt", progress=lambda _line: started.append(time.perf_counter()),
+            folder, spec, rows, rows[:8], settings, seed=0, checkpoint=Path(place) / "checkpoint.pt",
+            progress=lambda _line: started.append(time.perf_counter()),
         )  # fmt: skip
         # The first line comes when the model is loaded and the frozen blocks have been run: their time is added below.
         return time.perf_counter() - started[0]
 
 
-def frozen_once(folder: Path, kind: TuningKind, rows: list[Example]) -> float:
+def frozen_once(folder: Path, spec: WriterSpec, rows: list[Example]) -> float:
     """Return seconds that running the frozen blocks once takes."""
     from emosynth.models.lm.tune import _Rows, _Trainer
 
     tokenizer, model = load_for_tuning(folder)
-    trainer, made = _Trainer(model, kind), _Rows(tokenizer, rows, 64)
+    trainer, made = _Trainer(model, spec), _Rows(tokenizer, rows, 64)
     start = time.perf_counter()
     trainer.remember(made)
     return time.perf_counter() - start
 
 
-def peer(folder: Path, kind: TuningKind, rows: list[Example], epochs: int, batch: int) -> float:
+def peer(folder: Path, spec: WriterSpec, rows: list[Example], epochs: int, batch: int) -> float:
     """Return seconds that transformers' Trainer takes for the same epochs."""
     from transformers import DataCollatorForLanguageModeling, Trainer, TrainingArguments
 
     tokenizer, model = load_for_tuning(folder)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    prepare(model, kind)
+    prepare(model, spec)
     data: list[dict[str, Any]] = [dict(tokenizer(f"{row.prefix} {row.text}\n", truncation=True, max_length=80)) for row in rows]
     with tempfile.TemporaryDirectory() as place:
         arguments = TrainingArguments(
-            place, per_device_train_batch_size=batch, num_train_epochs=epochs, learning_rate=kind.learning_rate, report_to=[], save_strategy="no",
+            place, per_device_train_batch_size=batch, num_train_epochs=epochs, learning_rate=spec.learning_rate, report_to=[], save_strategy="no",
             logging_strategy="no", disable_tqdm=True, use_cpu=True, dataloader_pin_memory=False,
         )  # fmt: skip
         trainer = Trainer(model, arguments, train_dataset=data, data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=False))  # type: ignore[arg-type]
@@ -114,11 +96,11 @@ def main() -> None:
     given = parser.parse_args()
     catalog = Catalog.load(Paths(repository_root(), "demo"))
     folder = dequantised_folder(generator_files(Generator(), catalog), catalog.paths.cache)
-    kind = TuningKind(trainable="top_blocks", blocks=given.blocks)
+    spec = WriterSpec(tune="top_blocks", blocks=given.blocks)
     rows = invented(given.rows)
-    once = frozen_once(folder, kind, rows)
-    mine = once + ours(folder, kind, rows, given.epochs, given.batch)
-    other = peer(folder, kind, rows, given.epochs, given.batch)
+    once = frozen_once(folder, spec, rows)
+    mine = once + ours(folder, spec, rows, given.epochs, given.batch)
+    other = peer(folder, spec, rows, given.epochs, given.batch)
     found = {
         "rows": given.rows, "blocks": given.blocks, "epochs": given.epochs, "batch": given.batch, "threads": torch.get_num_threads(),
         "seconds": {"frozen blocks remembered": round(mine, 1), "transformers Trainer": round(other, 1)},

@@ -14,7 +14,6 @@ from emosynth import pieces
 from emosynth.design.arms import (
     SEED,
     arm_title,
-    arms_of_origin,
     cells_of_arm,
     growth_of,
     list_origins,
@@ -88,7 +87,7 @@ def test_arms_resolve_to_pieces() -> None:
 def test_arms_of_one_guide_writer_and_space_share_candidates() -> None:
     params = checked()
     assert list(list_origins(params)) == ["none@plain", "shap@plain", "none@tuned", "narrative@plain:goemotions"]
-    assert [arm.name for arm in arms_of_origin(params, "shap@plain")] == ["shap", "taught"]
+    assert [name for name, arm in resolve_arms(params).items() if arm.origin and arm.origin.name == "shap@plain"] == ["shap", "taught"]
 
 
 def test_renaming_an_arm_changes_no_origin() -> None:

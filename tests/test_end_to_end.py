@@ -17,13 +17,13 @@ import psutil
 import pytest
 import yaml
 
+from corpus_text import find_corpus_text
 from emosynth.cards import read_json, read_table
 from emosynth.catalog import PypiSource
 from emosynth.design.arms import list_origins, resolve_arms
 from emosynth.models.lm.assets import dequantised_folder, openvino_folder
 from emosynth.params import load_params
 from emosynth.paths import Paths
-from emosynth.report.checks import find_corpus_text
 from emosynth.store import RowStore
 from lm_files import catalog, smollm2
 

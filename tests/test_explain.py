@@ -75,6 +75,11 @@ def has_of(labels: list[Any]) -> np.ndarray:
     return np.array([[c in ([label] if isinstance(label, str) else label) for c in CLASSES] for label in labels])
 
 
+def totals(found: Attributions) -> np.ndarray:
+    """Return (n, k) sums of expected margin and all contributions; additivity: these are the margins."""
+    return found.base + found.absent + found.mass()
+
+
 def test_linear_shap_is_coef_times_difference_from_the_mean():
     rng = np.random.default_rng(3)
     x = rng.random((7, 4)) * (rng.random((7, 4)) > 0.4)
@@ -87,9 +92,8 @@ def test_linear_shap_is_coef_times_difference_from_the_mean():
     np.testing.assert_allclose(found.base, intercept + coef @ x.mean(axis=0), atol=1e-9)
     assert len(found.rows) == np.count_nonzero(x)
     new = sp.csr_matrix(rng.random((2, 4)))
-    np.testing.assert_allclose(
-        linear_attributions(list("abcd"), new, coef, intercept, sp.csr_matrix(x)).totals(), new @ coef.T + intercept, atol=1e-9
-    )
+    explained = linear_attributions(list("abcd"), new, coef, intercept, sp.csr_matrix(x))
+    np.testing.assert_allclose(totals(explained), new @ coef.T + intercept, atol=1e-9)
 
 
 @pytest.mark.parametrize("kept", [CLASSES, ["calm", "merry"]])
@@ -101,7 +105,7 @@ def test_explained_linear_model_is_balanced_logistic_regression(kept):
     found = explain_seed("tfidf", texts, has_of(list(labels)), True)
     model = LogisticRegression(C=1.0, class_weight="balanced", max_iter=1000).fit(found.features, labels)
     present = [CLASSES.index(c) for c in kept]
-    margins = log_softmax(found.attributions.totals()[:, present], axis=1)
+    margins = log_softmax(totals(found.attributions)[:, present], axis=1)
     np.testing.assert_allclose(margins, model.predict_log_proba(found.features), atol=1e-6)
     absent = [index for index in range(3) if index not in present]
     assert not found.attributions.phi[:, absent].any(), "nothing speaks for a class the model never saw"
@@ -115,7 +119,7 @@ def test_tree_values_add_up_to_margins(single):
     found = explain_seed("trees", texts, has, single)
     weights = np.ones(len(texts))  # classes are as many
     model = BoostedTrees(single=single).fit(TfidfFeatures((1, 1)).fit_transform(texts), has.astype(float), weights)
-    np.testing.assert_allclose(found.attributions.totals(), model.margins(found.features), atol=1e-4)
+    np.testing.assert_allclose(totals(found.attributions), model.margins(found.features), atol=1e-4)
     assert found.attributions.phi.any()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -114,15 +115,20 @@ def test_a_broken_file_names_its_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(pieces.ROOMS))
-def test_every_piece_of_the_house_is_one_file_that_no_other_file_names(kind: str) -> None:
-    """A registered piece is found by its room: no module but its own spells its class."""
-    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")}
-    for cls in pieces.registered(kind).values():
-        if not cls.__module__.startswith("emosynth."):
-            continue
-        own = pieces.file_of(kind, cls.name)
-        others = [str(path) for path, source in sources.items() if path != own and re.search(rf"\b{cls.__name__}\b", source)]
-        assert not others, f"{cls.name} is named in {others}"
+def test_every_piece_of_the_house_is_one_file_that_nobody_imports(kind: str) -> None:
+    """A registered piece is found by its room: no other module names its class."""
+    imported: dict[str, list[str]] = {}
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    imported.setdefault(f"{node.module}.{alias.name}", []).append(str(path))
+    own = [cls for cls in pieces.registered(kind).values() if cls.__module__.startswith("emosynth.")]
+    assert own
+    for cls in own:
+        assert not imported.get(f"{cls.__module__}.{cls.__name__}"), (
+            f"{cls.name} is imported by {imported[f'{cls.__module__}.{cls.__name__}']}"
+        )
         assert cls.__doc__ and cls.shown_name()
 
 

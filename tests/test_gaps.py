@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score
 
 from emosynth.errors import UserError
 from emosynth.trials.gaps import COVERAGE, NONE, Gaps, content_words, coverage_group, lexical_coverage
-from emosynth.trials.phenomena import PHENOMENA, phenomena, read_lexicon
+from emosynth.trials.phenomena import phenomena, read_lexicon
 
 
 def gap_table(texts, targets, predictions, classes, seed, lexicon=None):
@@ -75,9 +75,19 @@ def test_length_is_told_by_percentiles():
 
 
 def test_columns_with_and_without_a_lexicon():
-    assert tuple(phenomena(["x"], LEXICON).columns) == PHENOMENA
-    assert tuple(phenomena(["x"]).columns) == PHENOMENA[:-2]
-    assert phenomena([], LEXICON).shape == (0, len(PHENOMENA))
+    names = [
+        "negation",
+        "contrast",
+        "comparison",
+        "intensifier",
+        "diminisher or hedge",
+        "conditional or irrealis",
+        "question",
+        "exclamation",
+    ]
+    names += ["first person", "name or number", "short", "long"]
+    assert list(phenomena(["x"], LEXICON).columns) == [*names, "mixed polarity words", "no polarity word"]
+    assert list(phenomena(["x"]).columns) == names and phenomena([], LEXICON).shape == (0, 14)
     assert {str(kind) for kind in phenomena(["x", "y"], LEXICON).dtypes} == {"bool"}
 
 

@@ -13,11 +13,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.special import log_softmax
 
 from emosynth.errors import UserError
 from emosynth.models.lm import labels as module
 from emosynth.models.lm.label_tree import LabelTree
-from emosynth.models.lm.labels import CONTENT_FREE, HEAD, LabelScorer, calibrated, row_prompt
+from emosynth.models.lm.labels import HEAD, LabelScorer, row_prompt
 from emosynth.store import RowStore
 from lm_files import catalog, smollm2
 
@@ -163,16 +164,6 @@ def test_prior_is_the_mean_in_probability_space(scorer: LabelScorer) -> None:
         scorer.prior([], LABELS)
 
 
-def test_calibration_by_hand() -> None:
-    # Likelihoods 0.2 and 0.1 against priors 0.4 and 0.1: gains of 0.5 and 1, so shares of 1/3 and 2/3; at T = 1/2 they are squared.
-    scores, prior = np.log([[0.2, 0.1]]), np.log([0.4, 0.1])
-    assert calibrated(scores, prior) == pytest.approx(np.array([[1 / 3, 2 / 3]]))
-    assert calibrated(scores, prior, 0.5) == pytest.approx(np.array([[1 / 5, 4 / 5]]))
-    assert calibrated(scores, 0.0) == pytest.approx(np.array([[2 / 3, 1 / 3]]))
-    with pytest.raises(ValueError, match="temperature"):
-        calibrated(scores, prior, 0)
-
-
 def test_prompts() -> None:
     assert row_prompt(" so  it\ngoes ") == 'Someone says: "so it goes"\nThey feel'
     assert row_prompt("no", "It\nrains.", "Ann") == 'Situation: It rains.\nAnn says: "no"\nThey feel'
@@ -213,5 +204,6 @@ def test_small_model_knows_joy_from_grief(tmp_path: Path) -> None:
     scorer.cache = tmp_path
     labels = [" joyful", " sad", " remorseful"]
     prompts = [row_prompt(text) for text in ("We won, we won, I could hug you all!", "She is gone for ever and I cannot stop crying.")]
-    chances = calibrated(scorer.score(prompts, labels), scorer.prior([row_prompt(text) for text in CONTENT_FREE], labels))
+    prior = scorer.prior([row_prompt(text) for text in ("N/A", "...", "[text]", "Text")], labels)
+    chances = log_softmax(scorer.score(prompts, labels) - prior, axis=1)
     assert chances[0, 0] > chances[1, 0] and chances[1, 1] > chances[0, 1]

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from corpus_text import find_corpus_text
 from emosynth import cli, pieces
 from emosynth.cards import read_json, read_table
 from emosynth.design.arms import resolve_arm
 from emosynth.params import deep_merge, load_params, read_file
 from emosynth.paths import Paths
-from emosynth.report.checks import find_corpus_text
 from test_end_to_end import copy_repository, environment, repro, share_assets
 
 ROOT = Path(__file__).parent.parent
@@ -53,8 +53,17 @@ ENDINGS = {
 def blocks(language: str) -> Iterator[tuple[str, str]]:
     """Yield page and text of every fenced block of a language."""
     for page in PAGES:
-        for text in re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
-            yield page.name, text
+        opened: str | None = None
+        lines: list[str] = []
+        for line in page.read_text(encoding="utf-8").splitlines():
+            if not line.startswith("```"):
+                lines.append(line)
+            elif opened is None:
+                opened, lines = line[3:].strip(), []
+            else:
+                if opened == language:
+                    yield page.name, "\n".join(lines)
+                opened = None
 
 
 YAML = list(blocks("yaml"))

@@ -14,6 +14,7 @@ import matplotlib
 import pandas as pd
 import pytest
 
+from corpus_text import find_corpus_text
 from emosynth.catalog import Catalog
 from emosynth.errors import UserError
 from emosynth.params import Figures, Params
@@ -21,7 +22,7 @@ from emosynth.paths import Paths
 from emosynth.pieces import registered
 from emosynth.report import build_report, figure_names, regenerate, show
 from emosynth.report.bibliography import references
-from emosynth.report.checks import Texts, find_corpus_text
+from emosynth.report.checks import Texts
 from emosynth.report.draw import figures, find_figure, why_left_out
 from emosynth.report.examples import WITHHELD_RUN, WITHHELD_SEED, shown_rows
 from emosynth.report.figures.base import Figure
@@ -422,7 +423,13 @@ def test_the_guard_finds_text_however_it_is_wrapped(tmp_path: Path, name: str, c
     assert [leak.path for leak in find_corpus_text(tmp_path, [COPIED])] == [name]
 
 
+def test_the_guard_wants_whole_texts(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(f"x {PASSAGE} y", encoding="utf-8")
+    assert find_corpus_text(tmp_path, [PASSAGE, "x the"])[0].text == PASSAGE
+    (tmp_path / "a.txt").write_text(REPEATED, encoding="utf-8")
+    assert find_corpus_text(tmp_path, [PASSAGE]) == []
+
+
 def test_the_guard_knows_runs_of_six_words() -> None:
     guard = Texts([PASSAGE])
     assert guard.shares_run(REPEATED) and not guard.shares_run("the lantern swung above the water")
-    assert guard.whole_in(f"x {PASSAGE} y") == [PASSAGE] and not guard.whole_in(REPEATED)

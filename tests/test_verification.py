@@ -28,7 +28,6 @@ from emosynth.verification import (
     build,
     load_scores,
     load_soft,
-    quality,
     rejection_reasons,
     unverified,
 )  # fmt: skip
@@ -417,7 +416,7 @@ def test_unverified_arms_take_what_is_there(tables, params, candidates):
     assert [name for name in found if name.startswith("ok_")] == ["ok_nonempty"]
 
 
-def test_summaries(tables, params, candidates):
+def test_summaries(tables):
     table = acceptance(tables["verdicts"])
     assert list(table.columns) == ["arm", "corpus", "size", "candidates", "accepted", "acceptance", "starved"]
     assert table["candidates"].sum() == len(tables["verdicts"]) and table["accepted"].sum() == tables["verdicts"]["accepted"].sum()
@@ -425,12 +424,6 @@ def test_summaries(tables, params, candidates):
     assert reasons.columns[0] == "accepted" and reasons.sum(axis=1).to_numpy() == pytest.approx(np.ones(len(reasons)))
     assert reasons.index.tolist() == list(table[["arm", "corpus", "size"]].itertuples(index=False, name=None))
     assert reasons["accepted"].to_numpy() == pytest.approx(table["acceptance"].to_numpy())
-    scores, soft = ScoreTable.of_frame(tables["judgements"]), SoftLabels.of_frame(tables["soft"])
-    arms = {tau: of_arm(params, candidates, "strict", TOY, **{"checks.confidence": tau})[0] for tau in (0.0, 0.6, 1.0)}
-    found = quality(arms, of_arm(params, candidates, "strict", TOY)[1], scores, soft, TOY, 1.0).set_index("value")
-    assert found["n_texts"].tolist() == [found.loc[0.6, "accepted"]] * 2 + [0], "compared at equal numbers"
-    assert 0 < found.loc[0.0, "distinct_1"] < found.loc[0.0, "distinct_2"] <= 1
-    assert found.loc[0.0, "soft_label_entropy"] > found.loc[0.6, "soft_label_entropy"] and np.isnan(found.loc[1.0, "soft_label_entropy"])
 
 
 # --- files ----------------------------------------------------------------------------------------------

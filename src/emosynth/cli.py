@@ -11,11 +11,11 @@ from emosynth.errors import UserError
 from emosynth.paths import Paths, repository_root
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status. User errors are printed without a traceback."""
-    parser = argparse.ArgumentParser(prog="emosynth", description="The Synthetic Emotion Compendium")
-    parser.add_argument("--root", type=Path, default=None, help="repository (default: the one around the current folder)")
-    commands = parser.add_subparsers(dest="command", required=True)
+def parser() -> argparse.ArgumentParser:
+    """Return what the command line understands."""
+    made = argparse.ArgumentParser(prog="emosynth", description="The Synthetic Emotion Compendium")
+    made.add_argument("--root", type=Path, default=None, help="repository (default: the one around the current folder)")
+    commands = made.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run one stage (DVC calls this)")
     run.add_argument("stage")
     run.add_argument("--profile", default="demo")
@@ -32,7 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     export.add_argument("--profile", default="demo")
     params = commands.add_parser("params", help="check and show the parameters of a profile")
     params.add_argument("--profile", default="demo")
-    given = parser.parse_args(arguments)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status. User errors are printed without a traceback."""
+    given = parser().parse_args(arguments)
     try:
         return _COMMANDS[given.command](given, repository_root(given.root))
     except UserError as error:

@@ -309,11 +309,6 @@ def list_origins(params: Params) -> dict[str, Origin]:
     return found
 
 
-def arms_of_origin(params: Params, origin: str) -> list[ResolvedArm]:
-    """Return the arms that use an origin's candidates."""
-    return [arm for arm in resolve_arms(params).values() if arm.origin is not None and arm.origin.name == origin]
-
-
 def learners_of(params: Params) -> dict[str, Learner]:
     """Return the learners of a profile by name."""
     return {name: cast(Learner, pieces.build("learner", name, setting, f"learners.{name}")) for name, setting in params.learners.items()}

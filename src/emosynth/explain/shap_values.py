@@ -53,10 +53,6 @@ class Attributions:
     absent: FloatArray
     base: FloatArray
 
-    def totals(self) -> FloatArray:
-        """Return (n, k) sums: expected margin and all contributions. Additivity: these are the margins."""
-        return self.base + self.absent + self.mass()
-
     def mass(self) -> FloatArray:
         """Return (n, k) sums over the tokens that occur in each row."""
         out = np.zeros_like(self.absent)

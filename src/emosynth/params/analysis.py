@@ -62,7 +62,6 @@ class Evidence(Section):
     confidence: float = Field(0.95, gt=0.5, lt=1)
     alpha: float = Field(0.05, gt=0, lt=0.5)
     margin: float = Field(0.5, gt=0, le=1, description="margin of equivalence as a share of what real expansion gains in the same cell")
-    substantial_gain: float = Field(0.05, gt=0, description="F1 gain of a class that counts as substantial")
     minority_share: float = Field(0.5, gt=0, description="a class is under-represented below this share of the uniform share")
     resamples: int = Field(2000, ge=100)
     random_seed: int = Field(11, ge=0)

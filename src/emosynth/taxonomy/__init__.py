@@ -3,8 +3,8 @@
 The data and the source of every map are in ``data/taxonomies.yaml``.
 """
 
-from emosynth.taxonomy.maps import LabelMap, Taxonomies, Taxonomy
-from emosynth.taxonomy.resolver import Resolution, Resolver, confusion
+from emosynth.taxonomy.maps import Taxonomies, Taxonomy
+from emosynth.taxonomy.resolver import Resolution, Resolver
 from emosynth.taxonomy.words import simplify
 
-__all__ = ["LabelMap", "Resolution", "Resolver", "Taxonomies", "Taxonomy", "confusion", "simplify"]
+__all__ = ["Resolution", "Resolver", "Taxonomies", "Taxonomy", "simplify"]

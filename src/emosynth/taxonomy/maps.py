@@ -5,10 +5,9 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,99 +47,10 @@ class Taxonomy:
         return label, self.adjectives[label], self.phrases[label]
 
 
-@dataclass(frozen=True, eq=False)
-class LabelMap:
-    """Where the labels of one taxonomy go in another.
-
-    Attributes
-    ----------
-    source, target
-        The taxonomies.
-    matrix
-        float64, shape (source labels, target labels), read-only: shares, non-negative; a row sums to 1, or to 0 if its label
-        has no counterpart.
-    path
-        Names of the taxonomies passed through, both ends included; longer than two for a composed map.
-
-    Raises
-    ------
-    ValueError
-        If the matrix is not such a matrix.
-    """
-
-    source: Taxonomy
-    target: Taxonomy
-    matrix: NDArray[np.float64]
-    path: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        matrix = np.array(self.matrix, dtype=np.float64)
-        shape = len(self.source.labels), len(self.target.labels)
-        sums = matrix.sum(axis=1) if matrix.shape == shape else np.empty(0)
-        if matrix.shape != shape or (matrix < 0).any() or not (np.isclose(sums, 1) | (sums == 0)).all():
-            raise ValueError(f"a map needs a matrix of shape {shape} of shares whose rows sum to 1 or 0")
-        matrix.setflags(write=False)
-        object.__setattr__(self, "matrix", matrix)
-
-    @property
-    def unmapped(self) -> tuple[str, ...]:
-        """Source labels without a counterpart."""
-        return tuple(label for label, row in zip(self.source.labels, self.matrix, strict=True) if not row.any())
-
-    def project(self, probabilities: NDArray[Any], *, renormalise: bool = False) -> NDArray[np.float64]:
-        """Move probabilities from the source's labels to the target's.
-
-        Parameters
-        ----------
-        probabilities
-            Shape (n, source labels), in the order of the source's labels.
-        renormalise
-            Scale each row to sum to 1. A row without any mapped mass says nothing about the target, and becomes uniform.
-
-        Returns
-        -------
-        ndarray
-            float64, shape (n, target labels). Without ``renormalise`` a row sums to its mapped mass: mass on unmapped labels is lost.
-            Scores of independent labels (multi-label) add up likewise and may exceed 1.
-
-        Raises
-        ------
-        ValueError
-            If the shape is wrong.
-        """
-        given = np.asarray(probabilities, dtype=np.float64)
-        if given.ndim != 2 or given.shape[1] != len(self.source.labels):
-            raise ValueError(f"probabilities must have shape (n, {len(self.source.labels)}), not {given.shape}")
-        projected: NDArray[np.float64] = given @ self.matrix
-        return _scaled(projected, 1 / len(self.target.labels)) if renormalise else projected
-
-    def labels(self, labels: Iterable[str]) -> list[str]:
-        """Return the target labels that have a share in any of the source labels, in the target's order.
-
-        Raises
-        ------
-        UserError
-            If a label is not one of the source's.
-        """
-        rows = [_index(self.source, label) for label in labels]
-        reached = self.matrix[rows].sum(axis=0) > 0
-        return [label for label, there in zip(self.target.labels, reached, strict=True) if there]
-
-
-def _scaled(rows: NDArray[np.float64], otherwise: float) -> NDArray[np.float64]:
-    """Scale rows to sum to 1; rows of zeros are filled."""
+def _scaled(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale rows to sum to 1; rows of zeros stay."""
     sums = rows.sum(axis=1, keepdims=True)
-    return np.where(sums > 0, rows / np.where(sums > 0, sums, 1), otherwise)
-
-
-def _index(taxonomy: Taxonomy, label: str) -> int:
-    if label not in taxonomy.labels:
-        raise UserError(
-            f"The taxonomy {taxonomy.name} has no label {label!r}.",
-            where="data/taxonomies.yaml",
-            remedy=f"Use one of {', '.join(taxonomy.labels)}.",
-        )
-    return taxonomy.labels.index(label)
+    return np.where(sums > 0, rows / np.where(sums > 0, sums, 1), 0)
 
 
 @dataclass(frozen=True)
@@ -154,7 +64,7 @@ class Taxonomies:
     taxonomies
         By name.
     maps
-        The maps of the file by (source, target), with their reasons; see :meth:`map` for all others.
+        The maps of the file by (source, target), with their reasons; see :meth:`find_map` for all others.
     """
 
     path: Path
@@ -190,58 +100,26 @@ class Taxonomies:
             raise UserError(f"There is no taxonomy {name!r}{hint}", where=str(self.path), remedy=remedy)
         return self.taxonomies[name]
 
-    def of_classes(self, classes: Iterable[str]) -> str:
-        """Return the name of the taxonomy with exactly these labels, in whatever order.
+    def find_map(self, source: str, target: str) -> NDArray[np.float64] | None:
+        """Return the (k_source, k_target) matrix of shares that moves labels of one taxonomy to another; None where no path leads there.
+
+        A row sums to 1, or to 0 if its label has no counterpart. A taxonomy maps to itself by identity. Without a map in the file, the
+        shortest path through its maps is composed; of several the one whose maps stand first. Shares that get lost on the way are made
+        up by the label's other shares.
 
         Raises
         ------
         UserError
-            If there is none.
+            If a name is unknown.
         """
-        wanted = set(classes)
-        for name, taxonomy in self.taxonomies.items():
-            if set(taxonomy.labels) == wanted:
-                return name
-        raise UserError(
-            f"No taxonomy has exactly the labels {', '.join(sorted(wanted))}.",
-            where=str(self.path),
-            remedy="Add a taxonomy with these labels to data/taxonomies.yaml.",
-        )
-
-    def map(self, source: str, target: str) -> LabelMap:
-        """Return the map from one taxonomy to another.
-
-        A taxonomy maps to itself by identity. Without a map in the file, the shortest path through its maps is composed; of several
-        the one whose maps stand first. Shares that get lost on the way are made up by the label's other shares, so that rows
-        of a composed map sum to 1 or 0, too.
-
-        Raises
-        ------
-        UserError
-            If a name is unknown, or no path leads from one to the other.
-        """
-        first, last = self.get(source), self.get(target)
+        first, _ = self.get(source), self.get(target)
         path = self._path(source, target)
         if path is None:
-            there = ", ".join(f"{a} -> {b}" for a, b in self.maps) or "none"
-            raise UserError(
-                f"No map leads from {source} to {target}. Maps there are: {there}.",
-                where=str(self.path),
-                remedy=f"Add a map from {source} to {target} to data/taxonomies.yaml, or choose another target.",
-            )
-        return self._composed(first, last, path)
-
-    def find_map(self, source: str, target: str) -> NDArray[np.float64] | None:
-        """Return the (k_source, k_target) matrix of :meth:`map`, None where no path leads from one to the other; names must be known."""
-        first, last = self.get(source), self.get(target)
-        path = self._path(source, target)
-        return None if path is None else self._composed(first, last, path).matrix
-
-    def _composed(self, first: Taxonomy, last: Taxonomy, path: tuple[str, ...]) -> LabelMap:
+            return None
         matrix = np.eye(len(first.labels))
         for step in itertools.pairwise(path):
-            matrix = _scaled(matrix @ self._direct(*step), 0)
-        return LabelMap(first, last, matrix, path)
+            matrix = _scaled(matrix @ self._direct(*step))
+        return matrix
 
     def _path(self, source: str, target: str) -> tuple[str, ...] | None:
         """Breadth-first search over the maps, in the order of the file."""
@@ -262,7 +140,7 @@ class Taxonomies:
         matrix = np.zeros((len(rows), len(columns)))
         for label, members in self.maps[source, target].groups.items():
             matrix[[rows.index(member) for member in members], columns.index(label)] = 1
-        return _scaled(matrix, 0)
+        return _scaled(matrix)
 
 
 def _built(name: str, spec: TaxonomySpec) -> Taxonomy:

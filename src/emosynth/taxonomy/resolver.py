@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from emosynth.taxonomy.maps import Taxonomy
@@ -27,8 +26,8 @@ class Resolution:
 
     Attributes
     ----------
-    raw, normalised
-        As it came; in lower case without punctuation and articles.
+    raw
+        As it came.
     label
         Label of the taxonomy, or None.
     similarity
@@ -40,7 +39,6 @@ class Resolution:
     """
 
     raw: str
-    normalised: str
     label: str | None
     similarity: float
     how: How
@@ -93,7 +91,7 @@ class Resolver:
             else:
                 found[key] = result
         found.update(zip(unknown, self._by_neighbour(unknown), strict=True))
-        return [Resolution(raw, key, *found[key]) for raw, key in zip(raw_labels, simple, strict=True)]
+        return [Resolution(raw, *found[key]) for raw, key in zip(raw_labels, simple, strict=True)]
 
     def _by_words(self, key: str) -> _Found | None:
         if not key:
@@ -123,13 +121,3 @@ class Resolver:
             near = bool(row[best] >= self.similarity)
             results.append((labels[best] if near else None, float(row[best]), "neighbour" if near else "rejected"))
         return results
-
-
-def confusion(resolutions: Iterable[Resolution]) -> pd.DataFrame:
-    """Return what came and where it went: raw, label (missing if none), how, count, similarity (mean); most frequent first, then by raw."""
-    groups: dict[tuple[str, str | None, How], list[float]] = {}
-    for item in resolutions:
-        groups.setdefault((item.raw, item.label, item.how), []).append(item.similarity)
-    ordered = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0][0]))
-    rows = [(raw, label, how, len(values), sum(values) / len(values)) for (raw, label, how), values in ordered]
-    return pd.DataFrame(rows, columns=["raw", "label", "how", "count", "similarity"])

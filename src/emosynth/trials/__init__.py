@@ -2,6 +2,6 @@
 
 from emosynth.trials.plan import Trial, plan_trials
 from emosynth.trials.run import headline, plain, run_trials
-from emosynth.trials.score import load_predictions, published
+from emosynth.trials.score import published
 
-__all__ = ["Trial", "headline", "load_predictions", "plain", "plan_trials", "published", "run_trials"]
+__all__ = ["Trial", "headline", "plain", "plan_trials", "published", "run_trials"]

@@ -67,24 +67,6 @@ CLEAR_POLARITY = 1.0
 SHORT, LONG = 25.0, 75.0
 """Percentiles of length, in words, at or below which a text is short, at or above which it is long."""
 
-PHENOMENA = (
-    "negation",
-    "contrast",
-    "comparison",
-    "intensifier",
-    "diminisher or hedge",
-    "conditional or irrealis",
-    "question",
-    "exclamation",
-    "first person",
-    "name or number",
-    "short",
-    "long",
-    "mixed polarity words",
-    "no polarity word",
-)
-"""All phenomena, in the order of tables; the last two need a lexicon."""
-
 _ENDS = frozenset(".!?:;…")
 
 
@@ -175,7 +157,7 @@ def phenomena(texts: Sequence[str], lexicon: Mapping[str, float] | None = None) 
     Returns
     -------
     pandas.DataFrame
-        (n, phenomena) booleans; columns as in `PHENOMENA`.
+        (n, phenomena) booleans; the last two only with a lexicon.
     """
     cased = [tokenise(normalise(text)) for text in texts]
     lower = [[token.lower() for token in tokens] for tokens in cased]

@@ -7,13 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow.parquet as pq
 
-from emosynth.cards import read_table
 from emosynth.corpora import Corpus
 from emosynth.design.space import FloatArray, Space
 from emosynth.models.metrics import decide, macro_f1, per_class, scores
-from emosynth.paths import Paths
 from emosynth.trials.train import Outcome
 
 SCORES = ("macro_f1", "micro_f1", "accuracy", "nll", "brier", "ece", "lrap")
@@ -65,22 +62,6 @@ def _sound(p: npt.NDArray[np.float32], space: Space) -> FloatArray:
     # What float32 rounds away, or beyond 1, is put right before logarithms are taken.
     values = np.clip(p.astype(np.float64), 0.0, 1.0)
     return values / values.sum(axis=1, keepdims=True) if space.single and len(values) else values
-
-
-# --- for steps after this one ---------------------------------------------------------------------------
-
-
-def load_predictions(paths: Paths) -> dict[str, npt.NDArray[np.float32]]:
-    """Return the (n, k) float32 probabilities of every trial, rows as in ``test_rows``."""
-    rows = read_table(paths.trials / "test_rows.parquet", ["corpus", "place"])["corpus"].value_counts().to_dict()
-    ids = read_table(paths.trials / "predictions.parquet", ["trial_id", "corpus"])
-    # Straight from the file: as lists of Python numbers they would not fit into memory.
-    column = pq.read_table(paths.trials / "predictions.parquet", columns=["p"]).column("p")
-    found = [part.values.to_numpy() for part in column]
-    return {
-        str(trial): np.asarray(p, dtype=np.float32).reshape(rows[corpus], -1)
-        for trial, corpus, p in zip(ids["trial_id"], ids["corpus"], found, strict=True)
-    }
 
 
 def published(predictions: pd.DataFrame, test_rows: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:

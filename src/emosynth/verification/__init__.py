@@ -2,7 +2,7 @@
 
 from emosynth.verification.accept import ScoreTable, SoftLabels, accepted, load_scores, load_soft, unverified
 from emosynth.verification.build import build_verdicts
-from emosynth.verification.summary import acceptance, quality, rejection_reasons
+from emosynth.verification.summary import acceptance, rejection_reasons
 
 __all__ = [
     "ScoreTable",
@@ -12,7 +12,6 @@ __all__ = [
     "build_verdicts",
     "load_scores",
     "load_soft",
-    "quality",
     "rejection_reasons",
     "unverified",
 ]

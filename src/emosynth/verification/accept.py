@@ -81,10 +81,6 @@ class _Table:
             index, values = known.append(index), np.concatenate([kept, values])
         self._found[name, where] = index, values
 
-    def holds(self, name: str, where: Where) -> bool:
-        """Whether there are any values of this kind."""
-        return (name, where) in self._found
-
     def _of(self, name: str, where: Where, ids: Sequence[str]) -> FloatArray:
         index, values = self._found.get((name, where), (pd.Index(np.array([], dtype=object)), np.zeros(0)))
         places = index.get_indexer(pd.Index(np.array(ids, dtype=object)))

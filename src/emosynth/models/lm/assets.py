@@ -6,16 +6,18 @@ the version of the converter.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from emosynth.errors import UserError
 from emosynth.models.lm.base import shortened
@@ -155,8 +157,9 @@ def dequantised_folder(gguf: Path, cache_folder: Path) -> Path:
 
         log.info("converting %s once for transformers", gguf.name)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
-            model: Any = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
+            with _read_once():
+                tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+                model: Any = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
         except OSError:
             raise
         except Exception as error:
@@ -169,6 +172,15 @@ def dequantised_folder(gguf: Path, cache_folder: Path) -> Path:
         tokenizer.save_pretrained(work)
 
     return _made_once(target, make)
+
+
+@contextlib.contextmanager
+def _read_once() -> Iterator[None]:
+    """Let transformers parse a GGUF file and its map of names once: it asks for the same three times, and for the map at every module."""
+    import gguf
+
+    with mock.patch.multiple(gguf, GGUFReader=cache(gguf.GGUFReader), get_tensor_name_map=cache(gguf.get_tensor_name_map)):
+        yield
 
 
 def openvino_folder(gguf: Path, cache_folder: Path) -> Path:

@@ -20,7 +20,6 @@ import torch
 from scipy.special import logsumexp
 
 from emosynth.errors import UserError
-from emosynth.models.calibration import scaled_softmax
 from emosynth.models.lm.assets import dequantised_folder, generator_files, model_hash
 from emosynth.models.lm.base import shortened
 from emosynth.models.lm.label_tree import Head, LabelTree, plain_scores, tree_scores
@@ -41,9 +40,6 @@ HEAD = (
 )
 """Worked examples before every prompt of `row_prompt`; invented. Chosen among eight wordings on validation rows of GoEmotions."""
 
-CONTENT_FREE = ("N/A", "...", "[text]", "Text")
-"""Texts without content, for `LabelScorer.prior` (Zhao et al., 2021)."""
-
 
 def row_prompt(text: str, context: str = "", character: str = "") -> str:
     """Return the part of a prompt that differs between rows, to be followed by a label that starts with a space.
@@ -59,33 +55,6 @@ def row_prompt(text: str, context: str = "", character: str = "") -> str:
     """
     situation = f"Situation: {normalise(context)}\n" if context else ""
     return f'{situation}{normalise(character) or "Someone"} says: "{normalise(text)}"\nThey feel'
-
-
-def calibrated(scores: npt.ArrayLike, prior: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
-    """Return softmax((scores - prior) / temperature) over labels.
-
-    What a label is worth without any content is taken off, so that frequent and short words do not win for being so: contextual
-    calibration (Zhao et al., 2021) in log space, that is domain-conditional PMI (Holtzman et al., 2021, equation 2).
-
-    Parameters
-    ----------
-    scores
-        (n, k) log-likelihoods of labels, as `LabelScorer.score` gives them.
-    prior
-        (k,) log-likelihoods without content, as `LabelScorer.prior` gives them; 0 leaves the scores as they are.
-    temperature
-        Above 1 flattens, below 1 sharpens.
-
-    Returns
-    -------
-    (n, k) probabilities; rows sum to 1.
-
-    Raises
-    ------
-    ValueError
-        If the temperature is not a positive number.
-    """
-    return scaled_softmax(np.asarray(scores, dtype=np.float64) - np.asarray(prior, dtype=np.float64), temperature)
 
 
 class LabelScorer:
@@ -257,7 +226,7 @@ class LabelScorer:
         Parameters
         ----------
         content_free
-            Prompts without content, at least one, of the same form as those to be scored: `row_prompt` of each of `CONTENT_FREE`.
+            Prompts without content, at least one, of the same form as those to be scored: `row_prompt` of "N/A", say (Zhao et al., 2021).
             Prompts of many rows of all kinds will do as well, and often better (batch calibration: Zhou et al., 2024).
         labels
             As for `score`.
@@ -268,7 +237,7 @@ class LabelScorer:
             As `score`, or if there is no prompt.
         """
         if not content_free:
-            raise UserError("Calibration needs a prompt without content.", where="content_free", remedy="Give row_prompt of CONTENT_FREE.")
+            raise UserError("Calibration needs a prompt without content.", where="content_free", remedy="Give row_prompt of N/A.")
         return np.asarray(logsumexp(self.score(content_free, labels), axis=0) - math.log(len(content_free)), dtype=np.float64)
 
     def _compute(self, prompts: Sequence[str], names: Sequence[str]) -> FloatArray:
