@@ -15,8 +15,8 @@ from emosynth.cards import read_json
 from emosynth.design.arms import list_origins, resolve_arm, resolve_arms
 from emosynth.design.cells import NO_SEED, Cell, quotas, stable_seed
 from emosynth.errors import UserError
-from emosynth.generation import asked_space, candidates_of, load_candidates
 from emosynth.generation import build as build_code
+from emosynth.generation import candidates_of, load_candidates
 from emosynth.generation.build import build_candidates, check_no_leak, plan_all
 from emosynth.generation.fill import ask
 from emosynth.generation.from_class import ClassText, plan_class
@@ -187,8 +187,8 @@ def test_labels_of_a_taxonomy_owe_nothing_to_a_corpus(monkeypatch):
     assert {item.slot.cell for item in plan} == {Cell("", 0, NO_SEED), Cell("", 1, NO_SEED)} and len(plan) == 16
     assert plan[0].slot.candidate_id() == "none@plain:moods//-1/0/joy/00000" and "messages" in plan[0].request.prompt
     arm = resolve_arm(params, "wide")
-    assert asked_space(arm, SINGLE, seeds.taxonomies) is MULTI and space_asked(arm.origin, None, seeds.taxonomies) is MULTI
-    assert asked_space(resolve_arm(params_of(), "naive"), SINGLE, seeds.taxonomies) is SINGLE
+    assert space_asked(arm.origin, None, seeds.taxonomies) is MULTI
+    assert space_asked(resolve_arm(params_of(), "naive").origin, SINGLE, seeds.taxonomies) is SINGLE
 
 
 @given(st.integers(0, 200), st.floats(0, 1), st.integers(0, 50))

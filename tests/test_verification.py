@@ -19,6 +19,7 @@ from emosynth.errors import UserError
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.seeding import stratified_order
+from emosynth.seeding.real import RealText
 from emosynth.taxonomy import Taxonomies
 from emosynth.verification import (
     ScoreTable,
@@ -32,7 +33,7 @@ from emosynth.verification import (
     unverified,
 )  # fmt: skip
 from emosynth.verification.accept import NOWHERE, ordered
-from emosynth.verification.judge import OpenJudge, RealText
+from emosynth.verification.judge import OpenJudge
 
 ROOT = Path(__file__).parent.parent
 WORDS = {"joy": ["cheer", "smile", "treat", "bloom"], "sadness": ["grief", "tears", "loss", "gloom"]}
@@ -433,7 +434,7 @@ def test_summaries(tables):
 def step(params, candidates, real, corpora, tmp_path, monkeypatch):
     monkeypatch.setattr(build, "load_candidates", lambda paths: candidates)
     monkeypatch.setattr(build, "candidates_of", select)
-    monkeypatch.setattr(build.RealText, "load", lambda params, paths: real)
+    monkeypatch.setattr(build.RealText, "load", lambda params, paths, splits: real)
     monkeypatch.setattr(build, "OpenJudge", lambda params, catalog, paths, real: FakeJudge(params, real))
     monkeypatch.setattr(build, "load_corpus", lambda paths, name, splits: replace(corpora[name], frame=corpora[name].split(splits[0])))
 

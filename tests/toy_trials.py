@@ -129,7 +129,7 @@ def verdicts(made: Params, paths: Paths, table: pd.DataFrame) -> None:
                 key = (judge_name(check), place_of(check, cell))
                 counted = {"nonempty": rows["text"].ne("").astype(float), "length": rows["text"].str.split().str.len().astype(float)}
                 values = counted.get(check.name, pd.Series([confidence(row) for row in ids])).to_numpy(dtype=float)
-                if not scores.holds(*key) or ids[0] not in scores._found[key][0]:
+                if key not in scores._found or ids[0] not in scores._found[key][0]:
                     scores.add(*key, ids, values)
             for labeller, _ in arm.labellers:
                 if labeller.name != "teacher":

@@ -113,9 +113,8 @@ class _Step:
     @cached_property
     def reader(self) -> LanguageReader:
         from emosynth.labellers.reading import LanguageReader
-        from emosynth.models.lm.labels import LabelScorer
 
-        return LanguageReader(LabelScorer.open(self.params.models.local, self.catalog), say)
+        return LanguageReader.open(self.params.models.local, self.catalog)
 
     @cached_property
     def embeddings(self) -> EmbeddingCache:

@@ -9,11 +9,9 @@ import pandas as pd
 from emosynth.cards import read_table
 from emosynth.design.arms import ResolvedArm, wanted_rows
 from emosynth.design.cells import Cell, quotas
-from emosynth.design.space import Space
-from emosynth.generation.slots import cell_of, examples_needed, space_asked
+from emosynth.generation.slots import cell_of, examples_needed
 from emosynth.params import Params
 from emosynth.paths import Paths
-from emosynth.taxonomy import Taxonomies
 from emosynth.writers.uses import oversample_of
 
 COLUMNS = [
@@ -65,8 +63,3 @@ def candidates_of(candidates: pd.DataFrame, params: Params, arm: ResolvedArm, ce
         shares = quotas(total, list(dict.fromkeys(own["label"])))
         own = own[own["index"] < own["label"].map(shares)]
     return own.sort_values(["index", "label", "kind"], kind="stable").reset_index(drop=True)
-
-
-def asked_space(arm: ResolvedArm, corpus_space: Space, taxonomies: Taxonomies) -> Space:
-    """Return the space in which an arm's labels were asked for: that of the corpus, or a taxonomy."""
-    return corpus_space if arm.origin is None else space_asked(arm.origin, corpus_space, taxonomies)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import pandas as pd
 
 from emosynth.design.space import FloatArray, Space
 from emosynth.errors import UserError
+from emosynth.progress import say
 
 BATCH = 512
 """Rows that the prior of calibration is the mean over, at most."""
@@ -54,6 +55,13 @@ class LanguageReader:
 
     def __init__(self, scorer: Scorer, progress: Callable[[str], None] | None = None) -> None:
         self.scorer, self.progress = scorer, progress
+
+    @classmethod
+    def open(cls, model: str, catalog: Any) -> LanguageReader:
+        """Open the reader of a model; see `emosynth.models.lm.labels.LabelScorer.open`."""
+        from emosynth.models.lm.labels import LabelScorer
+
+        return cls(LabelScorer.open(model, catalog), say)
 
     def read(self, rows: pd.DataFrame, space: Space) -> FloatArray:
         """Return (n, k) log-probabilities over a space's labels, summing to 1 in each row.

@@ -13,6 +13,7 @@ from emosynth.evidence.numbers import POINTS, count, gain, gain_span, listed, nu
 from emosynth.learners.base import Learner
 from emosynth.report.figures.answer import headline_row
 from emosynth.report.figures.base import rows_of
+from emosynth.report.provenance import public
 from emosynth.report.tables import Tables, main_rows
 from emosynth.report.wording import gain_words, size, worth
 
@@ -122,16 +123,10 @@ def boxes(tables: Tables) -> list[dict[str, str]]:
     sizes = params.cells.sizes_of(tables.target)
     return [
         {"name": "Seed", "text": f"{listed([count(at) for at in sizes])} labelled posts are all there is; they are drawn {count(params.cells.repeats_of(tables.target))} times anew."},
-        {"name": "Write", "text": f"A small language model ({_public(params.models.writer.model)}) writes posts for each class: from the class name alone, or shown words, examples, or a story."},
+        {"name": "Write", "text": f"A small language model ({public("model", params.models.writer.model)}) writes posts for each class: from the class name alone, or shown words, examples, or a story."},
         {"name": "Check", "text": "Every text is judged: is it complete, new, no copy – and does a classifier trained on the seed read the class that was asked for?"},
         {"name": "Train", "text": f"{some(len(params.learners), 'kind')} of classifier learn from the seed and the accepted texts, and are scored on real posts that nothing else has seen."},
     ]  # fmt: skip
-
-
-def _public(model: str) -> str:
-    from emosynth.report.provenance import public
-
-    return public("model", model)
 
 
 def trust(tables: Tables) -> list[str]:
@@ -185,17 +180,13 @@ def strip(tables: Tables) -> list[dict[str, Any]]:
         {
             "profile": name,
             "claims": [
-                {"id": key, "verdict": own.get(key, "not tested"), "statement": claim.declared.statement}
-                for key, claim in _by_id(tables).items()
+                {"id": item.id, "verdict": own.get(item.id, "not tested"), "statement": item.statement}
+                for item in (claim.declared for claim in tables.claims)
             ],
             "counts": [{"verdict": verdict, "count": list(own.values()).count(verdict)} for verdict in VERDICTS],
         }
         for name, own in profiles.items()
     ]
-
-
-def _by_id(tables: Tables) -> dict[str, Any]:
-    return {claim.declared.id: claim for claim in tables.claims}
 
 
 def score_rows(tables: Tables, corpus: str) -> dict[str, Any] | None:

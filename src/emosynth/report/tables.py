@@ -141,13 +141,13 @@ class Tables:
         """Every arm against the labels alone, real rows and plain prompts."""
         return None if self.scored is None else contrasts(self.scored, self.params)
 
-    def need_contrasts(self, corpus: str | None = None, *, sweep: bool = False) -> pd.DataFrame:
-        """Return contrasts of a corpus (None: the target), outside sweeps or within them."""
+    def need_contrasts(self, *, sweep: bool = False) -> pd.DataFrame:
+        """Return contrasts of the target, outside sweeps or within them."""
         if self.contrasts is None or self.contrasts.empty:
             raise Missing("The run holds no trials.")
-        rows = self.contrasts[(self.contrasts["corpus"] == (corpus or self.target)) & ((self.contrasts["sweep"] != "") == sweep)]
+        rows = self.contrasts[(self.contrasts["corpus"] == self.target) & ((self.contrasts["sweep"] != "") == sweep)]
         if rows.empty:
-            raise Missing("The run holds no sweep." if sweep else f"The run holds no trials on {corpus or self.target}.")
+            raise Missing("The run holds no sweep." if sweep else f"The run holds no trials on {self.target}.")
         return rows
 
     @cached_property

@@ -66,7 +66,7 @@ def label_rows(sources: Sources, arm: ResolvedArm, cell: Cell, rows: pd.DataFram
         labeller answers in it.
     """
     assert arm.origin is not None
-    asked, space = sources.asked_space(arm.origin, cell.corpus), sources.spaces[cell.corpus]
+    asked, space = sources.asked(arm.origin, cell.corpus), sources.spaces[cell.corpus]
     ids = [str(row) for row in rows["candidate_id"]]
     hard = asked.multi_hot(rows["labels"].tolist())
     elsewhere = any(labeller.in_space != "asked" for labeller, share in arm.labellers if share > 0)

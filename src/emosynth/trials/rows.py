@@ -94,7 +94,7 @@ class Builder:
         if arm.spec.mix.order != "first":
             for part in parts:
                 assert part.origin is not None
-                asked = self.sources.asked_space(part.origin, cell.corpus)
+                asked = self.sources.asked(part.origin, cell.corpus)
                 if not self.sources.map(asked, self.sources.spaces[cell.corpus]).matrix.any():
                     return f"no label of {asked.name} maps to one of {cell.corpus}"
         return ""
@@ -224,7 +224,7 @@ class Builder:
     def _written(self, trial: Trial, arm: ResolvedArm, alpha: float, *, moved: bool) -> _Added:
         """Return the rows of a written arm in a trial: its own, or those of another arm that it takes rows from."""
         assert arm.origin is not None
-        cell, asked = trial.cell, self.sources.asked_space(arm.origin, trial.cell.corpus)
+        cell, asked = trial.cell, self.sources.asked(arm.origin, trial.cell.corpus)
         chosen = self._choose(trial, arm, asked)
         labels = label_rows(self.sources, arm, cell, chosen.rows, alpha, moved=moved)
         rows = _rows([str(text) for text in chosen.rows["text"]], labels, synthetic=True)
@@ -275,7 +275,7 @@ class Builder:
                     continue
                 frame = self.sources.written(arm, cell)
                 if len(frame):
-                    labels = self.sources.asked_space(arm.origin, cell.corpus).labels
+                    labels = self.sources.asked(arm.origin, cell.corpus).labels
                     spent[name] = int(token_counts(first_written(frame, wanted_rows(self.params, arm, cell), labels)).sum())
                     plain += [] if arm.origin.guides else [name]
             first = REFERENCE if REFERENCE in spent else next(iter(plain), min(spent, key=lambda name: spent[name]))

@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from emosynth.corpora import Corpus, load_corpus
-from emosynth.design.arms import Origin, ResolvedArm, wanted_rows
+from emosynth.design.arms import ResolvedArm, wanted_rows
 from emosynth.design.cells import Cell
-from emosynth.design.space import TARGET, FloatArray, Space, SpaceMap, space_map, space_of_corpus, space_of_taxonomy
+from emosynth.design.space import FloatArray
 from emosynth.generation.read import candidates_of, load_candidates
 from emosynth.labellers.base import Labeller
 from emosynth.params import Params
 from emosynth.paths import Paths
-from emosynth.seeding import Seed, load_order, load_seed
-from emosynth.taxonomy import Taxonomies
+from emosynth.seeding.real import RealText
 from emosynth.trials.gate import check_real, repeating
 from emosynth.verification.accept import ScoreTable, SoftLabels, accepted, has_oracle, load_scores, load_soft
 
@@ -28,59 +26,30 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass
-class Sources:
-    """Tables of earlier steps.
+class Sources(RealText):
+    """Tables of earlier steps; of the corpora all splits: test rows are scored, and kept out of training rows.
 
     Attributes
     ----------
-    corpora
-        All splits, by name: test rows are scored, and kept out of training rows.
-    order, candidates
+    candidates
         See docs/architecture.md.
     judged, soft
         Scores of the checks, and soft labels.
     """
 
     params: Params
-    corpora: dict[str, Corpus]
-    taxonomies: Taxonomies
-    order: pd.DataFrame
     candidates: pd.DataFrame
     judged: ScoreTable
     soft: SoftLabels
-    _seeds: dict[Cell, Seed] = field(default_factory=dict)
     _repeats: dict[str, frozenset[str]] = field(default_factory=dict)
     _written: dict[tuple[object, ...], pd.DataFrame] = field(default_factory=dict)
     _verdicts: dict[tuple[object, ...], BoolArray] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, params: Params, paths: Paths) -> Sources:
+    def load(cls, params: Params, paths: Paths, splits: Sequence[str] | None = None) -> Self:
         """Read everything of a profile; a missing file is an error that names the step to run."""
-        corpora = {name: load_corpus(paths, name) for name in params.corpora.names}
-        return cls(
-            params,
-            corpora,
-            Taxonomies.load(paths.taxonomies),
-            load_order(paths),
-            load_candidates(paths),
-            load_scores(paths),
-            load_soft(paths),
-        )
-
-    # --- labels -------------------------------------------------------------------------------------
-
-    @cached_property
-    def spaces(self) -> dict[str, Space]:
-        """Label spaces of the corpora."""
-        return {name: space_of_corpus(corpus, self.taxonomies) for name, corpus in self.corpora.items()}
-
-    def asked_space(self, origin: Origin, corpus: str) -> Space:
-        """Return the labels that an origin's texts were asked for."""
-        return self.spaces[corpus] if origin.space == TARGET else space_of_taxonomy(self.taxonomies.get(origin.space))
-
-    def map(self, source: Space, target: Space) -> SpaceMap:
-        """Return the map between two spaces."""
-        return space_map(source, target, self.taxonomies)
+        real = RealText.load(params, paths, splits)
+        return cls(real.corpora, real.order, real.taxonomies, params, load_candidates(paths), load_scores(paths), load_soft(paths))
 
     # --- real rows ----------------------------------------------------------------------------------
 
@@ -89,12 +58,6 @@ class Sources:
         for name, corpus in self.corpora.items():
             ids = [str(row) for row in self.order.loc[self.order["corpus"] == name, "id"].unique()]
             check_real(corpus, ids, self.params.corpora.near_duplicate)
-
-    def seed(self, cell: Cell) -> Seed:
-        """Return the seed of a cell."""
-        if cell not in self._seeds:
-            self._seeds[cell] = load_seed(self.corpora[cell.corpus], self.order, cell)
-        return self._seeds[cell]
 
     def held_out(self, corpus: str) -> list[str]:
         """Return the texts of a corpus that nothing may be trained on."""

@@ -20,6 +20,7 @@ from emosynth.labellers.base import Labelled, Labeller
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.progress import Progress, say
+from emosynth.seeding.real import RealText
 from emosynth.verification.accept import (
     ScoreTable,
     SoftLabels,
@@ -32,7 +33,7 @@ from emosynth.verification.accept import (
     place_of,
     place_of_labels,
 )
-from emosynth.verification.judge import OpenJudge, RealText
+from emosynth.verification.judge import OpenJudge
 
 Select = Callable[[pd.DataFrame, Params, ResolvedArm, Cell], pd.DataFrame]
 """Returns the candidates of an arm in a cell."""
@@ -77,7 +78,7 @@ def build_verdicts(params: Params, catalog: Catalog, paths: Paths) -> dict[str, 
         If an earlier step has not been run, a model cannot be opened, or a seed has too few rows for a teacher.
     """
     candidates = load_candidates(paths)
-    real = RealText.load(params, paths)
+    real = RealText.load(params, paths, ["train"])
     judge = OpenJudge(params, catalog, paths, real)
     tables = judged(params, candidates, real, judge, candidates_of)
     say("verification: how well teachers are calibrated")
@@ -158,7 +159,7 @@ def _asked_of_teachers(groups: Sequence[Group], real: RealText) -> Iterator[str]
 
 def _judged(group: Group, rows: pd.DataFrame, real: RealText, judge: OpenJudge, *, oracle: bool = False) -> Judged:
     asked, space = real.asked(group.origin, group.cell.corpus), real.spaces[group.cell.corpus]
-    targets = real.moved(asked.multi_hot(rows["labels"].tolist()), asked, space)
+    targets = real.map(asked, space).project(asked.multi_hot(rows["labels"].tolist()))
     who = judge.with_oracle() if oracle else judge
     return Judged(rows, group.cell, real.seed(group.cell).texts, space, real.noun(group.cell.corpus), who, targets)
 
@@ -266,7 +267,7 @@ def _labels(groups: Sequence[Group], real: RealText, judge: OpenJudge) -> SoftLa
     def label(labeller: Labeller, rows: pd.DataFrame, cell: Cell, asked: Space, space: Space, *, oracle: bool = False) -> None:
         targets = asked.multi_hot(rows["labels"].tolist())
         who = judge.with_oracle() if oracle else judge
-        shown = Labelled(rows, cell, asked, space, targets, real.moved(targets, asked, space), who)
+        shown = Labelled(rows, cell, asked, space, targets, real.map(asked, space).project(targets), who)
         own = asked if labeller.in_space == "asked" else space
         soft.label(
             labeller_name(labeller, oracle), place_of_labels(labeller, cell), rows["candidate_id"].tolist(), labeller.log_p(shown), own.name

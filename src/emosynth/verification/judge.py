@@ -2,59 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
-
-import pandas as pd
 
 from emosynth.cards import read_table
 from emosynth.catalog import Catalog
 from emosynth.checks.base import Reference
-from emosynth.corpora import Corpus, load_corpus
-from emosynth.design.arms import Origin
 from emosynth.design.cells import Cell
-from emosynth.design.space import TARGET, FloatArray, Space, space_map, space_of_corpus, space_of_taxonomy
+from emosynth.design.space import FloatArray, Space
 from emosynth.labellers.base import Reader
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.progress import say
-from emosynth.seeding import Seed, load_order, load_seed
-from emosynth.taxonomy import Taxonomies
+from emosynth.seeding.real import RealText
 from emosynth.verification.teaching import Fit, FittedTeacher, Model, Teachers, oracle_of
-
-
-class RealText:
-    """Seeds and label spaces of a profile; of the corpora, training rows alone."""
-
-    def __init__(self, corpora: Mapping[str, Corpus], order: pd.DataFrame, taxonomies: Taxonomies) -> None:
-        self.corpora, self.order, self.taxonomies = corpora, order, taxonomies
-        self.spaces = {name: space_of_corpus(corpus, taxonomies) for name, corpus in corpora.items()}
-        self._seeds: dict[Cell, Seed] = {}
-
-    @classmethod
-    def load(cls, params: Params, paths: Paths) -> RealText:
-        """Read what earlier steps wrote."""
-        corpora = {name: load_corpus(paths, name, ["train"]) for name in params.corpora.names}
-        return cls(corpora, load_order(paths), Taxonomies.load(paths.taxonomies))
-
-    def seed(self, cell: Cell) -> Seed:
-        """Return the seed of a cell."""
-        if cell not in self._seeds:
-            self._seeds[cell] = load_seed(self.corpora[cell.corpus], self.order, cell)
-        return self._seeds[cell]
-
-    def asked(self, origin: Origin, corpus: str) -> Space:
-        """Return the space in which an origin's labels were asked for."""
-        return self.spaces[corpus] if origin.space == TARGET else space_of_taxonomy(self.taxonomies.get(origin.space))
-
-    def noun(self, corpus: str) -> str:
-        """Return what one text is called."""
-        return self.corpora[corpus].register_noun if corpus else "utterance"
-
-    def moved(self, targets: FloatArray, asked: Space, space: Space) -> FloatArray:
-        """Return (n, k) labels in another space."""
-        return space_map(asked, space, self.taxonomies).project(targets)
 
 
 class OpenJudge:
@@ -71,28 +33,29 @@ class OpenJudge:
     def __init__(self, params: Params, catalog: Catalog, paths: Paths, real: RealText, fit: Fit | None = None) -> None:
         self.params, self.catalog, self.paths, self.real = params, catalog, paths, real
         self.teachers = Teachers(params.teacher, real.corpora, real.spaces, real.order, real.seed, fit or self._fit)
-        self._reference: Reference | None = None
-        self._reader: Reader | None = None
 
     def teacher(self, cell: Cell) -> FittedTeacher:
         """Return the teacher of a seed."""
         return self.teachers.of(cell)
 
+    @cached_property
+    def _reference(self) -> Reference:
+        from emosynth.models.lm.perplexity import ReferenceModel
+
+        return ReferenceModel.open(self.params.models.local, self.catalog)
+
     def reference(self) -> Reference:
         """Return the language model that measures perplexity."""
-        if self._reference is None:
-            from emosynth.models.lm.perplexity import ReferenceModel
-
-            self._reference = ReferenceModel.open(self.params.models.local, self.catalog)
         return self._reference
+
+    @cached_property
+    def _reader(self) -> Reader:
+        from emosynth.labellers.reading import LanguageReader
+
+        return LanguageReader.open(self.params.models.local, self.catalog)
 
     def reader(self) -> Reader:
         """Return the language model that reads labels."""
-        if self._reader is None:
-            from emosynth.labellers.reading import LanguageReader
-            from emosynth.models.lm.labels import LabelScorer
-
-            self._reader = LanguageReader(LabelScorer.open(self.params.models.local, self.catalog), say)
         return self._reader
 
     @cached_property

@@ -7,7 +7,6 @@ keys and values are computed once, a row's own tokens are read once, and the lab
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -20,12 +19,11 @@ import torch
 from scipy.special import logsumexp
 
 from emosynth.errors import UserError
-from emosynth.models.lm.assets import dequantised_folder, generator_files, model_hash
+from emosynth.models.lm.assets import model_hash
 from emosynth.models.lm.base import shortened
 from emosynth.models.lm.label_tree import Head, LabelTree, plain_scores, tree_scores
-from emosynth.models.transformer import STEP, threads
-from emosynth.params import Generator
-from emosynth.store import RowStore
+from emosynth.models.lm.scoring import KeptScorer, load_causal
+from emosynth.models.transformer import STEP
 from emosynth.text import normalise
 
 FloatArray = npt.NDArray[np.float64]
@@ -57,40 +55,30 @@ def row_prompt(text: str, context: str = "", character: str = "") -> str:
     return f'{situation}{normalise(character) or "Someone"} says: "{normalise(text)}"\nThey feel'
 
 
-class LabelScorer:
-    """Log-likelihoods of labels after prompts under one causal language model, kept by content.
+class LabelScorer(KeptScorer):
+    """Log-likelihoods of labels after prompts under one causal language model, kept by content; see `KeptScorer`.
 
     Parameters
     ----------
-    files
-        GGUF file or Hugging Face model folder.
-    cache
-        Folder of the cache: de-quantised models, and scores in ``rows/labels.sqlite``.
     head
         Beginning of every prompt; may be empty. Special tokens in it are read as such, those in prompts and labels as text.
-    rows
-        Prompts per forward pass. Part of the identity, since the last digits depend on it.
-    unit
-        Prompts scored and committed at once; what a killed run loses at most.
-
-    Attributes
-    ----------
-    identity : dict
-        What can change a score: hash of model and head, versions, precision, shapes. JSON; part of every cache key.
 
     Notes
     -----
     Head, prompt and label are turned into tokens apart, so that the border between them is the same for all labels. So prompts end
     without a space and labels start with one, which is where byte-level tokenisers cut anyway.
+
     A prompt's scores depend on that prompt and the set of labels alone, not on its neighbours or the order of the labels, but for the
     last digits (1e-5 nats): where a row lies in its batch decides on some processors how a matrix product is summed up. A run that
     was killed goes on with the batches that it would have had, so its scores are those of an uninterrupted one, bit for bit.
-    The model is loaded when a prompt is met that is not kept.
     """
 
+    what, scores = "The language model that scores labels", "labels"
+
     def __init__(self, files: Path, cache: Path, *, head: str = HEAD, rows: int = 8, unit: int = 512) -> None:
-        self.files, self.cache, self.head, self.rows, self.unit = Path(files), Path(cache), head, rows, unit
-        self.identity: dict[str, Any] = {
+        super().__init__(files, cache, rows, unit)
+        self.head = head
+        self.identity = {
             "model": model_hash(self.files),
             "head": hashlib.sha256(head.encode("utf-8")).hexdigest(),
             "dtype": "float32",
@@ -100,42 +88,11 @@ class LabelScorer:
         }
         self._loaded: tuple[Any, Any, list[int], Head] | None = None
 
-    @classmethod
-    def open(cls, model: str, catalog: Any, *, head: str = HEAD, rows: int = 8) -> LabelScorer:
-        """Find the model.
-
-        Parameters
-        ----------
-        model
-            Catalogue entry, path of a GGUF file or model folder, or id of the Hugging Face hub.
-        catalog
-            The catalogue; its places say where the cache lies.
-
-        Raises
-        ------
-        UserError
-            If there is no such model, or it has to be downloaded and cannot be.
-        """
-        return cls(generator_files(Generator(model=model), catalog), catalog.paths.cache, head=head, rows=rows)
-
     def _parts(self) -> tuple[Any, Any, list[int], Head]:
         """Return tokeniser, model, and the head as token ids and as keys and values."""
         if self._loaded is None:
-            import transformers
-
-            folder = dequantised_folder(self.files, self.cache) if self.files.is_file() else self.files
-            torch.set_num_threads(threads())
-            transformers.utils.logging.disable_progress_bar()
-            try:
-                tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-                model: Any = transformers.AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32, local_files_only=True)
-            except (OSError, ValueError, RuntimeError, ImportError) as error:
-                raise UserError(
-                    f"The language model that scores labels cannot be loaded: {shortened(error)}",
-                    where=f"models.reader: {self.files.name}",
-                    remedy="Name a GGUF file, or a folder with config.json, safetensors and tokenizer of a causal language model.",
-                ) from None
-            model = model.eval()
+            with self._loading() as (tokenizer, folder):
+                model = load_causal(folder)
             # An empty head may still be a token that begins every text.
             ids: list[int] = list(tokenizer(self.head)["input_ids"])
             self._loaded = tokenizer, model, ids, self._read_head(tokenizer, model, ids)
@@ -165,10 +122,6 @@ class LabelScorer:
                 remedy="Use a Llama-style model (plain causal attention over the whole text), and a head that fits it.",
             )
         return head
-
-    def _key(self, prompt: str, labels: Sequence[str]) -> str:
-        content = json.dumps({"identity": self.identity, "prompt": prompt, "labels": list(labels)}, sort_keys=True)
-        return hashlib.sha256(content.encode("ascii")).hexdigest()
 
     def score(self, prompts: Sequence[str], labels: Sequence[str], progress: Callable[[str], None] | None = None) -> FloatArray:
         """Return log P(tokens of the label | head, prompt), in nats.
@@ -205,19 +158,11 @@ class LabelScorer:
                     remedy="End it right before the label's space.",
                 )
         names = sorted(set(labels))
-        keys = {prompt: self._key(prompt, names) for prompt in dict.fromkeys(prompts)}
+        keys = {prompt: self._digest(prompt=prompt, labels=names) for prompt in dict.fromkeys(prompts)}
         if not names or not keys:
             return np.zeros((len(prompts), len(labels)))
-        # Open only as long as needed: the file has one writer, and there may be several models.
-        with RowStore(self.cache / "rows" / "labels.sqlite") as store:
-            missing = sorted((prompt for prompt, key in keys.items() if key not in store), key=lambda prompt: (len(prompt), prompt))
-            for start in range(0, len(missing), self.unit):
-                part = missing[start : start + self.unit]
-                made = self._compute(part, names)
-                store.commit({keys[prompt]: row.tolist() for prompt, row in zip(part, made, strict=True)})
-                if progress:
-                    progress(f"labels: {min(start + self.unit, len(missing))} of {len(missing)} texts")
-            found = np.array([store.get(keys[prompt]) for prompt in prompts], dtype=np.float64)
+        kept = self._kept(keys, lambda part: self._compute(part, names).tolist(), progress)
+        found = np.array([kept[keys[prompt]] for prompt in prompts], dtype=np.float64)
         return found[:, [names.index(label) for label in labels]]
 
     def prior(self, content_free: Sequence[str], labels: Sequence[str]) -> FloatArray:
@@ -255,21 +200,10 @@ class LabelScorer:
                     remedy="Shorten the text or its context.",
                 )
         tree = LabelTree.of(label_ids)
-        # Equal shapes give a row the same scores whatever its neighbours, but for the last digits; so a batch is always full and its
-        # length depends on the row alone.
-        by_length: dict[int, list[int]] = {}
-        for row, line in enumerate(lines):
-            by_length.setdefault(STEP * math.ceil(len(line) / STEP), []).append(row)
         scores = np.zeros((len(prompts), len(names)))
-        for length, members in sorted(by_length.items()):
-            for start in range(0, len(members), self.rows):
-                rows = members[start : start + self.rows]
-                batch = [lines[row] for row in rows + rows[:1] * (self.rows - len(rows))]
-                scores[rows] = tree_scores(model, head, batch, length, tree)[: len(rows)]
+        for length, rows in self._batches([len(line) for line in lines]):
+            batch = [lines[row] for row in rows + rows[:1] * (self.rows - len(rows))]  # a batch is always full
+            scores[rows] = tree_scores(model, head, batch, length, tree)[: len(rows)]
         if not np.isfinite(scores).all():
-            raise UserError(
-                "The language model gives a label no finite probability.",
-                where=f"models.reader: {self.files.name}",
-                remedy="Use another model.",
-            )
+            raise self._error("gives a label no finite probability.", "Use another model.")
         return scores

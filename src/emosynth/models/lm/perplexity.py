@@ -6,8 +6,6 @@ is scored as the line that generators write: after a newline, up to and includin
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -17,13 +15,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from emosynth.errors import UserError
-from emosynth.models.lm.assets import dequantised_folder, generator_files, model_hash, openvino_folder
-from emosynth.models.lm.base import STOP, shortened
+from emosynth.models.lm.assets import model_hash, openvino_folder
+from emosynth.models.lm.base import STOP
+from emosynth.models.lm.scoring import KeptScorer, load_causal
 from emosynth.models.lm.weights import WEIGHTS
 from emosynth.models.transformer import STEP, threads
-from emosynth.params import Generator
-from emosynth.store import RowStore
 from emosynth.text import normalise
 
 Backend = Literal["openvino", "transformers"]
@@ -46,12 +42,8 @@ class _Forward(Protocol):
 
 def _torch_forward(folder: Path) -> _Forward:
     import torch
-    import transformers
 
-    torch.set_num_threads(threads())
-    transformers.utils.logging.disable_progress_bar()
-    model: Any = transformers.AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32, local_files_only=True)
-    model = model.eval()
+    model = load_causal(folder)
 
     def forward(ids: IntArray, mask: IntArray, targets: IntArray) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
@@ -115,41 +107,30 @@ def _openvino_forward(folder: Path) -> _Forward:
     return forward
 
 
-class ReferenceModel:
-    """Per-token negative log-likelihood of texts under one language model, kept by content.
+class ReferenceModel(KeptScorer):
+    """Per-token negative log-likelihood of texts under one language model, kept by content; see `KeptScorer`.
 
     Parameters
     ----------
-    files
-        GGUF file or model folder.
-    cache
-        Folder of the cache: converted models, and scores in ``rows/perplexity.sqlite``.
     backend
         None: ``openvino`` for GGUF files and folders that hold an OpenVINO model, otherwise ``transformers``. On the same cores
         OpenVINO's eight-bit weights take 0.4 of the time; scores of sentences differ by 0.03 nats per token on average.
-    rows
-        Texts per forward pass. Part of the identity, since the last digits depend on it.
-    unit
-        Texts scored and committed at once; what a killed run loses at most.
-
-    Attributes
-    ----------
-    identity : dict
-        What can change a score: hash of the model, backend, versions, shapes. JSON; part of every cache key.
 
     Notes
     -----
     A text's score depends on that text alone, but for rounding (1e-5) where a processor sums a matrix product differently at
-    another place in the batch; so results are the same with a full, a partial and no cache. The model is loaded when a text is met that is not kept.
+    another place in the batch; so results are the same with a full, a partial and no cache.
     """
 
+    what, scores = "The reference language model", "perplexity"
+
     def __init__(self, files: Path, cache: Path, backend: Backend | None = None, rows: int = 16, unit: int = 512) -> None:
-        self.files, self.cache, self.rows, self.unit = Path(files), Path(cache), rows, unit
+        super().__init__(files, cache, rows, unit)
         exported = self.files.is_file() or (self.files / "openvino_model.xml").is_file()
         self.backend: Backend = backend or ("openvino" if exported else "transformers")
         library = "openvino" if self.backend == "openvino" else "torch"
         converted = self.backend == "openvino" and self.files.is_file()
-        self.identity: dict[str, Any] = {
+        self.identity = {
             "model": model_hash(self.files),
             "backend": self.backend,
             "weights": f"{WEIGHTS} {version('openvino-genai')}" if converted else "as stored",
@@ -161,48 +142,19 @@ class ReferenceModel:
         self._memory: dict[str, tuple[float, int]] = {}
         self._loaded: tuple[Any, _Forward] | None = None
 
-    @classmethod
-    def open(cls, name: str, catalog: Any, *, backend: Backend | None = None, rows: int = 16) -> ReferenceModel:
-        """Find the model.
-
-        Parameters
-        ----------
-        name
-            Catalogue entry, path of a GGUF file or model folder, or id of the Hugging Face hub.
-        catalog
-            The catalogue; its places say where the cache lies.
-
-        Raises
-        ------
-        UserError
-            If there is no such model, or it has to be downloaded and cannot be.
-        """
-        return cls(generator_files(Generator(model=name), catalog), catalog.paths.cache, backend, rows)
-
     def _parts(self) -> tuple[Any, _Forward]:
         """Return tokeniser and forward pass."""
         if self._loaded is None:
-            from transformers import AutoTokenizer
-
-            plain = dequantised_folder(self.files, self.cache) if self.files.is_file() else self.files
-            try:
-                tokenizer = AutoTokenizer.from_pretrained(str(plain), local_files_only=True)
+            with self._loading() as (tokenizer, folder):
                 if self.backend == "openvino":
                     forward = _openvino_forward(openvino_folder(self.files, self.cache) if self.files.is_file() else self.files)
                 else:
-                    forward = _torch_forward(plain)
-            except (OSError, ValueError, RuntimeError, ImportError) as error:
-                raise UserError(
-                    f"The reference language model cannot be loaded: {shortened(error)}",
-                    where=f"models.reader: {self.files.name}",
-                    remedy="Name a GGUF file, or a folder with config.json, safetensors and tokenizer of a causal language model.",
-                ) from None
+                    forward = _torch_forward(folder)
             self._loaded = tokenizer, forward
         return self._loaded
 
     def _key(self, text: str) -> str:
-        content = json.dumps({"identity": self.identity, "text": text}, sort_keys=True)
-        return hashlib.sha256(content.encode("ascii")).hexdigest()
+        return self._digest(text=text)
 
     def score(self, texts: Sequence[str], progress: Callable[[str], None] | None = None) -> tuple[FloatArray, IntArray]:
         """Return the mean negative log-likelihood of each text and the number of tokens that it is the mean of.
@@ -226,30 +178,12 @@ class ReferenceModel:
         UserError
             If the model cannot be loaded, gives no finite probability, or the cache cannot be written.
         """
-        keys = {text: self._key(normalise(text)) for text in dict.fromkeys(texts)}
-        if any(key not in self._memory for key in keys.values()):
-            # Open only now and as long as needed: the file has one writer, and there may be several models.
-            with RowStore(self.cache / "rows" / "perplexity.sqlite") as store:
-                self._make({key: text for text, key in keys.items() if key not in self._memory}, store, progress)
-        found = [self._memory[keys[text]] for text in texts]
+        keys = {text: self._key(text) for text in dict.fromkeys(map(normalise, texts))}
+        wanted = {text: key for text, key in keys.items() if key not in self._memory}
+        if wanted:
+            self._memory |= {key: (float(nll), int(tokens)) for key, (nll, tokens) in self._kept(wanted, self._compute, progress).items()}
+        found = [self._memory[keys[normalise(text)]] for text in texts]
         return np.array([nll for nll, _ in found], dtype=np.float64), np.array([tokens for _, tokens in found], dtype=np.int64)
-
-    def _make(self, wanted: dict[str, str], store: RowStore, progress: Callable[[str], None] | None) -> None:
-        missing = []
-        for key, text in wanted.items():
-            kept = store.get(key)
-            if kept is None:
-                missing.append((key, normalise(text)))
-            else:
-                self._memory[key] = float(kept[0]), int(kept[1])
-        missing.sort(key=lambda pair: (len(pair[1]), pair[1]))  # texts of like length fill batches
-        for start in range(0, len(missing), self.unit):
-            part = missing[start : start + self.unit]
-            made = self._compute([text for _, text in part])
-            store.commit({key: list(score) for (key, _), score in zip(part, made, strict=True)})
-            self._memory.update((key, score) for (key, _), score in zip(part, made, strict=True))
-            if progress:
-                progress(f"perplexity: {min(start + self.unit, len(missing))} of {len(missing)} texts")
 
     def _lines(self, tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
         """Return token ids: a start, the text, and the end of the line (unless the text is cut)."""
@@ -258,11 +192,7 @@ class ReferenceModel:
         if not newline or tokenizer.decode(newline) != STOP:
             newline = [token for token in (tokenizer.bos_token_id, tokenizer.eos_token_id) if token is not None][:1]
         if not newline:
-            raise UserError(
-                "The reference language model has neither a newline nor a token that begins a text.",
-                where=f"models.reader: {self.files.name}",
-                remedy="Use another reference model.",
-            )
+            raise self._error("has neither a newline nor a token that begins a text.", "Use another reference model.")
         # What looks like a special token is text here. Tokenisers refuse an empty list.
         ids = tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)["input_ids"] if texts else []
         return [(newline + list(tokens) + newline)[: MAX_TOKENS + 1] for tokens in ids]
@@ -270,29 +200,20 @@ class ReferenceModel:
     def _compute(self, texts: Sequence[str]) -> list[tuple[float, int]]:
         tokenizer, forward = self._parts()
         lines = self._lines(tokenizer, texts)
-        by_length: dict[int, list[int]] = {}
-        for row, line in enumerate(lines):
-            by_length.setdefault(STEP * math.ceil((len(line) - 1) / STEP), []).append(row)
         scores: list[tuple[float, int]] = [(math.nan, 0)] * len(lines)
-        for length, members in sorted(by_length.items()):
-            for start in range(0, len(members), self.rows):
-                rows = members[start : start + self.rows]
-                ids = np.full((self.rows, length), lines[rows[0]][0], dtype=np.int64)
-                targets = np.zeros_like(ids)
-                mask = np.zeros_like(ids)
-                mask[len(rows) :, 0] = 1  # a blank row must attend to something, or it holds NaN
-                for place, row in enumerate(rows):
-                    line = lines[row]
-                    ids[place, : len(line) - 1], targets[place, : len(line) - 1] = line[:-1], line[1:]
-                    mask[place, : len(line) - 1] = 1
-                found = forward(ids, mask, targets)
-                for place, row in enumerate(rows):
-                    count = len(lines[row]) - 1
-                    scores[row] = float(-found[place, :count].astype(np.float64).mean()), count
+        for length, rows in self._batches([len(line) - 1 for line in lines]):
+            ids = np.full((self.rows, length), lines[rows[0]][0], dtype=np.int64)
+            targets = np.zeros_like(ids)
+            mask = np.zeros_like(ids)
+            mask[len(rows) :, 0] = 1  # a blank row must attend to something, or it holds NaN
+            for place, row in enumerate(rows):
+                line = lines[row]
+                ids[place, : len(line) - 1], targets[place, : len(line) - 1] = line[:-1], line[1:]
+                mask[place, : len(line) - 1] = 1
+            found = forward(ids, mask, targets)
+            for place, row in enumerate(rows):
+                count = len(lines[row]) - 1
+                scores[row] = float(-found[place, :count].astype(np.float64).mean()), count
         if not all(math.isfinite(nll) for nll, _ in scores):
-            raise UserError(
-                "The reference language model gives a text no finite probability.",
-                where=f"models.reader: {self.files.name}",
-                remedy="Use another reference model, or leave the check perplexity out.",
-            )
+            raise self._error("gives a text no finite probability.", "Use another reference model, or leave the check perplexity out.")
         return scores

@@ -12,7 +12,7 @@ from emosynth.design.arms import SEED
 from emosynth.evidence import Group
 from emosynth.evidence.numbers import POINTS, gain, score
 from emosynth.params import Figures
-from emosynth.report.figures.base import Figure, Missing, Words, rows_of
+from emosynth.report.figures.base import Figure, Missing, Words, rows_of, size_axis
 from emosynth.report.tables import Headline, Tables, main_rows
 from emosynth.report.wording import INTERVALS, gain_words, size, worth
 from emosynth.style import blend, current_theme, new_figure
@@ -33,11 +33,11 @@ def headline_of(tables: Tables) -> Headline:
     return tables.headline
 
 
-def headline_row(tables: Tables, learner: str, arm: str, against: str = "seed") -> Any:
+def headline_row(tables: Tables, learner: str, arm: str) -> Any:
     """Return the contrast of a headline arm at the largest seed size; None: there is none."""
     head = headline_of(tables)
     assert tables.contrasts is not None
-    rows = main_rows(tables.contrasts, against)
+    rows = main_rows(tables.contrasts)
     rows = rows[(rows["corpus"] == head.corpus) & (rows["learner"] == learner) & (rows["arm"] == arm) & (rows["version"] == "")]
     return next(rows_of(rows[rows["size"] == rows["size"].max()]), None)
 
@@ -85,12 +85,9 @@ class Answer(Figure):
             axes.fill_between(line["size"], line["low"], line["high"], color=look["color"], alpha=0.13, linewidth=0)
             axes.plot(line["size"], line["mean"], **{**look, "markersize": 5.5})
             ends.append((float(line["mean"].iloc[-1]), LABELS[str(curve)], look["color"]))
-        axes.set_xscale("log")
-        axes.set_xticks(sizes, [str(at) for at in sizes])
-        axes.minorticks_off()
+        size_axis(axes, sizes)
         ratio = sizes[-1] / sizes[0] if len(sizes) > 1 else 2.0
         axes.set_xlim(sizes[0] / ratio**0.12, sizes[-1] * ratio ** (1.1 if named else 0.15))
-        axes.set_xlabel("labelled posts")
         axes.set_title(looks.learner(str(frame["learner"].iloc[0])), wrap=True)
         if named:
             low, high = axes.get_ylim()

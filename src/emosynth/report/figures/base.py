@@ -6,7 +6,7 @@ frame, ``words`` writes title and reading from it. Numbers in titles and sentenc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,9 +18,22 @@ from matplotlib.lines import Line2D
 from emosynth.params import Figures
 from emosynth.pieces import Piece
 from emosynth.report.tables import Missing, Tables
-from emosynth.style import current_theme, new_figure
+from emosynth.style import Looks, current_theme, new_figure
 
-__all__ = ["Figure", "Missing", "Words", "bare", "dot_interval", "handle", "legend_below", "limits_of", "rows_of", "zero_line"]
+__all__ = [
+    "Figure",
+    "Missing",
+    "Words",
+    "bare",
+    "dot_interval",
+    "handle",
+    "learner_legend",
+    "legend_below",
+    "limits_of",
+    "rows_of",
+    "size_axis",
+    "zero_line",
+]
 
 
 @dataclass(frozen=True)
@@ -163,6 +176,19 @@ def bare(axes: Axes, names: list[str]) -> None:
 def handle(label: str, look: dict[str, Any], line: bool = True) -> Line2D:
     """Return a legend entry."""
     return Line2D([], [], **{**look, "linestyle": look["linestyle"] if line else "none"}, label=label, markersize=5.5)
+
+
+def size_axis(axes: Axes, sizes: Sequence[int]) -> None:
+    """Make the horizontal axis one of seed sizes."""
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [str(at) for at in sizes])
+    axes.minorticks_off()
+    axes.set_xlabel("labelled posts")
+
+
+def learner_legend(fig: Canvas, looks: Looks, learners: Iterable[str]) -> None:
+    """Put one legend of learners below all panels."""
+    legend_below(fig, [handle(looks.learner(name), looks.learner_look(name), line=False) for name in learners], 3)
 
 
 def legend_below(fig: Canvas, handles: list[Any], columns: int) -> None:

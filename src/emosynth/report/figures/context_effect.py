@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 from emosynth.context.inputs import BOTH, CONTEXT_ONLY, INPUTS, SHUFFLED, UTTERANCE
 from emosynth.evidence.numbers import number, some, span
 from emosynth.params import Figures
-from emosynth.report.figures.base import Figure, Words, bare, dot_interval, handle, legend_below, rows_of
+from emosynth.report.figures.base import Figure, Words, bare, dot_interval, learner_legend, rows_of
 from emosynth.report.tables import Missing, Tables
 from emosynth.report.wording import level
 from emosynth.style import new_figure
@@ -51,7 +51,7 @@ class ContextEffect(Figure):
             bare(axes, [NAMES[name] for name in INPUTS])
             axes.set_title(MEASURES[measure], wrap=True)
             axes.set_xlabel("per cent")
-        legend_below(fig, [handle(looks.learner(name), looks.learner_look(name), line=False) for name in learners], 3)
+        learner_legend(fig, looks, learners)
         return fig
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:

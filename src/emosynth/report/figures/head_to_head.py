@@ -7,7 +7,7 @@ from matplotlib.figure import Figure as Canvas
 
 from emosynth.evidence.numbers import POINTS, gain, gain_span, listed, some
 from emosynth.params import Figures
-from emosynth.report.figures.base import Figure, Words, bare, dot_interval, handle, legend_below, limits_of, rows_of, zero_line
+from emosynth.report.figures.base import Figure, Words, bare, dot_interval, learner_legend, limits_of, rows_of, zero_line
 from emosynth.report.tables import Tables
 from emosynth.report.wording import INTERVALS, size
 from emosynth.style import current_theme, new_figure
@@ -76,7 +76,7 @@ class HeadToHead(Figure):
         cost.set_title("cost\n")
         cost.set_xlabel("k tokens")
         bare(cost, [looks.title(arm) for arm in arms])
-        legend_below(fig, [handle(looks.learner(name), looks.learner_look(name), line=False) for name in learners], 3)
+        learner_legend(fig, looks, learners)
         return fig
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from emosynth.design.arms import SEED
 from emosynth.evidence.numbers import POINTS, gain
 from emosynth.params import Figures
-from emosynth.report.figures.base import Figure, Missing, Words, dot_interval, handle, legend_below, limits_of, rows_of
+from emosynth.report.figures.base import Figure, Missing, Words, dot_interval, handle, legend_below, limits_of, rows_of, size_axis
 from emosynth.report.tables import Tables
 from emosynth.report.wording import INTERVALS, size
 from emosynth.style import new_figure
@@ -63,12 +63,9 @@ class LearningCurves(Figure):
                 axes.plot(x, line["mean"], color=look["color"], alpha=0.9)
                 for at, row in zip(x, rows_of(line), strict=True):
                     dot_interval(axes, row.mean, at, (row.low, row.high), look, size=5.0, horizontal=False)
-            axes.set_xscale("log")
+            size_axis(axes, sizes)
             axes.set_xlim(sizes[0] / 1.4, sizes[-1] * 1.4)
-            axes.set_xticks(sizes, [str(at) for at in sizes])
-            axes.minorticks_off()
             axes.set_title(looks.learner(learner), wrap=True)
-            axes.set_xlabel("labelled posts")
         panels[0].set_ylabel("macro-F1 (points)")
         legend_below(fig, [handle(looks.title(arm), looks.look(arm)) for arm in arms], 3)
         return fig

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 
 from emosynth.evidence.numbers import POINTS, gain
 from emosynth.params import Figures
-from emosynth.report.figures.base import Figure, Missing, Words, dot_interval, handle, legend_below, limits_of, rows_of, zero_line
+from emosynth.report.figures.base import Figure, Missing, Words, dot_interval, learner_legend, limits_of, rows_of, zero_line
 from emosynth.report.tables import Tables
 from emosynth.report.wording import INTERVALS
 from emosynth.style import new_figure
@@ -73,7 +73,7 @@ class Sweeps(Figure):
             axes.set_title(f"{looks.title(str(arm))}\n{sweep}", fontsize=0.95 * figures.font_size)
         for axes in grid[:, 0]:
             axes.set_ylabel("gain (F1 points)")
-        legend_below(fig, [handle(looks.learner(name), looks.learner_look(name), line=False) for name in learners], 3)
+        learner_legend(fig, looks, learners)
         return fig
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure as Canvas
 
 from emosynth.evidence.numbers import per_cent, span
 from emosynth.params import Figures
-from emosynth.report.figures.base import Figure, Missing, Words, dot_interval, handle, legend_below, rows_of
+from emosynth.report.figures.base import Figure, Missing, Words, dot_interval, handle, legend_below, rows_of, size_axis
 from emosynth.report.tables import Tables
 from emosynth.report.wording import size
 from emosynth.style import new_figure, palette_colour
@@ -61,12 +61,9 @@ class TokenAgreement(Figure):
                 axes.plot(x, line["mean"], color=looks[name]["color"])
                 for at, row in zip(x, rows_of(line), strict=True):
                     dot_interval(axes, row.mean, at, (row.low, row.high), looks[name], size=5.0, horizontal=False)
-            axes.set_xscale("log")
-            axes.set_xticks(sizes, [str(at) for at in sizes])
+            size_axis(axes, sizes)
             axes.set_xlim(sizes[0] / 1.3, sizes[-1] * 1.4)
-            axes.minorticks_off()
             axes.set_title(_PANELS[panel])
-            axes.set_xlabel("labelled posts")
         fig.axes[0].set_ylabel("share of first tokens in common")
         legend_below(fig, [handle(_spelled(name), looks[name]) for name in names], 3)
         return fig
