@@ -16,12 +16,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emosynth.catalog import fetch as fetching
 from emosynth.errors import UserError
 from emosynth.models.lm import STOP, Completion, LanguageModel, Request, assets, open_language_model, request_key
 from emosynth.models.lm.base import shortened
 from emosynth.models.lm.local import TransformersModel
 from emosynth.models.lm.sampling import WordBias, sample, uniforms
 from emosynth.params import Decoding, Generator
+from emosynth.paths import Paths
 from lm_files import catalog, make_tiny_architecture, make_tiny_model, smollm2
 
 GREEDY = Decoding(temperature=1e-6, top_p=1.0, max_new_tokens=20)
@@ -35,7 +37,7 @@ class FakeCatalog:
     """A catalogue of one entry."""
 
     def __init__(self, root: Path, file: Path | None = None) -> None:
-        self.paths = SimpleNamespace(root=root, cache=root / "cache")
+        self.paths = SimpleNamespace(root=root, cache=root / "cache", own=Paths(root, "demo").own)
         self.file = file
 
     def entry(self, name: str) -> str:
@@ -44,8 +46,11 @@ class FakeCatalog:
         return name
 
     def fetch(self, name: str) -> Path:
+        self.entry(name)
         assert self.file is not None
         return self.file
+
+    model = fetching.Catalog.model
 
 
 # --- keys -------------------------------------------------------------------------------------------
@@ -227,7 +232,7 @@ def test_where_a_model_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UserError, match="neither"):
         found("./empty")
     asked = []
-    monkeypatch.setattr(assets, "_snapshot", lambda name, cache: asked.append((name, cache)) or gguf.parent)
+    monkeypatch.setattr(fetching, "snapshot", lambda name, cache: asked.append((name, cache)) or gguf.parent)
     assert found("owner/name@v1") == gguf.parent and asked == [("owner/name@v1", tmp_path / "cache")]
 
 

@@ -169,12 +169,16 @@ def test_titles_are_findings_of_the_numbers(tables: Tables) -> None:
     figure = find_figure("answer")
     frame = figure.frame(tables)
     row = tables.contrasts.query(  # type: ignore[union-attr]
-        "learner == @head.learner and arm == @head.arm and version == '' and budget == 'accepted' and sweep == '' and against == 'seed' and size == 120"
+        "learner == @head.learner and arm == @head.arm and version == '' and budget == 'accepted' and sweep == '' and against == 'seed' and size == @head.size"
     ).iloc[0]
     words = figure.words(frame, tables)
-    assert f"{100 * row['gain']:.1f}" in words.title and "120 labels" in words.title and "95\u00a0% interval" in words.reading
-    trials = tables.need("trials/trials").query("learner == 'embedding' and arm == 'seed' and size == 120 and sweep == ''")
-    drawn = frame.query("learner == 'embedding' and curve == 'own' and size == 120")["mean"].iloc[0]
+    assert (
+        f"{100 * row['gain']:.1f}" in words.title + words.reading
+        and f"{head.size} labels" in words.title
+        and "95\u00a0% interval" in words.reading
+    )
+    trials = tables.need("trials/trials").query("learner == 'embedding' and arm == 'seed' and size == @head.size and sweep == ''")
+    drawn = frame.query("learner == 'embedding' and curve == 'own' and size == @head.size")["mean"].iloc[0]
     assert drawn == pytest.approx(100 * trials["macro_f1"].mean(), abs=1e-6)
     for item in figures():
         said = item.words(item.frame(tables), tables)

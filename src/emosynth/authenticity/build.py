@@ -75,7 +75,7 @@ def build_panel(
 def _embedder(params: Params, catalog: Catalog, paths: Paths) -> Embed:
     from emosynth.models.embeddings import embedding_cache
 
-    return embedding_cache(catalog.fetch(params.models.encoder), paths.cache).embed
+    return embedding_cache(catalog.model(params.models.encoder), paths.cache).embed
 
 
 def _labels(arm: ResolvedArm, corpus: Corpus, taxonomies: Taxonomies) -> tuple[list[str], bool]:

@@ -24,7 +24,7 @@ from emosynth.cards import disk_errors
 from emosynth.catalog.archives import base, unpack
 from emosynth.catalog.entries import Entry, HubSource, MirrorSource, PypiSource
 from emosynth.catalog.hashes import check_hash, hash_files, mismatch
-from emosynth.catalog.hub import download_hub
+from emosynth.catalog.hub import download_hub, snapshot
 from emosynth.errors import UserError
 from emosynth.paths import Paths
 
@@ -107,6 +107,23 @@ class Catalog:
             If no source of the entry can serve it; says what was tried.
         """
         return self._located(name)[0]
+
+    def model(self, name: str) -> Path:
+        """Return where a model lies: its name is a path (relative to the repository, absolute, from ~), an entry, or an id of the hub.
+
+        Raises
+        ------
+        UserError
+            If there is no such model, or it has to be downloaded and cannot be.
+        """
+        path = self.paths.own(name)
+        looks_like_path = name.endswith(".gguf") or name.startswith((".", "~")) or Path(name).is_absolute()
+        if looks_like_path or (os.sep in name and path.exists()):
+            if path.exists():
+                return path
+            remedy = "Correct the path; it is relative to the repository."
+            raise UserError("There is no such model file or folder.", where=f"models: {name}", remedy=remedy)
+        return snapshot(name, self.paths.cache) if "/" in name else self.fetch(name)
 
     def source_of(self, name: str) -> str:
         """Say in words which source of an entry is used."""

@@ -1,12 +1,16 @@
-"""Data sets of the Hugging Face hub."""
+"""Data sets and models of the Hugging Face hub."""
 
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 from pathlib import Path
 
 from emosynth.catalog.entries import HubSource
+from emosynth.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 def download_hub(source: HubSource, stage: Path) -> None:
@@ -28,3 +32,27 @@ def download_hub(source: HubSource, stage: Path) -> None:
             pq.write_table(rows.with_format("arrow")[:].replace_schema_metadata(None), stage / f"{split}.parquet")
     note = {"hub": source.hub, "config": source.config, "revision": revision, "names": names}
     (stage / "features.json").write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+
+
+def snapshot(name: str, cache_folder: Path) -> Path:
+    """Return the folder of a model of the hub, ``owner/name`` or ``owner/name@revision``, downloaded if need be.
+
+    Raises
+    ------
+    UserError
+        If it cannot be downloaded.
+    """
+    from huggingface_hub import snapshot_download
+
+    repository, _, revision = name.partition("@")
+    patterns = ["*.safetensors", "openvino_*", "*.json", "*.jinja", "*.model", "*.txt"]
+    folder = cache_folder / "hub"
+    try:
+        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=patterns, cache_dir=folder))
+    except Exception as error:  # the hub's client raises many kinds, its HTTP library's among them
+        log.debug("snapshot of %s failed", name, exc_info=True)
+        raise UserError(
+            f"The model cannot be downloaded from the Hugging Face hub: {type(error).__name__}: {' '.join(str(error).split())[:160]}",
+            where=f"models: {name}",
+            remedy="Check the name and the connection, or download the model elsewhere and name its folder.",
+        ) from None

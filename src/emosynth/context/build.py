@@ -120,7 +120,7 @@ class _Step:
     def embeddings(self) -> EmbeddingCache:
         from emosynth.models.embeddings import embedding_cache
 
-        return embedding_cache(self.catalog.fetch(self.params.models.encoder), self.paths.cache)
+        return embedding_cache(self.catalog.model(self.params.models.encoder), self.paths.cache)
 
     @property
     def style(self) -> Style:
@@ -179,7 +179,7 @@ class _Step:
             ("embedding", inputs.linear_model(self.embeddings.embed), 1, self._identity())
         ]
         if own.encoder_repeats:
-            folder = self.catalog.fetch(self.params.models.encoder)
+            folder = self.catalog.model(self.params.models.encoder)
             settings = own.model_dump(mode="json", include={"layers", "steps", "batch", "learning_rate", "max_tokens"})
             model = inputs.encoder_model(own, folder, given.space.labels)
             learners.append(("encoder", model, own.encoder_repeats, [self._identity(), settings]))

@@ -101,7 +101,7 @@ def _explain_cell(corpus: Corpus, order: pd.DataFrame, cell: Cell, params: Param
     if first_of_target and largest:
         tables["shap_rows"] = _occurrences(seed, explained, classes)
     if first_of_target and shap.encoder_rows and in_sizes(params, shap.encoder_sizes, cell):
-        found = explain_encoder(seed, has, single, classes, params, catalog.fetch(params.models.encoder))
+        found = explain_encoder(seed, has, single, classes, params, catalog.model(params.models.encoder))
         tables["encoder_rows"] = found
         rows = against_encoder(found, seed, has, explained.attributions, classes, shap.tokens)
         compared += [{"first": shap.explain, "second": "encoder", **row} for row in rows]

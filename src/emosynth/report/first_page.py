@@ -123,7 +123,7 @@ def boxes(tables: Tables) -> list[dict[str, str]]:
     sizes = params.cells.sizes_of(tables.target)
     return [
         {"name": "Seed", "text": f"{listed([count(at) for at in sizes])} labelled posts are all there is; they are drawn {count(params.cells.repeats_of(tables.target))} times anew."},
-        {"name": "Write", "text": f"A small language model ({public("model", params.models.writer.model)}) writes posts for each class: from the class name alone, or shown words, examples, or a story."},
+        {"name": "Write", "text": f"A small language model ({public('model', params.models.writer.model)}) writes posts for each class: from the class name alone, or shown words, examples, or a story."},
         {"name": "Check", "text": "Every text is judged: is it complete, new, no copy – and does a classifier trained on the seed read the class that was asked for?"},
         {"name": "Train", "text": f"{some(len(params.learners), 'kind')} of classifier learn from the seed and the accepted texts, and are scored on real posts that nothing else has seen."},
     ]  # fmt: skip

@@ -118,7 +118,7 @@ class _Step:
         self.sources.check_real()
         self.learners, self.builder = learners_of(params), Builder(self.sources)
         self.trials, self.not_offered = plan_trials(params, self.learners, self.builder.obstacle)
-        self.embeddings = embedding_cache(catalog.fetch(params.models.encoder), paths.cache)
+        self.embeddings = embedding_cache(catalog.model(params.models.encoder), paths.cache)
         corpora = self.sources.corpora
         self.test = {name: [str(text) for text in corpus.split("test")["text"]] for name, corpus in corpora.items()}
         self.truth: dict[str, FloatArray] = {

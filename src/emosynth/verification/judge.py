@@ -77,7 +77,7 @@ class OpenJudge:
     def _embeddings(self) -> Any:
         from emosynth.models.embeddings import embedding_cache
 
-        return embedding_cache(self.catalog.fetch(self.params.models.encoder), self.paths.cache)
+        return embedding_cache(self.catalog.model(self.params.models.encoder), self.paths.cache)
 
     def read_ahead(self, texts: Sequence[str]) -> None:
         """Take note of all texts that teachers will be asked about: embeddings are made at once, in full batches."""
@@ -88,7 +88,7 @@ class OpenJudge:
         if self.params.teacher.kind == "encoder":
             from emosynth.verification.kept import KeptEncoder
 
-            return KeptEncoder(self.catalog.fetch(self.params.models.encoder), self.paths.cache, texts, targets, space, seed)
+            return KeptEncoder(self.catalog.model(self.params.models.encoder), self.paths.cache, texts, targets, space, seed)
         from emosynth.models.linear import TextClassifier
 
         embed = self._embeddings.embed if self.params.teacher.kind == "embedding" else None

@@ -15,7 +15,7 @@ from emosynth.design.space import FloatArray, Space
 from emosynth.models import checked, encoder, encoder_state, loss, transformer
 from emosynth.models.encoder import EncoderSettings, FineTunedEncoder
 from emosynth.progress import say
-from emosynth.store import RowStore
+from emosynth.store import kept
 
 SETTINGS = EncoderSettings(epochs=6, batch=16, learning_rate=1e-4, max_tokens=64)
 UNIT = 512
@@ -60,12 +60,5 @@ class KeptEncoder:
     def predict_proba(self, texts: Sequence[str]) -> FloatArray:
         """Return (n, k) probabilities; a text's depend on that text alone."""
         keys = {text: hashlib.sha256(f"{self.identity}\n{text}".encode("utf-8", "surrogatepass")).hexdigest() for text in texts}
-        with RowStore(self.path) as store:
-            # Texts of like length fill batches.
-            missing = sorted((text for text, key in keys.items() if key not in store), key=lambda text: (len(text), text))
-            for start in range(0, len(missing), UNIT):
-                part = missing[start : start + UNIT]
-                made = self._model.predict_proba(part)
-                store.commit({keys[text]: row.tolist() for text, row in zip(part, made, strict=True)})
-            found = [store.get(keys[text]) for text in texts]
-        return np.array(found, dtype=np.float64).reshape(len(texts), len(self.space.labels))
+        found = kept(self.path, keys, lambda part: self._model.predict_proba(part).tolist(), UNIT)
+        return np.array([found[keys[text]] for text in texts], dtype=np.float64).reshape(len(texts), len(self.space.labels))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from emosynth.catalog.hashes import sha256_of
 from emosynth.errors import UserError
 from emosynth.models.lm.base import shortened
 from emosynth.models.lm.weights import WEIGHTS, restore_folder
@@ -44,21 +44,7 @@ def generator_files(generator: Generator, catalog: Catalog) -> Path:
     UserError
         If there is no such model, or it has to be downloaded and cannot be.
     """
-    name = generator.model
-    path = Path(catalog.paths.root, Path(name).expanduser())
-    looks_like_path = name.endswith(".gguf") or name.startswith((".", "~")) or Path(name).is_absolute()
-    if looks_like_path or (os.sep in name and path.exists()):
-        if not path.exists():
-            raise UserError(
-                "There is no such model file or folder.",
-                where=f"models: {name}",
-                remedy="Correct the path; it is relative to the repository.",
-            )
-        return _file_or_folder(path, name)
-    if "/" in name:
-        return _file_or_folder(_snapshot(name, catalog.paths.cache), name)
-    catalog.entry(name)
-    return _file_or_folder(catalog.fetch(name), name)
+    return _file_or_folder(catalog.model(generator.model), generator.model)
 
 
 def _file_or_folder(path: Path, name: str) -> Path:
@@ -75,30 +61,9 @@ def _file_or_folder(path: Path, name: str) -> Path:
     )
 
 
-def _snapshot(name: str, cache_folder: Path) -> Path:
-    from huggingface_hub import snapshot_download
-
-    repository, _, revision = name.partition("@")
-    patterns = ["*.safetensors", "openvino_*", "*.json", "*.jinja", "*.model", "*.txt"]
-    folder = cache_folder / "hub"
-    try:
-        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=patterns, cache_dir=folder))
-    except Exception as error:  # the hub's client raises many kinds, its HTTP library's among them
-        log.debug("snapshot of %s failed", name, exc_info=True)
-        raise UserError(
-            f"The model cannot be downloaded from the Hugging Face hub: {type(error).__name__}: {shortened(error, 160)}",
-            where=f"models: {name}",
-            remedy="Check the name and the connection, or download the model elsewhere and name its folder.",
-        ) from None
-
-
 @cache
 def _sha256(path: str, _size: int, _modified: int) -> str:
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return sha256_of(Path(path))
 
 
 def model_hash(path: Path) -> str:

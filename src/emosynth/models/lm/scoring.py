@@ -15,7 +15,7 @@ from emosynth.models.lm.assets import dequantised_folder, generator_files
 from emosynth.models.lm.base import shortened
 from emosynth.models.transformer import STEP, threads
 from emosynth.params import Generator
-from emosynth.store import RowStore
+from emosynth.store import kept
 
 
 def load_causal(folder: Path) -> Any:
@@ -97,16 +97,9 @@ class KeptScorer:
     def _kept(
         self, keys: dict[str, str], compute: Callable[[list[str]], list[Any]], progress: Callable[[str], None] | None
     ) -> dict[str, Any]:
-        """Return the scores of texts by their keys, given by text; those not kept are made unit by unit, texts of like length together."""
-        # Open only now and as long as needed: the file has one writer, and there may be several models.
-        with RowStore(self.cache / "rows" / f"{self.scores}.sqlite") as store:
-            missing = sorted((text for text, key in keys.items() if key not in store), key=lambda text: (len(text), text))
-            for start in range(0, len(missing), self.unit):
-                part = missing[start : start + self.unit]
-                store.commit({keys[text]: value for text, value in zip(part, compute(part), strict=True)})
-                if progress:
-                    progress(f"{self.scores}: {min(start + self.unit, len(missing))} of {len(missing)} texts")
-            return {key: store.get(key) for key in keys.values()}
+        """Return the scores of texts by their keys, given by text."""
+        tell = None if progress is None else lambda done: progress(f"{self.scores}: {done}")
+        return kept(self.cache / "rows" / f"{self.scores}.sqlite", keys, compute, self.unit, tell)
 
     def _batches(self, lengths: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
         """Yield padded length and places of up to ``rows`` inputs.
