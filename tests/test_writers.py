@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from emosynth.cards import read_table
+from emosynth.catalog import Catalog
 from emosynth.design.arms import resolve_arm
 from emosynth.design.cells import Cell, stable_seed
 from emosynth.design.space import Space
@@ -393,7 +394,9 @@ class FakeCatalog:
     """A catalogue without entries, with a cache."""
 
     def __init__(self, root: Path) -> None:
-        self.paths = SimpleNamespace(root=root, cache=root / "cache")
+        self.paths = SimpleNamespace(root=root, cache=root / "cache", own=Paths(root, "x").own)
+
+    model = Catalog.model
 
 
 def test_key_depends_on_what_can_change_the_weights(tiny: Path) -> None:

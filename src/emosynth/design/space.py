@@ -36,6 +36,8 @@ class Space:
         Label -> what follows *is*; the neutral label needs none.
     neutral
         The label of no emotion, if there is one.
+    states
+        Label -> what somebody *feels*, where that is another phrase than what a text expresses; None: nowhere.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Space:
     phrases: Mapping[str, str]
     adjectives: Mapping[str, str]
     neutral: str | None = None
+    states: Mapping[str, str] | None = None
 
     def multi_hot(self, rows: Sequence[Sequence[str]]) -> FloatArray:
         """Return (n, k) ones where a row has a label.
@@ -70,11 +73,12 @@ def space_of_corpus(corpus: Corpus, taxonomies: Taxonomies) -> Space:
     known = _taxonomy_of(corpus.classes, taxonomies)
     phrases = dict(corpus.class_phrases)
     adjectives = {label: phrases[label] for label in corpus.classes}
-    neutral = None
+    neutral, states = None, None
     if known is not None:
+        states = {label: known.phrases.get(label, phrases[label]) for label in corpus.classes}
         adjectives = {label: known.adjectives.get(label, phrases[label]) for label in corpus.classes}
         neutral = known.neutral if known.neutral in corpus.classes else None
-    return Space(corpus.name, tuple(corpus.classes), corpus.task == "single", phrases, adjectives, neutral)
+    return Space(corpus.name, tuple(corpus.classes), corpus.task == "single", phrases, adjectives, neutral, states)
 
 
 def _taxonomy_of(classes: Sequence[str], taxonomies: Taxonomies) -> Taxonomy | None:

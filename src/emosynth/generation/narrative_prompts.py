@@ -65,7 +65,7 @@ class Prompt:
 
 def noun_phrase(space: Space, labels: Sequence[str]) -> str:
     """Return what labels are as a noun phrase: *anger and fear*."""
-    return " and ".join(_word(space.phrases, label, "phrase") for label in labels)
+    return " and ".join(_word(space.states or space.phrases, label, "phrase") for label in labels)
 
 
 def adjective_phrase(space: Space, labels: Sequence[str]) -> str | None:
