@@ -135,8 +135,8 @@ class Looks:
 
     def learner_look(self, name: str) -> dict[str, Any]:
         """Return a learner's marker, in ink; every other one hollow."""
-        theme, found = current_theme(), pieces.registered("learner").get(name)
-        place = list(self.params.learners).index(name) if name in self.params.learners else 0
+        theme, known = current_theme(), pieces.registered("learner")
+        found, place = known.get(name), list(known).index(name) if name in known else 0
         ink = theme.ink if place < 2 else theme.muted
         return {
             "color": ink, "marker": "o" if found is None else cast(type[Learner], found).marker, "linestyle": "none",
