@@ -208,8 +208,8 @@ def test_a_change_runs_again_what_it_can_change(killed_and_resumed, change, firs
         for file, text in zip(files, before, strict=True):
             file.write_text(text)
         subprocess.run(["python", "-m", "emosynth", "pipeline"], cwd=root, env=environment(root, cache), check=True, capture_output=True)
-    changed = [line.split(":")[0].strip() for line in done.stdout.splitlines() if line and not line[0].isspace()]
-    assert done.returncode == 0 and changed and min(name.split("/")[-1] for name in changed) == first, done.stdout
+    changed = [line.rstrip(": ").rpartition(":")[2] for line in done.stdout.splitlines() if line and not line[0].isspace()]
+    assert done.returncode == 0 and changed and min(changed) == first, done.stdout
 
 
 def test_results_are_complete_and_public(killed_and_resumed):
