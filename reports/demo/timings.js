@@ -1,67 +1,57 @@
 window.EMOSYNTH_TIMINGS = [
  {
   "stage": "00_corpora",
-  "seconds": 23.6,
-  "peak_mb": 686
+  "seconds": 34.4,
+  "peak_mb": 672
  },
  {
   "stage": "01_seeding",
-  "seconds": 6.2,
-  "peak_mb": 539
+  "seconds": 15.8,
+  "peak_mb": 598
  },
  {
   "stage": "02_shap",
-  "seconds": 36.5,
-  "peak_mb": 1448
+  "seconds": 23.2,
+  "peak_mb": 734
  },
  {
-  "stage": "03_generation",
-  "seconds": 179.5,
-  "peak_mb": 2717
+  "stage": "03_narratives",
+  "seconds": 39.9,
+  "peak_mb": 671
  },
  {
-  "stage": "04_training",
-  "seconds": 74.8,
-  "peak_mb": 1538
+  "stage": "04_tuning",
+  "seconds": 210.6,
+  "peak_mb": 2311
  },
  {
-  "stage": "05_authenticity",
-  "seconds": 40.0,
-  "peak_mb": 726
+  "stage": "05_generation",
+  "seconds": 509.0,
+  "peak_mb": 2471
  },
  {
-  "stage": "06_tuning",
-  "seconds": 202.0,
-  "peak_mb": 4101
+  "stage": "06_verification",
+  "seconds": 210.6,
+  "peak_mb": 2665
  },
  {
-  "stage": "07_synthesis",
-  "seconds": 166.7,
-  "peak_mb": 3084
+  "stage": "07_training",
+  "seconds": 240.8,
+  "peak_mb": 1760
  },
  {
-  "stage": "08_distillation",
-  "seconds": 134.7,
-  "peak_mb": 1298
+  "stage": "08_authenticity",
+  "seconds": 82.4,
+  "peak_mb": 1291
  },
  {
-  "stage": "09_narratives",
-  "seconds": 20.9,
-  "peak_mb": 613
+  "stage": "09_context",
+  "seconds": 103.4,
+  "peak_mb": 2161
  },
  {
-  "stage": "10_grounding",
-  "seconds": 158.7,
-  "peak_mb": 1819
- },
- {
-  "stage": "11_transfer",
-  "seconds": 272.0,
-  "peak_mb": 2030
- },
- {
-  "stage": "12_figures",
-  "seconds": 54.7,
-  "peak_mb": 711
+  "stage": "10_figures",
+  "seconds": 26.5,
+  "peak_mb": 1052
  }
 ];
