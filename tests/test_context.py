@@ -437,7 +437,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, encoder: Path) -> Any:
         soft = SimpleNamespace(log_p=lambda labeller, ids, cell: np.tile(even, (len(ids), 1)))
         patch.setattr("emosynth.verification.load_soft", lambda paths: soft)
         paths = prepared(root, given)
-        catalog: Any = SimpleNamespace(fetch=lambda name: encoder)
+        catalog: Any = SimpleNamespace(fetch=lambda name: encoder, model=lambda name: encoder)
         tables = build_context(given, catalog, paths)
         yield SimpleNamespace(tables=tables, paths=paths, catalog=catalog, said=root / "progress.txt")
 

@@ -188,7 +188,7 @@ def test_bad_input(scorer: LabelScorer, prompts: list[str], labels: list[str], m
 def test_bad_models(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "config.json").write_text("{}")
-    places = SimpleNamespace(paths=SimpleNamespace(root=tmp_path, cache=tmp_path / "cache"))
+    places = SimpleNamespace(paths=SimpleNamespace(root=tmp_path, cache=tmp_path / "cache"), model=lambda name: tmp_path / name)
     with pytest.raises(UserError, match="cannot be loaded"):
         LabelScorer.open("./m", places).score(PROMPTS, LABELS)
     monkeypatch.setattr(module, "plain_scores", lambda *_: np.array([-math.pi] * 3))  # as if the mask were ignored

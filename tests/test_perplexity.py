@@ -79,7 +79,7 @@ def test_long_texts_are_cut_before_the_end_of_the_line(tiny: Path, tmp_path: Pat
 def test_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "config.json").write_text("{}")
-    places = SimpleNamespace(paths=SimpleNamespace(root=tmp_path, cache=tmp_path / "cache"))
+    places = SimpleNamespace(paths=SimpleNamespace(root=tmp_path, cache=tmp_path / "cache"), model=lambda name: tmp_path / name)
     with pytest.raises(UserError, match="cannot be loaded"):
         ReferenceModel.open("./m", places).score(["a"])
     with pytest.raises(UserError, match="no such model"):

@@ -739,7 +739,7 @@ def test_tuned_smollm2_writes_on_openvino_with_its_weights(tmp_path: Path) -> No
     (tmp_path / "cache").mkdir()
     (real.paths.cache / "models").mkdir(parents=True, exist_ok=True)
     (tmp_path / "cache" / "models").symlink_to(real.paths.cache / "models")  # conversions of the untuned model are there
-    store = SimpleNamespace(paths=places, entry=real.entry, fetch=real.fetch)
+    store = SimpleNamespace(paths=places, entry=real.entry, fetch=real.fetch, model=real.model)
     things = ["kettle", "ladder", "violin", "bucket", "lantern", "saddle", "teapot", "anchor", "pillow", "hammer"]
     rows = [Example(f"{mood} note:", f"the {thing} {verb}") for mood, verb in (("sad", "broke again and nobody came"), ("glad", "sings at dawn by the pier")) for thing in things]  # fmt: skip
     kind = WriterSpec(tune="top_blocks", blocks=4, learning_rate=5e-4)
