@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,10 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
+from emosynth.catalog import Catalog
 from emosynth.errors import UserError
 from emosynth.models.lm import labels as module
 from emosynth.models.lm.label_tree import LabelTree
 from emosynth.models.lm.labels import HEAD, LabelScorer, row_prompt
+from emosynth.paths import Paths
 from emosynth.store import RowStore
 from lm_files import catalog, smollm2
 
@@ -188,7 +191,8 @@ def test_bad_input(scorer: LabelScorer, prompts: list[str], labels: list[str], m
 def test_bad_models(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "config.json").write_text("{}")
-    places = SimpleNamespace(paths=SimpleNamespace(root=tmp_path, cache=tmp_path / "cache"), model=lambda name: tmp_path / name)
+    places = SimpleNamespace(paths=SimpleNamespace(root=tmp_path, cache=tmp_path / "cache", own=Paths(tmp_path, "x").own))
+    places.model = partial(Catalog.model, places)
     with pytest.raises(UserError, match="cannot be loaded"):
         LabelScorer.open("./m", places).score(PROMPTS, LABELS)
     monkeypatch.setattr(module, "plain_scores", lambda *_: np.array([-math.pi] * 3))  # as if the mask were ignored

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from emosynth.catalog import Catalog
 from emosynth.errors import UserError
 from emosynth.models.lm.perplexity import MAX_TOKENS, ReferenceModel
+from emosynth.paths import Paths
 from emosynth.store import RowStore
 from lm_files import catalog, make_tiny_model, smollm2
 
@@ -79,7 +82,8 @@ def test_long_texts_are_cut_before_the_end_of_the_line(tiny: Path, tmp_path: Pat
 def test_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "config.json").write_text("{}")
-    places = SimpleNamespace(paths=SimpleNamespace(root=tmp_path, cache=tmp_path / "cache"), model=lambda name: tmp_path / name)
+    places = SimpleNamespace(paths=SimpleNamespace(root=tmp_path, cache=tmp_path / "cache", own=Paths(tmp_path, "x").own))
+    places.model = partial(Catalog.model, places)
     with pytest.raises(UserError, match="cannot be loaded"):
         ReferenceModel.open("./m", places).score(["a"])
     with pytest.raises(UserError, match="no such model"):

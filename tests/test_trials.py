@@ -35,6 +35,9 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def model(self, name: str) -> Path:
+        return self.fetch(name)
+
     def fetch(self, name: str) -> Path:
         self.folder.mkdir(exist_ok=True)
         return self.folder
