@@ -52,8 +52,15 @@ def _sound(key: Any, value: Any, crc32: Any) -> bool:
     return isinstance(key, str) and isinstance(value, str | bytes) and _checksum(key, value) == crc32
 
 
+def _unfound(key: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(f"the row {key[:60]!r} cannot be found where it was written")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
 def _is_broken(error: sqlite3.DatabaseError) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN
+    # The statements are our own: a column that they do not find was lost from the file's schema.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN or "no such column" in str(error)
 
 
 def _connect(path: Path, options: str) -> sqlite3.Connection:
@@ -303,6 +310,10 @@ class RowStore:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.executemany(_UPSERT, unit)
+            # A damaged key misleads the search through the tree: what was just written could not be found again.
+            for row in dict((row[0], row) for row in unit).values():
+                if self._db.execute("SELECT key, value, crc32 FROM rows WHERE key = ?", row[:1]).fetchone() != row:
+                    raise _unfound(row[0])
             self._db.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
