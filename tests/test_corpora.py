@@ -263,14 +263,14 @@ def test_several_labels_in_a_cell_and_lists(tmp_path: Path) -> None:
         ("a.csv", "text,label\nx,sad\n", {"classes": ["glad", "cross"]}, r"unknown label \(sad\): lines 2"),
         ("a.csv", "text,label,part\nx,y,exam\n", {"split": "part"}, "unknown split"),
         ("a.csv", "text,label\na,b,c\n", {}, "3 cells"),
-        ("a.csv", 'text,label\n"a,b\n', {}, "cannot be read as columns"),
+        ("a.csv", 'text,label\n"a,b,c\n', {}, "cannot be read as columns"),
         ("a.csv", "text,text\na,b\n", {}, "occur twice"),
         ("a.csv", "text,label\n", {}, "no rows"),
         ("a.csv", "  \n", {}, "empty"),
-        ("a.csv", b"text,label\ngood,y\ncaf\xe9,y\n", {}, "line 3"),
+        ("a.csv", b"text,label\n\xc3\xa9t\xc3\xa9,y\ncaf\xe9,y\n", {}, "line 3"),
         ("a.jsonl", "{nope}\n", {}, "line 1"),
         ("a.parquet", "nope", {}, "Not a Parquet file"),
-        ("a.xls", "nope", {}, "Unknown kind of file"),
+        ("a.xls", "nope", {}, "Not an Excel file"),
         ("missing.csv", None, {}, "no such file"),
     ],
 )
@@ -383,7 +383,7 @@ def test_building_and_loading(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("emosynth.corpora.build.say", (lines := []).append)
     built = build_corpora(params, Catalog.load(paths), paths)
     assert sum(built[0].rows.values()) + sum(built[0].removed.values()) == 61
-    assert all("own" in line for line in lines) and len(lines) == 2
+    assert all("own" in line for line in lines) and len(lines) == 3
     first = {path.name: path.read_bytes() for path in paths.corpora.iterdir()}
     assert sorted(first) == ["own.json", "own.md", "own.parquet"]
     # another order of rows gives the same files

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from emosynth.corpora.files import Loaded
 from emosynth.corpora.labels import phrases
 from emosynth.corpora.loaders import READERS
 from emosynth.corpora.own import read_user
-from emosynth.corpora.schema import validate
+from emosynth.corpora.schema import every_class, validate
 from emosynth.corpora.splits import SPLITS, split_of
 from emosynth.errors import UserError
 from emosynth.params import Corpora, Params
@@ -65,6 +65,7 @@ class Corpus:
     hash: str = ""
     counts: dict[str, Any] = field(default_factory=dict)
     duplicates: dict[str, Any] = field(default_factory=dict)
+    conflicts: dict[str, Any] = field(default_factory=dict)
 
     def split(self, name: str) -> pd.DataFrame:
         """Return the rows of one split, sorted by id."""
@@ -95,15 +96,16 @@ def build_corpora(params: Params, catalog: Catalog, paths: Paths) -> list[Built]
         For an unknown corpus, a source that cannot be reached, a file that is not as it should be.
     """
     section = params.corpora
-    if section.custom_name is not None and section.custom_name in catalog:
-        raise UserError(
-            f"The custom corpus has the name of a catalogue entry: {section.custom_name}.",
-            where="corpora.custom.name",
-            remedy="Choose another name, for corpora.target too if the corpus has its name from there.",
-        )
+    for name in section.custom:
+        if name in catalog:
+            raise UserError(
+                f"The custom corpus has the name of a catalogue entry: {name}.",
+                where="corpora.custom",
+                remedy="Choose another name, for corpora.target too if the corpus has its name from there.",
+            )
     # unknown names fail before anything is downloaded
     for name in section.names:
-        if name != section.custom_name and catalog.entry(name).corpus is None:
+        if name not in section.custom and catalog.entry(name).corpus is None:
             usable = sorted(key for key, entry in catalog.entries.items() if entry.corpus is not None)
             raise UserError(
                 f"{name} is not a labelled corpus.", where="corpora.target or corpora.also", remedy=f"Use one of {', '.join(usable)}."
@@ -113,18 +115,19 @@ def build_corpora(params: Params, catalog: Catalog, paths: Paths) -> list[Built]
 
 def _read(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> tuple[Loaded, dict[str, Any], dict[str, str]]:
     """Return the rows of a corpus, what its card says of its origin, and the phrases given for its classes."""
-    if params.custom is not None and name == params.custom_name:
+    if name in params.custom:
+        own = params.custom[name]
         meta: dict[str, Any] = {
             "title": name,
-            "register_noun": params.custom.register_noun,
-            "licence": params.custom.licence,
+            "register_noun": own.register_noun,
+            "licence": own.licence,
             "citation": "",
-            "languages": [params.custom.language],
-            "source": f"the file {Path(params.custom.path).name}",
+            "languages": [own.language],
+            "source": f"the file {Path(own.path).name}",
             "hash": "",
             "notes": "A corpus of the user's own.",
         }
-        return read_user(params.custom, paths), meta, {}
+        return read_user(own, paths, params.conflicts), meta, {}
     entry = catalog.entry(name)
     assert entry.corpus is not None
     loaded = READERS[entry.corpus.layout](catalog.fetch(name), entry.corpus)
@@ -145,11 +148,16 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Bu
     loaded, meta, given = _read(name, params, catalog, paths)
     say(f"{name}: {len(loaded.rows)} rows read; looking for duplicates")
     frame, own_splits = _frame(name, loaded, params.fractions)
+    unit = "person" if any(row.group for row in loaded.rows) else "text"
     validate(frame, loaded.classes, loaded.task, loaded.where, [row.place for row in loaded.rows])
     cleaned = clean(frame, params.near_duplicate)
     validate(cleaned.frame, loaded.classes, loaded.task, f"{loaded.where}, after duplicates were removed")
+    unscored = every_class(cleaned.frame, loaded.classes, loaded.where)
     frame = cleaned.frame
     counts = _counts(frame, loaded.classes)
+    conflicts = loaded.conflicts or cleaned.report["conflicts"]
+    if loaded.notes:
+        say(f"{name}: " + "; ".join(loaded.notes))
     removed = {split: sum(kinds.values()) for split, kinds in cleaned.report["removed"].items()}
     note = {
         "name": name,
@@ -159,7 +167,9 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Bu
         "class_phrases": phrases(loaded.classes, given),
         "counts": counts,
         "dropped": loaded.dropped,
-        "splits": "upstream" if own_splits else "by hash of the text",
+        "conflicts": conflicts,
+        "understood": list(loaded.notes),
+        "splits": "upstream" if own_splits else f"by hash of the {unit}",
         "duplicates": cleaned.report,
         "source": meta["source"],
         "hash": meta["hash"],
@@ -170,9 +180,10 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Bu
     how = (
         "as upstream"
         if own_splits
-        else f"made once by sha256 of the text, in shares of {', '.join(f'{share:g}' for share in params.fractions)}"
+        else f"made once by sha256 of the {unit}, in shares of {', '.join(f'{share:g}' for share in params.fractions)}"
     )
     limits = [f"{count:,} rows were left out: {reason}." for reason, count in loaded.dropped.items()]
+    limits += [_of_conflicts(conflicts), *unscored, *(f"Read as found in the file: {line}" for line in loaded.notes)]
     limits += [
         f"Rows with a near-duplicate (Jaccard similarity of token 3-grams of at least {params.near_duplicate:g}) were removed: from training "
         f"{removed['train']:,}, from validation {removed['validation']:,}. The test split is complete.",
@@ -198,6 +209,21 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Bu
     return Built(name, path, rows, removed, loaded.classes)
 
 
+def _of_conflicts(conflicts: Mapping[str, Any]) -> str:
+    """Return what is said of texts that stand with several labels."""
+    if not conflicts["texts"]:
+        return "No text stands with several labels."
+    done = {
+        "kept": "they stay as published",
+        "majority": "the label of most rows was taken",
+        "drop": "they were left out",
+    }[conflicts["done"]]
+    rest = (
+        f"; {conflicts['dropped']:,} without a majority were left out" if conflicts["done"] == "majority" and conflicts["dropped"] else ""
+    )
+    return f"{conflicts['texts']:,} texts stand with several labels, in {conflicts['rows']:,} rows: {done}{rest}."
+
+
 def _frame(name: str, loaded: Loaded, fractions: Sequence[float]) -> tuple[pd.DataFrame, bool]:
     """Return rows as a frame, with splits by hash where the corpus has none; and whether it had its own."""
     own = all(row.split is not None for row in loaded.rows)
@@ -207,7 +233,7 @@ def _frame(name: str, loaded: Loaded, fractions: Sequence[float]) -> tuple[pd.Da
             "id": [row.id for row in loaded.rows],
             "text": [row.text for row in loaded.rows],
             "labels": pd.Series([sorted(row.labels, key=lambda label: order.get(label, -1)) for row in loaded.rows], dtype=object),
-            "split": [row.split or split_of(row.text, fractions) for row in loaded.rows],
+            "split": [row.split or split_of(row.group or row.text, fractions) for row in loaded.rows],
             "corpus": name,
         }
     )
@@ -260,6 +286,7 @@ def load_corpus(paths: Paths, name: str, splits: Sequence[str] | None = None) ->
         hash=note["hash"],
         counts=note["counts"],
         duplicates=note["duplicates"],
+        conflicts=note.get("conflicts", {}),
     )
 
 
@@ -304,6 +331,14 @@ def describe(corpus: Corpus, examples: int = 2, seed: int = 0) -> dict[str, pd.D
         for kind, count in kinds.items()
         if count
     ]
+    torn = corpus.conflicts
+    found.append(
+        {
+            "kind": f"texts with several labels ({torn.get('done', 'kept')})",
+            "rows": f"{torn.get('rows', 0)} rows",
+            "found": torn.get("texts", 0),
+        }
+    )
     rng = np.random.default_rng(seed)
     drawn = []
     for label in corpus.classes:

@@ -42,7 +42,7 @@ def clean(frame: pd.DataFrame, threshold: float, examples: int = 20) -> Cleaned:
     -------
     Cleaned
         Rows sorted by split (train, validation, test) and id. The report counts rows that repeat an earlier one by kind
-        (exact: equal but for case and encoding; near) and by pair of splits, and those removed.
+        (exact: equal but for case and encoding; near) and by pair of splits, those removed, and exact texts with several labels.
     """
     frame = (
         frame.assign(_order=frame["split"].map(_ORDER))
@@ -77,6 +77,10 @@ def clean(frame: pd.DataFrame, threshold: float, examples: int = 20) -> Cleaned:
             if len(listed) < examples:
                 listed.append({"id": ids[index], "repeats": ids[other], "similarity": round(similarity, 4), "kind": kind})
 
+    given: dict[str, set[tuple[str, ...]]] = {}
+    for place, print_ in enumerate(prints):
+        given.setdefault(print_, set()).add(labels[place])
+    torn = {print_ for print_, sets in given.items() if len(sets) > 1}
     rest = frame.drop(index=sorted(gone))
     order = rest["split"].map({"train": 0, "validation": 1, "test": 2})
     rest = rest.assign(_order=order).sort_values(["_order", "id"], kind="stable").drop(columns="_order").reset_index(drop=True)
@@ -85,6 +89,7 @@ def clean(frame: pd.DataFrame, threshold: float, examples: int = 20) -> Cleaned:
         "rows_before": {split: splits.count(split) for split in ("train", "validation", "test")},
         "found": {kind: dict(sorted(counts.items())) for kind, counts in found.items()},
         "with_other_labels": conflicts,
+        "conflicts": {"texts": len(torn), "rows": sum(print_ in torn for print_ in prints), "done": "kept"},
         "removed": {split: {kind: counts[kind] for kind in ("exact", "near")} for split, counts in removed.items()},
         "examples": listed,
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +20,63 @@ SPLIT_NAMES = {
     "val": "validation",
     "valid": "validation",
     "dev": "validation",
+    "devel": "validation",
+    "eval": "validation",
+    "evaluation": "validation",
     "test": "test",
+    "testing": "test",
 }
 
 
 @dataclass(frozen=True)
 class Row:
-    """One labelled text. ``split`` is None where the corpus has none of its own; ``place`` is for errors."""
+    """One labelled text.
+
+    Attributes
+    ----------
+    split
+        None where the corpus has none of its own.
+    place
+        Where it stands upstream, for errors.
+    group
+        What must not be in two splits, such as a person, where splits are made here; empty: the text itself.
+    dialogue
+        Dialogue that it is an utterance of; empty: none.
+    context
+        What was said before in the dialogue, oldest first, as ``speaker: utterance``.
+    """
 
     id: str
     text: str
     labels: tuple[str, ...]
     split: str | None
     place: str
+    group: str = ""
+    dialogue: str = ""
+    context: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a reader found."""
+    """What a reader found.
+
+    Attributes
+    ----------
+    dropped
+        Reason -> rows left out.
+    notes
+        What was found in the file or is odd about it, a sentence each, without lines or texts.
+    conflicts
+        Of a user's own file: texts that stood with several labels, their rows, and what was done.
+    """
 
     rows: list[Row]
     classes: list[str]
     task: str
     where: str
     dropped: dict[str, int]
+    notes: tuple[str, ...] = ()
+    conflicts: dict[str, Any] | None = None
 
 
 def read_text(path: Path) -> str:
@@ -107,5 +140,5 @@ def distinct(rows: Iterable[Row]) -> list[Row]:
     result = []
     for row in rows:
         seen[row.id] = seen.get(row.id, 0) + 1
-        result.append(row if seen[row.id] == 1 else Row(f"{row.id}-{seen[row.id]}", row.text, row.labels, row.split, row.place))
+        result.append(row if seen[row.id] == 1 else replace(row, id=f"{row.id}-{seen[row.id]}"))
     return result

@@ -6,6 +6,7 @@ Every reader returns plain rows with their place in the file, so that later chec
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 
 from emosynth.catalog import CorpusSpec
 from emosynth.corpora import labels as labelling
+from emosynth.corpora.dialogues import DIALOGUES
 from emosynth.corpora.files import SPLIT_NAMES, Loaded, Row, broken, distinct, json_lines, lines
 from emosynth.corpora.schema import some
 from emosynth.errors import UserError
@@ -140,6 +142,56 @@ def read_sst2(folder: Path, spec: CorpusSpec) -> Loaded:
     return Loaded(rows, classes, "single", str(folder), {})
 
 
+ISEAR = ("joy", "fear", "anger", "sadness", "disgust", "shame", "guilt")
+_NO_SITUATION = re.compile(
+    r"no (response|reponse|description|answer)\b.*|none|nothing|never|blank|not applicable|(doesn't|does not) apply|(the )?(same|previous) \w+ [^.,-]*|"
+    r"as for \w+|(i )?(can ?not|can't|do not|don't) (know|(think of|remember|recall)( (a|any\w*|one)\b[^.]*)?)|"
+    r"(i have )?(never|not) (felt|experienced)( (this|the) emotion[^.]*)?|normally i do not feel .*",
+    re.IGNORECASE,
+)
+"""What people wrote in place of a situation."""
+
+
+def read_isear(folder: Path, spec: CorpusSpec) -> Loaded:
+    """Read ISEAR (Scherer and Wallbott 1994): what people from many countries felt, seven times each, and when.
+
+    Cells are separated by ``|``, which texts may hold too: a text is all between its neighbours in the header. A line break within a text
+    stands as ``á`` (a no-break space read in another code page) or ``|``; ``\\"`` and ``\\`` were quotation marks. There are no splits
+    upstream: a person's rows go into one split together. (``SUBJ`` numbers people within a country; ``ID`` numbers them all.)
+    """
+    path = folder / "isear.csv"
+    found = lines(path)
+    header = found[0].split("|")
+    lacking = [name for name in ("ID", "Field1", "MYKEY", "SIT") if name not in header]
+    if lacking:
+        raise broken(f"The header lacks {some(lacking)}.", path, 1)
+    person, label, key, text = (header.index(name) for name in ("ID", "Field1", "MYKEY", "SIT"))
+    after = len(header) - text - 1
+    rows, dropped = [], 0
+    for number, line in enumerate(found[1:], start=2):
+        cells = line.split("|")
+        if len(cells) < len(header):
+            raise broken(f"The row has {len(cells)} cells, the header {len(header)}.", path, number)
+        if cells[label] not in ISEAR:
+            raise broken(f"Unknown label {cells[label]!r}; known are {some(ISEAR, 10)}.", path, number)
+        situation = _situation("|".join(cells[text : len(cells) - after]))
+        if not situation or _NO_SITUATION.fullmatch(situation.rstrip(" .!")):
+            dropped += 1
+            continue
+        rows.append(Row(cells[key], situation, (cells[label],), None, f"line {number}", group=cells[person]))
+    return Loaded(rows, list(ISEAR), "single", str(path), {"no situation is told, as in “No response.”": dropped} if dropped else {})
+
+
+def _situation(cell: str) -> str:
+    bare = cell.replace("|", " ").replace("á", " ").strip()  # `normalise` would read \n as a line break
+    if "\\" in bare:
+        if bare.endswith('"') and not bare.endswith('\\"'):  # of the cell, not of the text
+            bare = bare[:-1]
+        bare = bare.replace('\\"', '"').replace("\\", '"')
+    bare = normalise(bare)
+    return normalise(bare[1:-1]) if bare.startswith("[") and bare.endswith("]") else bare
+
+
 def _fixed_row(part: str, number: int, text: str, labels: tuple[str, ...], path: Path) -> Row:
     split = SPLIT_NAMES[part]
     return Row(f"{split}-{number:05d}", normalise(text), labels, split, f"{path.name} line {number}")
@@ -183,4 +235,6 @@ READERS: dict[str, Callable[[Path, CorpusSpec], Loaded]] = {
     "tweeteval": read_tweeteval,
     "goemotions": read_goemotions,
     "sst2": read_sst2,
+    "isear": read_isear,
+    **DIALOGUES,
 }

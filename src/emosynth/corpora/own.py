@@ -1,148 +1,382 @@
-"""A corpus of one's own: CSV, TSV, JSONL or Parquet."""
+"""A corpus of one's own: what a file or folder of labelled text is understood as, and its rows."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from emosynth.corpora.files import SPLIT_NAMES, Loaded, Row, broken, distinct, json_lines, read_text
+from emosynth.corpora import cells
+from emosynth.corpora.columns import find, guess_columns, guess_split
+from emosynth.corpora.decoding import Notes
+from emosynth.corpora.files import SPLIT_NAMES, Loaded, Row, distinct
+from emosynth.corpora.layouts import read_tables
 from emosynth.corpora.schema import some
+from emosynth.corpora.splits import SPLITS
+from emosynth.corpora.tables import Table
 from emosynth.errors import UserError
+from emosynth.escape import json_text
 from emosynth.params import UserCorpus
 from emosynth.paths import Paths
-from emosynth.text import fingerprint, normalise
+from emosynth.text import fingerprint
+
+_FEW = 5
+"""Rows below which a class is warned of."""
+
+Conflicts = Literal["majority", "drop", "error"]
 
 
-def _csv_rows(path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter, strict=True)
-    header: list[str] | None = None
-    try:
-        for cells in reader:
-            if not cells:
-                continue
-            if header is None:
-                header = [cell.strip() for cell in cells]
-                twice = sorted({name for name in header if header.count(name) > 1})
-                if twice:
-                    raise broken(f"Columns that occur twice: {some(twice)}.", path, 1, "Give every column a name of its own.")
-                continue
-            if len(cells) != len(header):
-                raise broken(
-                    f"The row has {len(cells)} cells, the header {len(header)}.",
-                    path,
-                    reader.line_num,
-                    "Put texts that hold the separator in double quotes.",
-                )
-            yield reader.line_num, dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        raise broken(
-            f"The file cannot be read as columns: {error}.", path, reader.line_num, "Check the quotes around texts near this line."
-        ) from None
+@dataclass(frozen=True)
+class Guess:
+    """Something found and not told: what, as what, and the parameter that overrides it."""
+
+    what: str
+    value: str
+    parameter: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.value} ({self.parameter})"
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        table = pq.ParquetFile(path).read()
-    except FileNotFoundError:
-        raise UserError("There is no such file.", where=str(path), remedy="Correct the path; it is relative to the repository.") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"Not a Parquet file: {error}", where=str(path), remedy="Write it again as Parquet.") from None
-    yield from enumerate(table.to_pylist(), start=1)
+@dataclass(frozen=True)
+class Understanding:
+    """What a file or folder of labelled text is understood as. Names of files are without their folders.
+
+    Attributes
+    ----------
+    format, encoding, separator, quoting
+        Of the first file; empty where they mean nothing.
+    lines
+        Lines of all text files, ends of lines within cells among them: with ``rows_read`` and ``left_out``, nothing is lost unseen.
+    columns
+        All columns. ``text``, ``labels`` and ``split`` are those used.
+    rows_read
+        Rows with content, the header not counted.
+    left_out
+        Reason -> places of the rows that are not used (lines, rows, or files).
+    classes
+        Class -> rows that have it.
+    task
+        "single" or "multi": labels a row.
+    splits
+        Split -> rows, where the file tells them.
+    conflicts
+        ``texts`` that stand with several labels, their ``rows``, what was ``done``, texts ``kept`` and ``dropped``, some ``places``.
+    duplicates
+        Rows that repeat an earlier text with the same label.
+    guesses, warnings
+        What was found and what overrides it; what a person should know.
+    rows
+        What the loader takes; not in the JSON.
+    """
+
+    file: str
+    format: str
+    encoding: str
+    separator: str
+    quoting: str
+    lines: int
+    columns: list[str]
+    text: str
+    labels: str | list[str]
+    split: str | None
+    rows_read: int
+    left_out: dict[str, list[str]]
+    classes: dict[str, int]
+    task: str
+    splits: dict[str, int]
+    conflicts: dict[str, Any]
+    duplicates: int
+    guesses: list[Guess]
+    warnings: list[str]
+    rows: list[Row] = field(repr=False, default_factory=list)
+
+    def to_json(self) -> str:
+        """Return all but the rows as JSON."""
+        return json_text({key: value for key, value in asdict(replace(self, rows=[])).items() if key != "rows"}, indent=2)
 
 
-def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    kinds: dict[str, Callable[[Path], Iterator[tuple[int, dict[str, Any]]]]] = {
-        ".csv": lambda file: _csv_rows(file, ","),
-        ".tsv": lambda file: _csv_rows(file, "\t"),
-        ".jsonl": json_lines,
-        ".ndjson": json_lines,
-        ".parquet": _parquet_rows,
-    }
-    if path.suffix.lower() not in kinds:
-        raise UserError(f"Unknown kind of file {path.suffix or path.name!r}.", where=str(path), remedy=f"Use one of {', '.join(kinds)}.")
-    return kinds[path.suffix.lower()](path)
+def understand(
+    path: str | Path, spec: UserCorpus | None = None, conflicts: Conflicts = "majority", guess: Collection[str] = ()
+) -> Understanding:
+    """Read a file or folder of labelled text, and tell how.
 
+    Nothing is guessed silently: whatever ``spec`` leaves open is found from the content, and stands under ``guesses`` with the parameter
+    that overrides it. A text is a string; a label is a string, a whole number, or a list of these; bytes are read as UTF-8.
 
-def read_user(user: UserCorpus, paths: Paths) -> Loaded:
-    """Read a corpus of one's own: CSV, TSV, JSONL or Parquet with a text and a label column.
-
-    Labels are one cell, several in one cell (``label_separator``), or a list (JSONL, Parquet). Ids come from the text,
-    so that they do not depend on the order of rows.
+    Parameters
+    ----------
+    path
+        The file or folder.
+    spec
+        Columns and all else that is known; None: columns are guessed too.
+    conflicts
+        What becomes of a text that stands with several labels: the label of most of its rows (multi-label: labels of more than half of
+        them), left out where there is none; left out; or an error. Rows of one text become one.
+    guess
+        Which of "text" and "labels" are guessed although there is a ``spec``.
 
     Raises
     ------
     UserError
-        For a file that is missing, empty, of an unknown kind or encoding, lacks a column, or has rows without text or
-        label, with unknown labels or splits; names the rows.
+        For what cannot be read or is ambiguous; names file, rows and remedy.
     """
-    path = paths.own(user.path)
-    unit = "row" if path.suffix.lower() == ".parquet" else "line"
-    rows: list[Row] = []
-    faults: dict[str, list[int]] = {}
-    multi = user.label_separator is not None
-    for number, record in _records(path):
-        wanted = [user.text, user.labels, *([user.split] if user.split else [])]
-        lacking = [column for column in wanted if column not in record]
-        if lacking:
-            raise UserError(
-                f"There is no column {some(lacking)}; there are {some(record, 20)}.",
-                where=f"{path}: {unit} {number}",
-                remedy="Name the columns of the file in corpora.custom (text, labels, split).",
-            )
-        text = record[user.text]
-        if _absent(text) or not normalise(str(text)):
-            faults.setdefault("no text", []).append(number)
-            continue
-        multi |= isinstance(record[user.labels], list)
-        labels = _labels(record[user.labels], user.label_separator)
-        if not labels:
-            faults.setdefault("no label", []).append(number)
-            continue
-        if user.classes is not None and not set(labels) <= set(user.classes):
-            strange = sorted(set(labels) - set(user.classes))
-            faults.setdefault(f"an unknown label ({some(strange)})", []).append(number)
-            continue
-        split = None
-        if user.split:
-            split = SPLIT_NAMES.get(str(record[user.split]).strip().lower())
-            if split is None:
-                faults.setdefault(f"an unknown split ({record[user.split]!r})", []).append(number)
-                continue
-        clean = normalise(str(text))
-        rows.append(Row(fingerprint(clean)[:16], clean, labels, split, f"{unit} {number}"))
-    if faults:
-        lines = "\n    ".join(f"{what}: {unit}s {some(numbers)}" for what, numbers in list(faults.items())[:8])
-        raise UserError(
-            f"Some rows of the corpus cannot be used:\n    {lines}",
-            where=str(path),
-            remedy="Mend or drop these rows; classes allowed are listed under corpora.custom.classes, splits are train, validation, test.",
-        )
-    if not rows:
+    path, notes = Path(path), Notes()
+    if spec is None:
+        spec, guess = UserCorpus(path=str(path)), ("text", "labels")
+    tables = [table for table in read_tables(path, spec, notes) if table.rows]
+    if not tables:
         raise UserError("The file has no rows.", where=str(path), remedy="Give a file with a header and at least a few rows of each class.")
-    classes = list(user.classes) if user.classes is not None else sorted({label for row in rows for label in row.labels})
-    # the order of equal texts is settled by their labels, not by where they stand in the file
-    rows.sort(key=lambda row: (row.id, row.split or "", row.labels, row.text))
-    return Loaded(distinct(rows), classes, "multi" if multi else "single", str(path), {})
-
-
-def _absent(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
-
-
-def _labels(cell: Any, separator: str | None) -> tuple[str, ...]:
-    if _absent(cell):
-        return ()
-    if isinstance(cell, list):
-        parts = [str(item) for item in cell if not _absent(item)]
-    elif separator is not None:
-        parts = str(cell).split(separator)
+    if guess:
+        spec = _guessed(tables[0], path, spec, notes, guess)
+    faults = cells.Faults()
+    values = _Values(tables, spec, path, notes)
+    texts = cells.texts(values.texts, spec, faults)
+    if values.flags is not None:
+        given: list[Any] = []
+        for table, takes in zip(tables, values.flags, strict=True):
+            inner = cells.Faults()
+            given += cells.one_hot(table.rows, values.labels, takes, inner)
+            for what, at in inner.items():
+                faults.setdefault(what, []).extend(len(given) - len(table.rows) + row for row in at)
+        several = any(chosen is not None and len(chosen) > 1 for chosen in given)
+        found = cells.labels([chosen if chosen is not None else ["0"] for chosen in given], values.names, spec, notes, faults)
+        found.multi = several
+        notes.found("task", "several labels a row" if several else "one label a row", "task")
     else:
-        parts = [str(cell)]
-    return tuple(dict.fromkeys(normalise(part) for part in parts if part.strip()))
+        found = cells.labels(values.given, values.names, spec, notes, faults)
+    multi = found.multi if spec.task is None else spec.task == "multi"
+    if values.flags is None and found.multi and spec.task is None and not any(row is not None and len(row) > 1 for row in found.rows):
+        notes.warn("Every list holds one label; the corpus is read as one with several labels a row (task: single reads it as one label).")
+    if not multi:
+        for place, given_labels in enumerate(found.rows):
+            if given_labels is not None and len(given_labels) > 1:
+                faults.add("several labels (task: multi, or label_separator, takes them)", place)
+    splits = [_split(value, place, faults) for place, value in enumerate(values.splits)]
+    left_out = _settle(faults, values, path, spec, [line for line in notes.warnings if line.startswith(cells.KINDS)])
+    left_out |= {why: [values.place(row) for row in places] for why, places in found.left_out.items()}
+    for table in tables:
+        if table.blank:
+            left_out.setdefault("blank", []).extend(f"{table.file + ' ' if table.file else ''}{table.unit} {line}" for line in table.blank)
+    rows = [
+        Row(fingerprint(text)[:16], text, labels, split, values.place(place))
+        for place, (text, labels, split) in enumerate(zip(texts, found.rows, splits, strict=True))
+        if text is not None and labels is not None and (split is not None or values.split is None)
+    ]
+    if not rows:
+        raise UserError("No row can be used.", where=str(path), remedy=f"Rows were left out: {some(left_out)}. Check text and labels.")
+    _plausible(rows, path)
+    before = {label for row in rows for label in row.labels}
+    rows, quarrel = _resolved(rows, conflicts, multi, path)
+    counts = Counter(label for row in rows for label in row.labels)
+    if lost := sorted(before - set(counts)):
+        notes.warn(f"No row is left of {some(lost)} after texts with several labels were settled (corpora.conflicts).")
+    classes = [cells.clean(name) for name in spec.classes] if spec.classes is not None else sorted(counts)
+    if rare := [f"{name} ({count})" for name, count in sorted(counts.items()) if count < _FEW]:
+        notes.warn(f"Classes of fewer than {_FEW} rows can hardly be trained and scored: {some(rare, 20)} (class_names leaves them out).")
+    first = tables[0]
+    return Understanding(
+        file=path.name, format=first.format, encoding=first.encoding, separator=first.separator, quoting=first.quoting,
+        lines=sum(table.lines for table in tables), columns=first.columns, text=values.text, labels=values.label, split=values.split,
+        rows_read=sum(len(table.rows) for table in tables), left_out=left_out, classes={name: counts[name] for name in dict.fromkeys(classes)},
+        task="multi" if multi else "single",
+        splits={split: sum(row.split == split for row in rows) for split in SPLITS} if values.split is not None else {},
+        conflicts=quarrel, duplicates=len(rows) - len({row.id for row in rows}), guesses=[Guess(*guess) for guess in notes.guesses],
+        warnings=notes.warnings, rows=rows,
+    )  # fmt: skip
+
+
+def _guessed(table: Table, path: Path, spec: UserCorpus, notes: Notes, wanted: Collection[str]) -> UserCorpus:
+    guess = guess_columns(table)
+    if guess is None:
+        raise UserError(
+            f"No column looks like labels; there are {some(table.columns, 20)}.", where=str(path), remedy="Name the columns (text, labels)."
+        )
+    found = {name: value for name, value in zip(("text", "labels"), guess, strict=True) if name in wanted}
+    for name, value in found.items():
+        notes.found(
+            {"text": "text column", "labels": "label column"}[name], ", ".join(value) if isinstance(value, list) else str(value), name
+        )
+    made = spec.model_copy(update=found)
+    if made.text == made.labels:
+        raise UserError(
+            f"The column {made.text} cannot hold both texts and labels.", where=str(path), remedy="Name both columns (text, labels)."
+        )
+    return made
+
+
+class _Values:
+    """The cells of the columns wanted, over all tables, and what to call their rows."""
+
+    def __init__(self, tables: Sequence[Table], spec: UserCorpus, path: Path, notes: Notes) -> None:
+        self.tables = tables
+        self.flags: list[list[Any]] | None = [] if isinstance(spec.labels, list) else None
+        self.texts: list[Any] = []
+        self.given: list[Any] = []
+        self.splits: list[Any] = []
+        self.names: list[list[str] | None] = []
+        self.labels: list[str] = []
+        self.split: str | None = None
+        for table in tables:
+            self.text, take_text = find(table, spec.text, "text", path, notes)
+            self.texts += [take_text(row) for row in table.rows]
+            if isinstance(spec.labels, list):
+                found = [find(table, name, "labels", path, notes) for name in spec.labels]
+                self.labels = [name for name, _ in found]
+                assert self.flags is not None
+                self.flags.append([take for _, take in found])
+                self.names += [None] * len(table.rows)
+            else:
+                label, take_label = find(table, spec.labels, "labels", path, notes)
+                self.labels = [label]
+                self.given += [take_label(row) for row in table.rows]
+                self.names += [table.names.get(label)] * len(table.rows)
+                if label in table.names and all(table.names.values()):
+                    notes.found("names of labels", f"from the file ({some(table.names[label])})", "class_names")
+            own = spec.split
+            if own is None and table.split is None and (own := guess_split(table)) is not None:
+                notes.found("split column", own, "split")
+            if own is not None:
+                self.split, take_split = find(table, own, "split", path, notes)
+                self.splits += [take_split(row) for row in table.rows]
+            elif table.split is not None:
+                self.split = "name of the file"
+                self.splits += [table.split] * len(table.rows)
+            else:
+                self.splits += [None] * len(table.rows)
+        if self.split is not None and any(table.split is not None for table in tables) and spec.split is None:
+            notes.found("splits", "as files or folders are named", "split")
+        if self.split is None:
+            self.splits = [_HASHED] * len(self.splits)
+        self.label: str | list[str] = self.labels[0] if self.flags is None else self.labels
+
+    def place(self, row: int) -> str:
+        """Return what to call a row, counted over all tables."""
+        for table in self.tables:
+            if row < len(table.rows):
+                return table.place(row)
+            row -= len(table.rows)
+        raise IndexError(row)
+
+
+_HASHED = object()
+
+
+def _split(value: Any, place: int, faults: cells.Faults) -> str | None:
+    if value is _HASHED:
+        return None
+    found = SPLIT_NAMES.get(str(value).strip().lower()) if isinstance(value, str) else None
+    if found is None:
+        faults.add(f"an unknown split ({'nothing' if cells.absent(value) or value == '' else repr(value)[:40]})", place)
+    return found
+
+
+def _settle(faults: cells.Faults, values: _Values, path: Path, spec: UserCorpus, more_said: Sequence[str]) -> dict[str, list[str]]:
+    """Return the rows without text or label that the parameters leave out; all other faults are one error.
+
+    Raises
+    ------
+    UserError
+        If there are any; names kinds and rows.
+    """
+    droppable = {what for what in faults if what.startswith((cells.NO_TEXT, cells.NO_LABEL))}
+    hard = [what for what in faults if what not in droppable or spec.missing == "error"]
+    if hard:
+        told = []
+        for what in hard[:8]:
+            places = [values.place(row) for row in faults[what][:5]]
+            unit = places[0].split(" ")[0]
+            more = f" and {len(faults[what]) - 5} more" if len(faults[what]) > 5 else ""
+            same = all(place.startswith(f"{unit} ") for place in places)
+            listed = f"{unit}s {', '.join(place.removeprefix(unit + ' ') for place in places)}" if same else ", ".join(places)
+            told.append(f"{what}: {listed}{more}")
+        if len(hard) > 8:
+            told.append(f"and {len(hard) - 8} more kinds")
+        remedy = "Mend or drop these rows; " + ("missing: drop leaves rows without text or label out; " if droppable else "")
+        raise UserError(
+            "Some rows of the corpus cannot be used:\n    " + "\n    ".join([*told, *more_said]), where=str(path),
+            remedy=f"{remedy}classes allowed are listed under corpora.custom.classes, splits are train, validation, test.",
+        )  # fmt: skip
+    return {what: [values.place(row) for row in rows] for what, rows in faults.items()}
+
+
+def _plausible(rows: Sequence[Row], path: Path) -> None:
+    """Refuse columns that can hardly be the right ones.
+
+    Raises
+    ------
+    UserError
+        If nearly every row has a label of its own, or texts are numbers.
+    """
+    different = len({label for row in rows for label in row.labels})
+    if different > max(20, len(rows) / 2):
+        raise UserError(
+            f"The label column holds {different:,} different labels in {len(rows):,} rows.",
+            where=str(path),
+            remedy="Is it the right one (labels)?",
+        )
+    if sum(row.text.replace(".", "").replace("-", "").isdigit() for row in rows) > len(rows) / 2:
+        raise UserError("Most texts are numbers.", where=str(path), remedy="Name the column that holds texts (text).")
+
+
+def _resolved(rows: list[Row], how: Conflicts, multi: bool, path: Path) -> tuple[list[Row], dict[str, Any]]:
+    """Return rows of which no text has two labels, and what was done."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.id, []).append(row)
+    torn = {key: group for key, group in groups.items() if len(group) > 1 and len({frozenset(row.labels) for row in group}) > 1}
+    places = [
+        f"{group[0].place} and {next(row.place for row in group if set(row.labels) != set(group[0].labels))}" for group in torn.values()
+    ]
+    if torn and how == "error":
+        raise UserError(
+            f"{len(torn):,} texts stand with several labels, in {sum(map(len, torn.values())):,} rows.", where=f"{path}: {some(places)}",
+            remedy="Mend these rows, or set corpora.conflicts: majority or drop.",
+        )  # fmt: skip
+    settled: dict[str, Row | None] = {}
+    for key, group in torn.items():
+        labels = _majority(group, multi) if how == "majority" else ()
+        # the text goes where it can leak least: to the test split if it stands there at all
+        split = next((name for name in reversed(SPLITS) if any(row.split == name for row in group)), None)
+        settled[key] = replace(min(group, key=lambda row: row.text), labels=labels, split=split, place=group[0].place) if labels else None
+    kept = [row for row in rows if row.id not in torn] + [row for row in settled.values() if row is not None]
+    # the order of equal texts is settled by their labels, not by where they stand in the file
+    kept.sort(key=lambda row: (row.id, row.split or "", row.labels, row.text))
+    report = {
+        "texts": len(torn), "rows": sum(map(len, torn.values())), "done": how, "kept": sum(row is not None for row in settled.values()),
+        "dropped": sum(row is None for row in settled.values()), "places": places[:20],
+    }  # fmt: skip
+    if not kept:
+        raise UserError(
+            "Every text stands with several labels.", where=str(path), remedy="Mend the labels, or set corpora.conflicts: majority."
+        )
+    return kept, report
+
+
+def _majority(group: Sequence[Row], multi: bool) -> tuple[str, ...]:
+    counts = Counter(label for row in group for label in row.labels)
+    if multi:
+        return tuple(sorted(label for label, count in counts.items() if count > len(group) / 2))
+    (first, most), *rest = counts.most_common()
+    return (first,) if not rest or rest[0][1] < most else ()
+
+
+def read_user(user: UserCorpus, paths: Paths, conflicts: Conflicts = "majority") -> Loaded:
+    """Read a corpus of one's own (`understand`). Ids come from the text, so that they do not depend on the order of rows.
+
+    Raises
+    ------
+    UserError
+        As `understand`.
+    """
+    seen = understand(paths.own(user.path), user, conflicts)
+    dropped = {f"{what}": len(rows) for what, rows in sorted(seen.left_out.items())}
+    if seen.conflicts["dropped"]:
+        dropped[
+            "one text with several labels, none of them by most rows" if conflicts == "majority" else "one text with several labels"
+        ] = seen.conflicts["dropped"]
+    notes = tuple(map(str, seen.guesses)) + tuple(seen.warnings)
+    told = {key: value for key, value in seen.conflicts.items() if key != "places"}
+    return Loaded(distinct(seen.rows), list(seen.classes), seen.task, str(paths.own(user.path)), dropped, notes, told)

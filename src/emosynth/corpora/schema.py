@@ -8,6 +8,7 @@ import pandas as pd
 
 from emosynth.corpora.splits import SPLITS
 from emosynth.errors import UserError
+from emosynth.paths import repro
 
 COLUMNS = ("id", "text", "labels", "split", "corpus")
 
@@ -42,7 +43,11 @@ def validate(frame: pd.DataFrame, classes: Sequence[str], task: str, where: str,
     """
     lacking = [column for column in COLUMNS if column not in frame.columns]
     if lacking:
-        raise UserError(f"The corpus lacks the columns {some(lacking)}.", where=where, remedy="Make the corpora again: dvc repro.")
+        raise UserError(
+            f"The corpus lacks the columns {some(lacking)}.",
+            where=where,
+            remedy=f"Make the corpora again: {repro('00_corpora', again=True)}",
+        )
     if frame.empty:
         raise UserError("The corpus has no rows.", where=where, remedy="Give a file with at least a few rows of each class.")
     names = list(rows) if rows is not None else [f"id {item}" for item in frame["id"]]
@@ -95,3 +100,22 @@ def validate(frame: pd.DataFrame, classes: Sequence[str], task: str, where: str,
             where=where,
             remedy="Give more rows of these classes, or leave them out of the classes.",
         )
+
+
+def every_class(frame: pd.DataFrame, classes: Sequence[str], where: str) -> list[str]:
+    """Return what is to be said of classes that the validation split lacks.
+
+    Raises
+    ------
+    UserError
+        If the test split lacks a class: its F1 would count as 0 in every macro-average, however good a classifier is.
+    """
+    held = {split: set(frame.loc[frame["split"] == split, "labels"].explode()) for split in ("validation", "test")}
+    lacking = {split: [label for label in classes if label not in held[split]] for split in held}
+    if lacking["test"]:
+        raise UserError(
+            f"The test split has no row of {some(lacking['test'])}, so no score could count it.",
+            where=where,
+            remedy="Give more rows of these classes, other corpora.fractions, or leave them out (class_names: {label: null}).",
+        )
+    return [f"The validation split has no row of {some(lacking['validation'], 30)}."] if lacking["validation"] else []

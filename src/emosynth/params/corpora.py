@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
 from pydantic import Field, model_validator
 
-from emosynth.params.base import Section
+from emosynth.params.base import Named, Section
+
+NAME = r"^[a-z0-9][a-z0-9-]*$"
 
 
 class UserCorpus(Section):
-    """A corpus of one's own: one file with a text and a label column."""
+    """A corpus of one's own: a file of labelled text, or a folder of them. What is None is found from the content, and said."""
 
-    path: str = Field(description="CSV, TSV, JSONL or Parquet file; relative to the repository, or absolute, or from ~")
-    text: str = Field("text", description="name of the text column")
-    labels: str = Field("label", description="name of the label column")
-    label_separator: str | None = Field(None, min_length=1, description="splits several labels in one cell; None: single-label")
-    split: str | None = Field(None, description="column holding train/validation/test; None: split by hash of text")
-    name: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9-]*$", description="name of the corpus; None: what corpora.target says")
+    path: Named = Field(
+        description="CSV, TSV, JSON, JSONL, Parquet or Excel file (gzip too), or a folder; relative to the repository, or absolute, or from ~"
+    )
+    text: str | int = Field("text", description="text column: its name, a dotted path into it (data.text), or its number from 1")
+    labels: str | int | list[str] = Field(
+        "label", description="label column, as for text; a list of columns: each is a class, and its cells are 0 or 1"
+    )
+    label_separator: str | None = Field(None, min_length=1, description="splits several labels in one cell; None: one label, or a list")
+    label_lists: bool | None = Field(None, description="whether words such as ['joy', 'anger'] are lists of labels; None: if all are")
+    task: Literal["single", "multi"] | None = Field(None, description="labels a row; None: multi for lists and where a row has several")
+    class_names: dict[str | int, str | None] | list[str] | None = Field(
+        None, description="label of the file -> name of the class (null: such rows are left out), or the names of the labels 0, 1, 2 …"
+    )
+    merge_labels: bool = Field(True, description="labels that are equal but for case, spaces, apostrophes or entities are one class")
     classes: list[str] | None = Field(None, description="the classes allowed; None: those that occur")
+    missing: Literal["error", "drop"] = Field("error", description="rows without text or label: an error, or left out and counted")
+    missing_words: list[str] | None = Field(None, description="words that stand for no text or label; None: nan, null, none, n/a and such")
+    split: str | int | None = Field(None, description="column holding train/validation/test; None: as the files say, else by hash of text")
+    name: str | None = Field(None, pattern=NAME, description="name of the corpus, if custom holds one only; None: what corpora.target says")
     language: str = Field("en", description="language tag for the card")
     licence: str = Field("unknown", description="licence for the card")
     register_noun: str = Field("message", description="what one text is called in prompts, e.g. tweet, film review")
+    format: Literal["delimited", "json", "jsonl", "parquet", "excel", "label-studio", "doccano", "prodigy"] | None = Field(
+        None, description="format of the file; None: found"
+    )
+    encoding: str | None = Field(None, description="encoding of the file, e.g. cp1252; None: found")
+    separator: str | None = Field(None, min_length=1, description="between the cells of a row; None: found among tab ; | ,")
+    quoting: Literal["double", "single", "backslash", "none"] | None = Field(
+        None,
+        description='quotes around cells, inner ones doubled ("double", "single") or after a backslash; none: quotes are characters; None: found',
+    )
+    header: bool | None = Field(None, description="whether the first row names the columns; None: found")
+    sheet: str | None = Field(None, description="sheet of an Excel file; None: the only one with rows")
 
 
 class Corpora(Section):
@@ -27,11 +56,29 @@ class Corpora(Section):
 
     target: str = Field(description="the corpus that seeds come from and that the report is about")
     also: list[str] = Field(default_factory=list, description="further corpora that are grown and scored by the same design")
-    custom: UserCorpus | None = None
+    custom: dict[str, UserCorpus] = Field(
+        default_factory=dict, description="corpora of the user's own, by name; one alone may stand without a name and has the target's"
+    )
+    conflicts: Literal["majority", "drop", "error"] = Field(
+        "majority",
+        description="a text of an own file with several labels: that of most of its rows (left out if there is none), left out, or an error",
+    )
     fractions: list[float] = Field([0.6, 0.1, 0.3], description="train, validation, test of corpora without splits")
     near_duplicate: float = Field(
         0.8, ge=0.5, le=1.0, description="Jaccard similarity of word 3-grams from which two texts are near-duplicates"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, values: Any) -> Any:
+        """Give a custom corpus that stands alone its name."""
+        custom = values.get("custom") if isinstance(values, Mapping) else None
+        if isinstance(custom, UserCorpus) or (
+            isinstance(custom, Mapping) and not all(isinstance(one, Mapping | UserCorpus) for one in custom.values())
+        ):
+            name = custom.name if isinstance(custom, UserCorpus) else custom.get("name")
+            return {**values, "custom": {name if isinstance(name, str) else str(values.get("target")): custom}}
+        return {**values, "custom": {}} if custom is None and isinstance(values, Mapping) else values
 
     @model_validator(mode="after")
     def _consistent(self) -> Corpora:
@@ -39,16 +86,12 @@ class Corpora(Section):
             raise ValueError("corpora.fractions: must be three positive numbers that sum to 1")
         if self.target in self.also or len(set(self.also)) != len(self.also):
             raise ValueError("corpora.also: names a corpus twice, or the target again")
-        if self.custom is not None and self.custom_name not in self.names:
-            raise ValueError(
-                f"corpora.custom.name: {self.custom_name} is neither corpora.target nor in corpora.also, so nothing would be done with it"
-            )
+        for name, own in self.custom.items():
+            if not re.match(NAME, name) or own.name not in (None, name):
+                raise ValueError(f"corpora.custom.{name}: names are lower-case letters, digits, and - between them, and stand once")
+            if name not in self.names:
+                raise ValueError(f"corpora.custom.{name}: is neither corpora.target nor in corpora.also, so nothing would be done with it")
         return self
-
-    @property
-    def custom_name(self) -> str | None:
-        """Name of the user's own corpus, if there is one."""
-        return None if self.custom is None else self.custom.name or self.target
 
     @property
     def names(self) -> list[str]:
