@@ -11,22 +11,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t as student
+from sklearn.metrics import f1_score
 
 from emosynth.cards import Card, read_table, write_json, write_table
 from emosynth.context import build, build_context, inputs
+from emosynth.context import dialogues as human
 from emosynth.context.explicit import explicit_share, lexicon
 from emosynth.context.inputs import ALL_REPEATS, BOTH, CONTEXT_ONLY, DIFFERENCES, INPUTS, SHUFFLED, UTTERANCE, Texts, flips, held_out, split
 from emosynth.context.names import naming_prompt, parse_names, rows_to_name
 from emosynth.context.pairs import cast_of_pairs, groups_of, plan_pairs, shifts, write_pairs
 from emosynth.context.rows import Contextual, chosen_arm, soft_targets, taxonomy_of
 from emosynth.context.scale import scale_estimate
+from emosynth.corpora.files import Loaded, Row
 from emosynth.design.arms import resolve_arm
 from emosynth.design.cells import stable_seed
-from emosynth.design.space import Space, space_of_taxonomy
+from emosynth.design.space import Space, space_map, space_of_taxonomy
+from emosynth.errors import UserError
 from emosynth.generation.slots import SENTIMENT
+from emosynth.learners.base import Resources
 from emosynth.models.lm import Completion
 from emosynth.models.lm.labels import row_prompt
-from emosynth.params import Context, Params
+from emosynth.params import Context, Evidence, Params
 from emosynth.paths import Paths
 from emosynth.stats import Nest, halves_interval, nested_halves
 from emosynth.taxonomy import Taxonomies
@@ -85,6 +91,143 @@ def told(stories: int = 8) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
         }
     )  # fmt: skip
     return pd.DataFrame(rows), soft, pairs
+
+
+# --- dialogues that people labelled -----------------------------------------------------------------------
+
+
+def spoken(dialogues: int = 60, turns: int = 6) -> Loaded:
+    """Return dialogues in which half of the utterances tell their label, and of the others what was said before does."""
+    rows = []
+    for part, start in (("train", 0), ("validation", 1000), ("test", 2000)):
+        for dialogue in range(start, start + dialogues):
+            said: list[str] = []
+            for turn in range(turns):
+                label = ("joy", "anger")[stable_seed("said", dialogue, turn) % 2]
+                other = ("joy", "anger")[stable_seed("else", dialogue, turn) % 2]
+                hidden = turn % 2 == 0
+                before = f"Ann: {('sun', 'storm')[(label if hidden else other) == 'anger']} {PLACES[turn]}"
+                text = f"the {PLACES[3 + turn % 3]} {'is' if hidden else {'joy': 'cake', 'anger': 'rage'}[label]}"
+                name = f"{part}-{dialogue:04d}"
+                rows.append(Row(f"{name}-{turn:02d}", text, (label,), part, "", dialogue=name, context=(*said, before)))
+                said.append(f"Bo: {text}")
+    return Loaded(rows, ["joy", "anger"], "single", "", {})
+
+
+def measured(tmp_path: Path, own: Context, written: human.Written | None = None) -> dict[str, pd.DataFrame]:
+    material = human.Material.of("made-up", spoken(), own, 5, TAXONOMIES)
+    resources = Resources(human.paired(embed), tmp_path, "h", tmp_path / "cache" / "learners")
+    return human.run_dialogues(material, written, own, TAXONOMIES, resources, Evidence(resamples=300))
+
+
+def row_of(table: pd.DataFrame, **wanted: Any) -> Any:
+    for name, value in wanted.items():
+        table = table[table[name] == value]
+    (row,) = table.to_dict("records")
+    return row
+
+
+def test_context_is_measured_on_labels_that_people_gave(tmp_path: Path) -> None:
+    own = Context(dialogues="meld", dialogue_size=80, dialogue_repeats=2, turns=1, encoder_repeats=0)
+    tables = measured(tmp_path, own)
+    scores, means = tables["dialogues"], {"learner": "embedding", "first": "", "repeat": ALL_REPEATS}
+    assert list(scores.columns) == human.COLUMNS and set(scores["n"]) == {360} and set(scores["dialogues"]) == {60}
+    both, utterance, context = (row_of(scores, input=kind, **means)["value"] for kind in human.INPUTS)
+    assert both > 0.85 and 0.6 < utterance < 0.85 and 0.6 < context < 0.85, (both, utterance, context)
+    for other, value in ((UTTERANCE, utterance), (CONTEXT_ONLY, context)):
+        row = row_of(scores, input=f"{BOTH} − {other}", **means)
+        assert row["value"] == pytest.approx(both - value) and row["low"] < row["value"] < row["high"] and 0 < row["p"] < 1
+        assert (row["low"] > 0) == (row["p"] < 0.05), "interval and p say the same"
+    rows, made = tables["dialogue_rows"], tables["dialogue_predictions"]
+    assert list(rows.columns) == human.ROWS and list(made.columns) == human.PREDICTIONS and "text" not in rows
+    truth = rows["label"].eq("anger").astype(int).to_numpy()
+    for one in made.to_dict("records"):
+        assert one["macro_f1"] == pytest.approx(f1_score(truth, one["predicted"], average="macro"))
+    again = measured(tmp_path, own)
+    assert all(again[name].equals(frame) for name, frame in tables.items())
+
+
+def test_context_that_says_nothing_is_not_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Texts, "inputs", lambda self, kind: list(self.utterances) if kind != CONTEXT_ONLY else ["."] * len(self.utterances))
+    own = Context(dialogues="meld", dialogue_size=80, dialogue_repeats=2, turns=1, encoder_repeats=0)
+    scores = measured(tmp_path, own)["dialogues"]
+    row = row_of(scores, input=f"{BOTH} − {UTTERANCE}", learner="embedding", first="", repeat=ALL_REPEATS)
+    assert (row["value"], row["low"], row["high"], row["p"]) == (0, 0, 0, 1)
+
+
+def test_written_rows_are_learnt_first_each_repeat_its_own(encoder: Path, tmp_path: Path) -> None:
+    told_rows, soft, _ = told()
+    written = human.Written("told", Texts.of(told_rows), soft, [n % 2 for n in range(len(told_rows))], TINY)
+    own = Context(
+        dialogues="meld", dialogue_size=16, dialogue_repeats=2, turns=2, encoder_repeats=1, layers=1, steps=3, batch=8, max_tokens=24
+    )
+    material = human.Material.of("made-up", spoken(), own, 5, TAXONOMIES)
+    plans = [human._Plan("embedding", "told", BOTH, repeat) for repeat in (0, 1)]
+    to_own = space_map(TINY, material.space, TAXONOMIES)
+    one, two = (human._stages(plan, material, written, to_own, own) for plan in plans)
+    assert [len(stage.rows) for stage in one] == [32, 16] and not set(one[0].rows.texts) & set(two[0].rows.texts)
+    assert one[0].space is TINY and one[1].to_next is None and one[0].rows.synthetic.all() and not one[1].rows.synthetic.any()
+    assert set(one[1].rows.texts) != set(two[1].rows.texts), "a seed of its own"
+    resources = Resources(human.paired(embed), encoder, "h", tmp_path / "cache" / "learners")
+    tables = human.run_dialogues(material, written, own, TAXONOMIES, resources, Evidence(resamples=100))
+    made = tables["dialogue_predictions"]
+    assert len(made) == 2 * 2 * 3 * 2 and set(made.loc[made["first"] == "told", "n_first"]) == {32} and set(made["size"]) == {16}
+    gains = tables["dialogues"][tables["dialogues"]["first"] == "told − nothing"]
+    assert len(gains) == 6 and gains["p"].notna().all()
+
+
+def test_macro_f1_on_resampled_dialogues_by_hand() -> None:
+    rng = np.random.default_rng(4)
+    truth, guess, clusters = rng.integers(3, size=40), rng.integers(3, size=(2, 40)), np.repeat(np.arange(8), 5)
+    points, draws = human.macro_f1_draws(truth, guess, clusters, 3, 50, 9)
+    assert points == pytest.approx([f1_score(truth, one, average="macro") for one in guess]) and draws.shape == (50, 2)
+    counts = np.random.default_rng(9).multinomial(8, np.full(8, 1 / 8), 50)
+    chosen = np.repeat(np.arange(40), counts[7][clusters])
+    wanted = [f1_score(truth[chosen], one[chosen], average="macro", labels=[0, 1, 2], zero_division=0) for one in guess]
+    assert draws[7] == pytest.approx(wanted)
+
+
+def test_error_of_a_mean_counts_repeats_and_dialogues() -> None:
+    rng = np.random.default_rng(1)
+    repeats, dialogues = 4, 50
+    covered = []
+    for _ in range(400):  # score = effect of repeat + mean over dialogues
+        of_repeat, of_dialogue = rng.normal(size=repeats), rng.normal(size=dialogues) * 5
+        weights = rng.multinomial(dialogues, np.full(dialogues, 1 / dialogues), 200) / dialogues
+        points, draws = of_repeat + of_dialogue.mean(), of_repeat + (weights @ of_dialogue)[:, None]
+        effect, error, freedom = human.mean_error(points, draws)
+        covered.append(abs(effect) <= error * student.ppf(0.975, freedom))
+    assert 0.92 < np.mean(covered) < 0.98
+    effect, error, freedom = human.mean_error(np.array([1.0, 3.0]), np.tile([1.0, 3.0], (9, 1)))
+    assert (effect, error, freedom) == (2.0, 1.0, 1.0), "two repeats, and nothing else varies"
+
+
+def test_utterances_of_a_dialogue_are_not_independent() -> None:
+    truth = np.repeat(np.arange(20) % 2, 10)
+    guess = np.where(np.repeat(np.arange(20) % 3 == 0, 10), 1 - truth, truth)[None]  # right or wrong a dialogue at a time
+    widths = [np.ptp(np.quantile(human.macro_f1_draws(truth, guess, units, 2, 2000, 1)[1], [0.025, 0.975])) for units in
+              (np.repeat(np.arange(20), 10), np.arange(200))]  # fmt: skip
+    assert widths[0] > 2 * widths[1]
+
+
+def test_empty_context_is_zeros_and_pairs_stand_side_by_side() -> None:
+    features = human.paired(embed)
+    both = features([("", "the lake"), ("sun", "the rain")])  # type: ignore[list-item]
+    assert both.shape == (2, 48) and not both[0, :24].any() and np.array_equal(both[:, 24:], embed(["the lake", "the rain"]))
+    assert np.array_equal(features(["sun", ""])[0], embed(["sun"])[0]) and not features(["sun", ""])[1].any()
+
+
+def test_dialogues_that_are_not_here_are_a_sentence() -> None:
+    def nowhere(name: str) -> Path:
+        raise UserError("It could not be fetched.", remedy="Set EMOSYNTH_MIRROR.")
+
+    layout = SimpleNamespace(corpus=SimpleNamespace(layout="meld"))
+    assert human.read_dialogues("meld", SimpleNamespace(entry=lambda _: layout, fetch=nowhere)) == (  # type: ignore[arg-type]
+        "Not tested: meld is not here. It could not be fetched. Set EMOSYNTH_MIRROR."
+    )
+    tweets: Any = SimpleNamespace(entry=lambda _: SimpleNamespace(corpus=SimpleNamespace(layout="vader")))
+    with pytest.raises(UserError, match="no corpus of dialogues"):
+        human.read_dialogues("tweets", tweets)
 
 
 # --- inputs -------------------------------------------------------------------------------------------
@@ -443,8 +586,11 @@ def made(tmp_path_factory: pytest.TempPathFactory, encoder: Path) -> Any:
 
 
 def test_all_tables_are_written_with_cards(made: Any) -> None:
-    assert list(made.tables) == ["context", "pairs", "names", "reader", "scale"]
-    for name, frame in made.tables.items():
+    people = ["dialogues", "dialogue_predictions", "dialogue_rows"]
+    assert list(made.tables) == ["context", "pairs", "names", "reader", "scale", *people]
+    for name in people:
+        assert made.tables[name].empty and "Not tested: no corpus of dialogues" in (made.paths.context / f"{name}.md").read_text()
+    for name, frame in list(made.tables.items())[:5]:
         assert len(read_table(made.paths.context / f"{name}.parquet")) == len(frame) > 0, name
         assert "Empty:" not in (made.paths.context / f"{name}.md").read_text(), name
     assert set(made.tables["context"]["learner"]) == {"embedding", "encoder"}

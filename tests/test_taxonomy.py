@@ -246,7 +246,7 @@ def test_duplicate_label_is_named_with_its_line(tmp_path: Path) -> None:
     lines = yaml.safe_dump(small(), sort_keys=False).splitlines()
     at = lines.index("      love:")
     lines[at] = "      anger:"
-    with pytest.raises(UserError, match=rf"(?s)duplicate key or label 'anger'.*line {at + 1}"):
+    with pytest.raises(UserError, match=rf"(?s)the key 'anger' stands twice.*line {at + 1}"):
         load(tmp_path, "\n".join(lines))
 
 
@@ -254,7 +254,17 @@ def test_duplicate_label_is_named_with_its_line(tmp_path: Path) -> None:
 
 
 def test_label_sets() -> None:
-    assert REAL.names == ("goemotions", "ekman", "plutchik", "tweeteval-emotion", "valence-three", "valence-two")
+    assert REAL.names == (
+        "goemotions",
+        "ekman",
+        "plutchik",
+        "tweeteval-emotion",
+        "valence-three",
+        "valence-two",
+        "isear",
+        "emocontext",
+        "iemocap",
+    )
     assert list(REAL.get("goemotions").labels) == GOEMOTIONS
     assert set(REAL.get("ekman").labels) == {"anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral"}
     assert set(REAL.get("plutchik").labels) == set(REAL.get("ekman").labels) | {"trust", "anticipation"}
@@ -268,7 +278,29 @@ def test_label_sets() -> None:
         "tweeteval-emotion": None,
         "valence-three": "neutral",
         "valence-two": None,
+        "isear": None,
+        "emocontext": None,
+        "iemocap": "neutral",
     }
+    assert REAL.get("isear").labels == ("joy", "fear", "anger", "sadness", "disgust", "shame", "guilt")
+    assert REAL.get("emocontext").labels == ("others", "happy", "sad", "angry")
+
+
+def test_new_taxonomies_leave_the_ways_between_the_others() -> None:
+    """A label of ISEAR, EmoContext or IEMOCAP is never a step between two of the others: texts written earlier keep their labels."""
+    later = {"isear", "emocontext", "iemocap"}
+    for source, target in paths():
+        if not {source, target} & later:
+            found = REAL._path(source, target)
+            assert found is not None and not later & set(found), (source, target)
+
+
+def test_shame_and_guilt_have_counterparts() -> None:
+    assert goes_to(REAL, "isear", "goemotions", "shame") == {"embarrassment"} and goes_to(REAL, "goemotions", "isear", "remorse") == {
+        "guilt"
+    }
+    assert goes_to(REAL, "isear", "ekman", "guilt") == {"sadness"} and goes_to(REAL, "iemocap", "isear", "frustration") == {"anger"}
+    assert goes_to(REAL, "emocontext", "valence-three", "others") == set(), "it is not neutral: it holds emotions too"
 
 
 def test_published_ekman_groups() -> None:

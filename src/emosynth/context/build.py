@@ -10,6 +10,7 @@ import pandas as pd
 
 from emosynth.cards import Card, Source, write_table
 from emosynth.catalog import Catalog
+from emosynth.context import dialogues as human
 from emosynth.context import inputs
 from emosynth.context import names as naming
 from emosynth.context import pairs as pairing
@@ -17,6 +18,7 @@ from emosynth.context import reader as reading
 from emosynth.context.explicit import lexicon
 from emosynth.context.rows import Contextual, load_contextual, soft_targets, taxonomy_of
 from emosynth.context.scale import scale_estimate
+from emosynth.learners.base import Resources
 from emosynth.models.lm import LanguageModel, Request
 from emosynth.narratives import load_passages
 from emosynth.params import Params
@@ -37,6 +39,9 @@ _TABLES = {
     "names": ("Labels in free words", "What the writer calls the emotion of some rows in its own words, and the label that it resolves to."),
     "reader": ("Reader of labels", "How well the language model that reads labels off written rows reads real ones, beside a ranking by frequency."),
     "scale": ("Scale", "What the published number of rows would cost; arithmetic on stated assumptions."),
+    "dialogues": ("Context on human labels", "Models that read context and utterance, the utterance, or the context, scored on utterances that people labelled within their dialogue."),
+    "dialogue_predictions": ("Predictions on dialogues", "Predicted labels of every such model, as places among the labels, row by row as in dialogue_rows."),
+    "dialogue_rows": ("Test utterances", "Ids, dialogues and labels of the test utterances in the order of the predictions; no text."),
 }  # fmt: skip
 _COLUMNS = {
     "input": "what models read; or a difference, taken row by row", "repeat": "seed of the model; -1: mean over them",
@@ -46,14 +51,22 @@ _COLUMNS = {
     "shift": "nats by which the reader reads more of a, less of b in context_a than in context_b; chance is above 0 in half of the pairs",
     "raw": "name as it came, in lower case", "label": "label; missing if none is near enough",
     "how": "label, synonym, neighbour, rejected or empty; see emosynth.taxonomy", "basis": "where the numbers come from",
+    "first": "arm whose contextual rows were learnt before the seed; empty: none", "p": "of a difference: two-sided, by the same t",
+    "n_first": "rows learnt first", "size": "real utterances learnt", "predicted": "places of labels", "turns": "utterances before it",
     "top1": "rows whose first label is right", "frequency_top1": "the same of the most frequent label",
 }  # fmt: skip
 _LIMITS = [
     "Labels are those asked for; nobody has checked that contexts and utterances express them.",
     "A context was written for the label that is then to be found: a gain over the utterance alone counts only beside what the context alone gives.",
 ]
+_HUMAN = [
+    "People labelled each utterance with its dialogue before them, and with sound and picture, which no model here has.",
+    "Training utterances may equal test utterances (“What?”): dialogues are disjoint, and what is said twice is where context counts.",
+    "Intervals are over dialogues, drawn whole, and repeats, with Student's t for as few repeats as there are; those of single repeats over dialogues alone.",
+]
 _EMPTY = {
     "context": inputs.COLUMNS, "pairs": [*pairing.COLUMNS, "shift"], "names": naming.COLUMNS, "reader": reading.COLUMNS, "scale": ["setting"],
+    "dialogues": human.COLUMNS, "dialogue_predictions": human.PREDICTIONS, "dialogue_rows": human.ROWS,
 }  # fmt: skip
 
 
@@ -64,7 +77,7 @@ def build_context(params: Params, catalog: Catalog, paths: Paths) -> dict[str, p
     -------
     dict
         ``context``: `emosynth.context.inputs.run_context`; ``pairs``: `emosynth.context.pairs.write_pairs` with ``shift``; ``names``;
-        ``reader``; ``scale``. A table that cannot be made is empty, its card and a line of progress say why.
+        ``reader``; ``scale``; ``dialogues``, ``dialogue_predictions``, ``dialogue_rows``: `emosynth.context.dialogues.run_dialogues`. A table that cannot be made is empty, its card and a line of progress say why.
 
     Raises
     ------
@@ -89,6 +102,9 @@ def build_context(params: Params, catalog: Catalog, paths: Paths) -> dict[str, p
                 _take(tables, why, name, made)
         _take(tables, why, "scale", scale_estimate(given.candidates))
         _take(tables, why, "context", step.context(given, tables["pairs"]))
+    measured = step.dialogues(given)
+    for name in ("dialogues", "dialogue_predictions", "dialogue_rows"):
+        _take(tables, why, name, measured if isinstance(measured, str) else measured[name])
     for name, frame in tables.items():
         if name in why:
             say(f"context: no table of {name}: {why[name]}")
@@ -185,6 +201,26 @@ class _Step:
             learners.append(("encoder", model, own.encoder_repeats, [self._identity(), settings]))
         return inputs.run_context(data, given.space, learners, self.paths.cache, self.params.evidence.confidence)
 
+    def dialogues(self, given: Contextual | None) -> dict[str, pd.DataFrame] | str:
+        own, name = self.params.context, self.params.context.dialogues
+        if name is None:
+            return "Not tested: no corpus of dialogues that people labelled is named (context.dialogues)."
+        loaded = human.read_dialogues(name, self.catalog)
+        if isinstance(loaded, str):
+            return loaded
+        say(f"context: {len(loaded.rows)} utterances of {name}")
+        material = human.Material.of(name, loaded, own, self.params.cells.random_seed, self.taxonomies)
+        encoder = self.embeddings.encoder
+        resources = Resources(human.paired(self.embeddings.embed), encoder.folder, encoder.hash, self.paths.cache / "learners")
+        return human.run_dialogues(material, self._written(given), own, self.taxonomies, resources, self.params.evidence)
+
+    def _written(self, given: Contextual | None) -> human.Written | None:
+        if given is None or given.rows.empty:
+            return None
+        rows = given.rows
+        soft = soft_targets(self.params, given, rows, self.paths)
+        return human.Written(given.arm.name, inputs.Texts.of(rows), soft, [int(repeat) for repeat in rows["repeat"]], given.space)
+
     def _identity(self) -> str:
         return str(self.embeddings.encoder.hash)
 
@@ -205,6 +241,6 @@ def _card(name: str, frame: pd.DataFrame, why: str, given: Contextual | None, pa
         sources=[Source(name=corpus) for corpus in params.corpora.names],
         columns={column: meaning for column, meaning in _COLUMNS.items() if column in frame.columns},
         counts={"rows": len(frame)},
-        limits=_LIMITS if name != "reader" else [],
+        limits=_HUMAN if name.startswith("dialogue") else _LIMITS if name != "reader" else [],
         tags=["emotions", "context"],
     )

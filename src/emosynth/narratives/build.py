@@ -15,11 +15,12 @@ from emosynth.cards import Card, Source, read_table, write_table
 from emosynth.catalog import Catalog
 from emosynth.design.arms import list_origins
 from emosynth.errors import UserError
-from emosynth.narratives.characters import Tag, cast_of, characters_of, lower_case, tokens
+from emosynth.models.tagger import Tag, load_tagger
+from emosynth.narratives.characters import cast_of, characters_of, lower_case, tokens
 from emosynth.narratives.passages import choose, distinct, split_story
 from emosynth.narratives.read import Library, read_stories
 from emosynth.params import Narratives, Params
-from emosynth.paths import Paths
+from emosynth.paths import Paths, repro
 from emosynth.progress import say
 
 _PASSAGES = {
@@ -93,8 +94,6 @@ def build_narratives(params: Params, catalog: Catalog, paths: Paths, tag: Tag | 
         tables = {name: pd.DataFrame(columns=list(names)) for name, names in columns.items()}
         return _write(tables, {}, params.narratives, Library([], [], 0), paths)
     if tag is None:
-        from emosynth.authenticity.tagger import load_tagger
-
         tag = load_tagger(catalog.fetch("aptagger"), paths.cache / "nltk_data")
     return _write(*_read(params.narratives, catalog, paths, tag), paths)
 
@@ -214,7 +213,9 @@ def load_passages(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     passages = read_table(folder / "passages.parquet", stage="narratives")
     characters = read_table(folder / "characters.parquet", stage="narratives")
     if set(characters["passage_id"]) != set(passages["passage_id"]):
-        raise UserError("Passages and characters do not belong together.", where=str(folder), remedy="Run the narratives stage again.")
+        raise UserError(
+            "Passages and characters do not belong together.", where=str(folder), remedy=f"Run: {repro('03_narratives', again=True)}"
+        )
     return passages, characters
 
 

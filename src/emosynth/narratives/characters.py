@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -27,9 +27,6 @@ from emosynth.narratives.roles import (
     SPEECH,
     TITLES,
 )
-
-Tag = Callable[[Sequence[str]], list[tuple[str, str]]]
-"""Gives each token of one sentence its Penn Treebank tag."""
 
 Tagged = list[tuple[str, str]]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from emosynth.errors import UserError
+from emosynth.params.base import load_yaml
 from emosynth.taxonomy.words import simplify
 
 
@@ -108,25 +108,11 @@ def _check_labels(key: str, spec: MapSpec, sources: Mapping[str, Word], targets:
         raise ValueError(f"{key}: {min(both | neither)} must be either in a group or unmapped")
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe loader that takes a repeated key for the slip that it is; YAML's own would keep the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                continue  # the safe constructor has its own error for it
-            if key_node.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"duplicate key or label {key_node.value!r}", key_node.start_mark)
-            seen.add(key_node.value)
-        return super().construct_mapping(node, deep)
-
-
 def read_spec(path: Path) -> File:
     """Read and check a file of taxonomies; see `emosynth.taxonomy.Taxonomies.load` for what is an error."""
     where = str(path)
     try:
-        return File.model_validate(yaml.load(path.read_text(encoding="utf-8"), _Loader))
+        return File.model_validate(load_yaml(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UserError("There is no such file of taxonomies.", where=where, remedy="Restore data/taxonomies.yaml.") from None
     except UnicodeDecodeError as error:

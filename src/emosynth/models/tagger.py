@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from emosynth.catalog.kept import keep
 from emosynth.errors import UserError
 
 Tag = Callable[[Sequence[str]], list[tuple[str, str]]]
@@ -78,23 +79,21 @@ def load_tagger(pickle_path: str | os.PathLike[str], folder: str | os.PathLike[s
 
     folder = Path(folder).resolve()
     home = folder / "taggers" / _NAME
-    parts = ("weights", "tagdict", "classes")
-    if not all((home / f"{_NAME}.{part}.json").is_file() for part in parts):
+
+    def make(work: Path) -> None:
         try:
             with Path(pickle_path).open("rb") as file:
                 content = read_weights(file, where=str(pickle_path))
-            home.mkdir(parents=True, exist_ok=True)
-            for part, data in zip(parts, content, strict=True):
-                # Written aside and moved, so that a killed run leaves no half file behind.
-                aside = home / f".{part}.{os.getpid()}"
-                aside.write_text(json.dumps(data), encoding="utf-8")
-                aside.replace(home / f"{_NAME}.{part}.json")
         except OSError as error:
             raise UserError(
                 f"The tagger's weights cannot be prepared: {error.strerror or error}",
                 where=str(error.filename or folder),
-                remedy="Check that the file exists and the cache folder can be written.",
+                remedy="Check that the file exists.",
             ) from None
+        for part, data in zip(("weights", "tagdict", "classes"), content, strict=True):
+            (work / f"{_NAME}.{part}.json").write_text(json.dumps(data), encoding="utf-8")
+
+    keep(home, make, "the tagger's weights")
     # NLTK refuses to read outside the folders on its path.
     if str(folder) not in nltk.data.path:
         nltk.data.path.append(str(folder))
