@@ -16,6 +16,7 @@ import yaml
 
 from emosynth.catalog import Catalog, CorpusSpec, hash_files, unpack
 from emosynth.catalog import fetch as module
+from emosynth.catalog.hub import snapshot
 from emosynth.corpora.loaders import read_goemotions
 from emosynth.errors import UserError
 from emosynth.paths import Paths
@@ -85,6 +86,10 @@ def test_the_catalogue_of_the_repository_is_valid_and_complete() -> None:
         "tweeteval-emotion",
         "goemotions",
         "sst2",
+        "isear",
+        "meld",
+        "emocontext",
+        "iemocap",
         "smollm2-135m-instruct",
         "all-minilm-l6-v2",
         "aptagger",
@@ -137,7 +142,7 @@ def test_a_distribution_is_fetched_once_and_only_the_members_named(paths: Paths,
     place = loaded.fetch("one")
     assert place.read_bytes() == b"glad\n"
     assert place.parent.name == f"one-{digest[:12]}"
-    assert sorted(path.name for path in place.parent.iterdir()) == ["source.json", "words.txt"]
+    assert sorted(path.name for path in place.parent.iterdir()) == [".kept", "words.txt"]
     assert any("fetching emo-invented==1.0" in line for line in lines)
     assert loaded.hash_of("one") == digest
     assert "emo-invented==1.0" in loaded.source_of("one")
@@ -153,16 +158,22 @@ def test_a_folder_and_a_list_of_members(paths: Paths, offline: Path) -> None:
     )
     folder = loaded.fetch("folder")
     assert folder.name == "model" and (folder / "deep" / "b.txt").read_text() == "b"
-    assert sorted(path.name for path in loaded.fetch("several").iterdir()) == ["a.json", "c.txt", "source.json"]
+    assert sorted(path.name for path in loaded.fetch("several").iterdir()) == [".kept", "a.json", "c.txt"]
 
 
-def test_an_incomplete_asset_is_fetched_again(paths: Paths, offline: Path) -> None:
-    _, digest = wheel(offline, {"emo_invented/words.txt": b"glad\n"})
+def test_an_incomplete_asset_is_fetched_again(paths: Paths) -> None:
+    _, digest = wheel(paths.cache / "downloads", {"emo_invented/words.txt": b"glad\n"})
     loaded = make(paths, one=source(digest))
     loaded.fetch("one").unlink()
     assert loaded.fetch("one").read_text() == "glad\n"
-    (loaded.fetch("one").parent / "source.json").write_text("{torn")
+    (loaded.fetch("one").parent / ".kept").write_text("{torn")
     assert loaded.fetch("one").read_text() == "glad\n"
+    loaded.fetch("one").write_text("mad!\n")
+    assert loaded.fetch("one").read_text() == "glad\n", "as long as what was kept, and damaged"
+    several = make(paths, one=source(digest, ["emo_invented/words.txt"]))
+    assert [path.name for path in sorted(several.fetch("one").iterdir())] == [".kept", "words.txt"], (
+        "another list of members is another thing"
+    )
 
 
 def test_a_wrong_hash_is_refused(paths: Paths, offline: Path) -> None:
@@ -176,7 +187,7 @@ def test_without_network_the_error_tells_the_ways_out(paths: Paths, offline: Pat
     with pytest.raises(UserError) as caught:
         make(paths, one=source("0" * 64)).fetch("one")
     message = str(caught.value)
-    assert "No matching distribution" in message
+    assert "Could not find a version" in message or "No matching distribution" in message
     assert "downloads" in message and "network" in message
     assert "Traceback" not in message
 
@@ -246,6 +257,42 @@ def test_the_hub_serves_and_is_kept(paths: Paths, monkeypatch: pytest.MonkeyPatc
     assert "revision abcdef012345" in loaded.source_of("small")
     assert loaded.hash_of("small") == hash_files(loaded.fetch("small"))
     assert len(calls) == 1
+    (loaded.fetch("small") / "train.parquet").write_bytes(b"rowz")
+    assert (loaded.fetch("small") / "train.parquet").read_bytes() == b"rows" and len(calls) == 2
+
+
+def test_hub_models_are_held_against_the_names_of_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    content = {"model.safetensors": b"weights", "config.json": b"{}"}
+    names = {
+        "model.safetensors": hashlib.sha256(b"weights").hexdigest(),
+        "config.json": hashlib.sha1(b"blob 2\0{}").hexdigest(),
+    }
+    folder, blobs, asked = tmp_path / "hub/models--o--m/snapshots/1", tmp_path / "hub/models--o--m/blobs", []
+
+    def download(repository: str, **options: object) -> str:
+        asked.append(repository)
+        folder.mkdir(parents=True, exist_ok=True)
+        blobs.mkdir(exist_ok=True)
+        for name, digest in names.items():
+            if not (folder / name).exists():
+                (blobs / digest).write_bytes(content[name])
+                (folder / name).unlink(missing_ok=True)
+                (folder / name).symlink_to(blobs / digest)
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert snapshot("o/m", tmp_path) == folder and len(asked) == 1
+    for name, digest in names.items():
+        (blobs / digest).write_bytes(bytes(len(content[name])))
+        asked.clear()
+        assert snapshot("o/m", tmp_path) == folder and len(asked) == 2
+        assert (folder / name).read_bytes() == content[name]
+    content["config.json"] = b"[]"  # the hub serves something else than its name says
+    (blobs / names["config.json"]).unlink()
+    with pytest.raises(UserError, match="not what the hub says"):
+        snapshot("o/m", tmp_path)
 
 
 def test_downloading_keeps_splits_and_label_names(tmp_path: Path) -> None:
@@ -310,6 +357,39 @@ def test_links_are_refused(tmp_path: Path) -> None:
         unpack(zipped, ["link"], tmp_path / "to")
 
 
+def test_members_that_are_there_twice_are_refused(tmp_path: Path) -> None:
+    zipped, tarred = tmp_path / "a.zip", tmp_path / "a.tar.gz"
+    with zipfile.ZipFile(zipped, "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        for content in ("one", "two"):
+            archive.writestr("model/words.txt", content)
+    tarred.write_bytes(tar_bytes(*((tarfile.TarInfo("model/words.txt"), content) for content in (b"one", b"two"))))
+    for path in (zipped, tarred):
+        for member in ("model/words.txt", "model/"):
+            target = tmp_path / f"{path.name}-{len(member)}"
+            target.mkdir()
+            with pytest.raises(UserError, match="twice"):
+                unpack(path, [member], target)
+
+
+def test_hard_links_and_encrypted_members_are_refused(tmp_path: Path) -> None:
+    link = tarfile.TarInfo("link")
+    link.type, link.linkname = tarfile.LNKTYPE, "words.txt"
+    tar = tmp_path / "a.tar.gz"
+    tar.write_bytes(tar_bytes((tarfile.TarInfo("words.txt"), b"glad"), (link, b"")))
+    (tmp_path / "to").mkdir()
+    with pytest.raises(UserError, match="link"):
+        unpack(tar, ["link"], tmp_path / "to")
+    zipped = tmp_path / "a.zip"
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("words.txt", "glad")
+    raw = bytearray(zipped.read_bytes())
+    raw[raw.find(b"PK\x03\x04") + 6] |= 1  # the flag of encryption, in both headers
+    raw[raw.find(b"PK\x01\x02") + 8] |= 1
+    zipped.write_bytes(bytes(raw))
+    with pytest.raises(UserError, match="damaged"):
+        unpack(zipped, ["words.txt"], tmp_path / "to")
+
+
 @pytest.mark.parametrize("name", ["model/../../out.txt", "model//../../../out.txt"])
 def test_paths_out_of_the_folder_are_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.zip"
@@ -355,7 +435,7 @@ def test_what_the_demo_needs_can_be_fetched(name: str) -> None:
 
 
 @pytest.mark.mirror
-@pytest.mark.parametrize("name", ["tweeteval-emotion", "goemotions", "sst2"])
+@pytest.mark.parametrize("name", ["tweeteval-emotion", "goemotions", "sst2", "isear", "meld"])
 def test_the_mirror_serves_its_corpora(name: str) -> None:
     if not os.environ.get("EMOSYNTH_MIRROR"):
         pytest.skip("mirror test: EMOSYNTH_MIRROR is not set")

@@ -14,6 +14,7 @@ import torch
 
 from emosynth.cards import read_table
 from emosynth.catalog import Catalog
+from emosynth.catalog.kept import seal
 from emosynth.design.arms import resolve_arm
 from emosynth.design.cells import Cell, stable_seed
 from emosynth.design.space import Space
@@ -421,7 +422,7 @@ def test_tuned_once_then_taken_from_the_cache(tiny: Path, tmp_path: Path, monkey
     store, tuning = FakeCatalog(tmp_path), settings()
     first = find_or_tune(str(tiny), TOP, tuning, (TRAIN, HELD), store, seed=3, card="# A card\n")
     names = sorted(file.name for file in first.folder.iterdir())
-    assert names == ["README.md", "delta.safetensors", "tuned.json"], "no checkpoint is left"
+    assert names == [".kept", "README.md", "delta.safetensors", "tuned.json"], "no checkpoint is left"
     card = (first.folder / "README.md").read_text()
     assert card.startswith("# A card\n") and first.sha256 in card and f"Kept: epoch {first.best}" in card
     monkeypatch.setattr(tuning_code, "tune", lambda *_, **__: pytest.fail("tuned again"))
@@ -445,7 +446,7 @@ def test_killed_tuning_resumes_in_its_folder(tiny: Path, tmp_path: Path) -> None
         find_or_tune(str(tiny), TOP, tuning, (TRAIN, HELD), store, seed=3, progress=die)
     folder = tuned_folder(store, tuning_key(tuned_code.base_folder(str(tiny), store)[1], TOP, tuning, TRAIN, HELD, 3))
     assert [file.name for file in folder.iterdir()] == ["checkpoint.pt"]
-    with pytest.raises(UserError, match="not in the cache"):
+    with pytest.raises(UserError, match="in the cache has no manifest"):
         load_tuned(folder, TOP)
     assert find_or_tune(str(tiny), TOP, tuning, (TRAIN, HELD), store, seed=3).sha256 == whole.sha256
 
@@ -465,9 +466,9 @@ def test_missing_or_broken_weights_say_what_to_run(tmp_path: Path) -> None:
         if content is not None:
             (tmp_path / "gone").mkdir(exist_ok=True)
             (tmp_path / "gone" / "tuned.json").write_text(content)
-        with pytest.raises(UserError, match="not in the cache") as error:
+        with pytest.raises(UserError, match=r"in the cache (is not there|has no manifest)") as error:
             load_tuned(tmp_path / "gone", TOP)
-        assert "dvc repro -f 04_tuning" in str(error.value) and str(tmp_path) not in str(error.value)
+        assert "dvc repro -s -f 04_tuning" in str(error.value) and str(tmp_path) not in str(error.value)
 
 
 @pytest.mark.parametrize("kind", [TOP, LORA], ids=["top", "lora"])
@@ -482,7 +483,8 @@ def test_tuned_model_writes_with_its_weights_and_cleans_up(tiny: Path, tmp_path:
     texts = [[found.text for found in model.generate(requests, decoding)] for _ in range(2)]
     assert texts[0] == texts[1]
     model.close()
-    assert sorted(file.name for file in weights.folder.iterdir()) == ["README.md", "delta.safetensors", "tuned.json"]
+    assert sorted(file.name for file in weights.folder.iterdir()) == [".kept", "README.md", "delta.safetensors", "tuned.json"]
+    assert [path.name for path in weights.folder.parent.iterdir()] == [weights.folder.name], "what it was loaded from is gone"
     from emosynth.models.lm.local import TransformersModel
 
     plain = [found.text for found in TransformersModel(tiny, "x", "cpu", "float32").generate(requests, decoding)]
@@ -645,9 +647,12 @@ def test_tables_of_the_step_and_writers_opened_from_them(tiny: Path, tmp_path: P
     pd.testing.assert_frame_equal(build_tuned(params, store, Paths(tmp_path, "again"))["tuned"], tuned)  # type: ignore[arg-type]
     account = tmp_path / "cache" / "tuned" / tuned["folder"][0] / "tuned.json"
     account.write_text(account.read_text().replace(tuned["sha256"][0], "0" * 64))
+    with pytest.raises(UserError, match=r"tuned\.json is not what was kept"):
+        opened(6, 0)
+    seal(account.parent)
     with pytest.raises(UserError, match="not the one of step 04") as error:
         opened(6, 0)
-    assert "toy/6/0" in str(error.value) and "dvc repro -f 04_tuning" in str(error.value)
+    assert "toy/6/0" in str(error.value) and "dvc repro -s -f 04_tuning" in str(error.value)
     assert opened(8, 0) == tuned["sha256"][1], "the others are not touched by it"
 
 
@@ -767,7 +772,7 @@ def test_tuned_smollm2_writes_on_openvino_with_its_weights(tmp_path: Path) -> No
     texts = [row.text for row in rows]
     found = {}
     for which, forward in (
-        ("graph", _openvino_forward(weights.folder / "openvino")),
+        ("graph", _openvino_forward(model._model.folder)),  # type: ignore[union-attr]
         ("torch", _torch_forward(tmp_path / "merged")),
         ("untuned", _torch_forward(base)),
     ):
@@ -776,5 +781,6 @@ def test_tuned_smollm2_writes_on_openvino_with_its_weights(tmp_path: Path) -> No
         found[which] = np.array([nll for nll, _ in reference._compute(texts)])
     assert np.abs(found["graph"] - found["torch"]).mean() < 0.1
     assert (found["untuned"] - found["torch"]).mean() > 3 * np.abs(found["graph"] - found["torch"]).mean()
+    room = model._model.folder  # type: ignore[union-attr]
     model.close()
-    assert not (weights.folder / "openvino").exists()
+    assert not room.exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
+import lzma
 import posixpath
 import re
 import stat
@@ -62,7 +63,7 @@ def unpack(archive: Path, members: Sequence[str], target: Path, limit: int = LIM
     Raises
     ------
     UserError
-        For a missing member, a link or special file in a member's place, an unsafe path, an archive that is damaged or too big.
+        For a missing member, one that is there twice, a link or special file in its place, an unsafe path, an archive that is damaged or too big.
     """
     budget = _Budget(limit, str(archive))
     made = []
@@ -127,7 +128,7 @@ class _Archive:
                     stream.seek(0)
                     with tarfile.open(fileobj=stream) as tar:
                         yield cls(tar, where)
-            except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+            except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError) as error:
                 raise UserError(f"The archive is damaged: {error}", where=where, remedy="Delete it and fetch it again.") from error
 
     def names(self) -> list[str]:
@@ -148,6 +149,9 @@ class _Archive:
     def read(self, name: str) -> Iterator[IO[bytes]]:
         """Yield the bytes of a regular file."""
         check_member(name, self.where)
+        if self.names().count(name) > 1:
+            # which of the two is meant depends on who reads the archive
+            raise UserError(f"The archive has {name} twice.", where=self.where, remedy="Do not use this archive.")
         special = UserError(f"{name} is a link or a special file.", where=self.where, remedy="Do not use this archive.")
         if isinstance(self.handle, zipfile.ZipFile):
             try:

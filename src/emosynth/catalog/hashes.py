@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from emosynth.catalog.kept import MANIFEST
 from emosynth.errors import UserError
 
 
@@ -16,8 +17,8 @@ def sha256_of(path: Path) -> str:
 
 
 def hash_files(folder: Path, files: Sequence[str] | None = None) -> str:
-    """Return one sha256 over names and contents of files of a folder (None: all of them), in the order of their names."""
-    names = sorted(files if files is not None else (path.name for path in folder.iterdir() if path.is_file()))
+    """Return one sha256 over names and contents of files of a folder (None: all but its manifest), in the order of their names."""
+    names = sorted(files if files is not None else (path.name for path in folder.iterdir() if path.is_file() and path.name != MANIFEST))
     return hashlib.sha256("".join(f"{sha256_of(folder / name)}  {name}\n" for name in names).encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
 """From the name of a generator to files that a backend can load.
 
 A GGUF file is taken as data: it is converted once into what the backend loads fastest, in the cache, under the hash of the file and
-the version of the converter.
+the version of the converter. Code that a model folder brings along is never run (``trust_remote_code`` is False everywhere).
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from emosynth.catalog.hashes import sha256_of
+from emosynth.catalog.kept import keep
 from emosynth.errors import UserError
 from emosynth.models.lm.base import shortened
 from emosynth.models.lm.weights import WEIGHTS, restore_folder
@@ -79,31 +78,6 @@ def model_hash(path: Path) -> str:
     return hashlib.sha256("".join(f"{file.name} {one(file)}\n" for file in files).encode()).hexdigest()
 
 
-def _made_once(target: Path, make: Callable[[Path], None]) -> Path:
-    """Fill a folder beside ``target`` and move it there in one step, so that a half-made one is never seen."""
-    if target.is_dir():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
-    try:
-        make(work)
-        work.chmod(0o755)
-        try:
-            work.rename(target)
-        except OSError:
-            if not target.is_dir():  # otherwise another process was faster: its folder is as good
-                raise
-    except OSError as error:
-        raise UserError(
-            f"The converted model cannot be written: {error.strerror or error}.",
-            where=str(target),
-            remedy="Make room (a few times the size of the model), or move the cache with EMOSYNTH_CACHE.",
-        ) from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return target
-
-
 def dequantised_folder(gguf: Path, cache_folder: Path) -> Path:
     """Return the model of a GGUF file as a Hugging Face folder (float32 safetensors and tokenizer).
 
@@ -123,8 +97,10 @@ def dequantised_folder(gguf: Path, cache_folder: Path) -> Path:
         log.info("converting %s once for transformers", gguf.name)
         try:
             with _read_once():
-                tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
-                model: Any = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
+                tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name, trust_remote_code=False)
+                model: Any = AutoModelForCausalLM.from_pretrained(
+                    str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32, trust_remote_code=False
+                )
         except OSError:
             raise
         except Exception as error:
@@ -136,7 +112,7 @@ def dequantised_folder(gguf: Path, cache_folder: Path) -> Path:
         model.save_pretrained(work)
         tokenizer.save_pretrained(work)
 
-    return _made_once(target, make)
+    return keep(target, make, f"{gguf.name}, converted for transformers")
 
 
 @contextlib.contextmanager
@@ -160,7 +136,6 @@ def openvino_folder(gguf: Path, cache_folder: Path) -> Path:
         If OpenVINO GenAI cannot read the file.
     """
     target = cache_folder / "models" / f"{model_hash(gguf)[:16]}-openvino-{version('openvino-genai')}-{WEIGHTS}"
-    reference = None if target.is_dir() else dequantised_folder(gguf, cache_folder)
 
     def make(work: Path) -> None:
         import openvino_genai
@@ -176,10 +151,9 @@ def openvino_folder(gguf: Path, cache_folder: Path) -> Path:
         link.unlink()
         if not (work / "openvino_model.xml").is_file():
             raise _unreadable(gguf, "OpenVINO GenAI", "no converted model was written")
-        if reference is not None:
-            restore_folder(work, reference)
+        restore_folder(work, dequantised_folder(gguf, cache_folder))
 
-    return _made_once(target, make)
+    return keep(target, make, f"{gguf.name}, converted for OpenVINO")
 
 
 def _unreadable(gguf: Path, reader: str, error: object) -> UserError:

@@ -48,8 +48,8 @@ class TransformersModel:
 
         try:
             self.device = torch.device(device)
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(str(folder))
-            model: Any = AutoModelForCausalLM.from_pretrained(str(folder), dtype=getattr(torch, dtype))
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+            model: Any = AutoModelForCausalLM.from_pretrained(str(folder), dtype=getattr(torch, dtype), trust_remote_code=False)
             self.model = model.eval().to(self.device)
         except (OSError, ValueError, RuntimeError, AssertionError, ImportError) as error:
             raise UserError(

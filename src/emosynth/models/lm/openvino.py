@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from emosynth.catalog.kept import check_kept
 from emosynth.errors import UserError
 from emosynth.models.lm.assets import generator_files, model_hash, openvino_folder
 from emosynth.models.lm.base import STOP, Completion, Progress, Request, one_line, shortened
@@ -109,7 +110,7 @@ class OpenVinoModel:
         Raises
         ------
         UserError
-            If a request wants a logit bias, which this backend does not have, or OpenVINO fails.
+            If a request wants a logit bias, which this backend does not have, OpenVINO fails, or the model was damaged since it was opened.
         """
         if any(request.bias for request in requests):
             raise UserError(
@@ -119,9 +120,12 @@ class OpenVinoModel:
             )
         if not requests:
             return []
+        check_kept(self.folder, "The converted model")
         try:
             with _ends_when_it_hangs() as beat:
-                return self._generate(requests, decoding, progress, beat)
+                made = self._generate(requests, decoding, progress, beat)
+            check_kept(self.folder, "The converted model")  # nor while it was read
+            return made
         except (RuntimeError, TypeError, ValueError) as error:
             # OpenVINO's errors can repeat the whole input; what is shown is short and has no second traceback.
             log.debug("openvino failed: %s", shortened(error, 1000))

@@ -25,7 +25,9 @@ def load_causal(folder: Path) -> Any:
 
     torch.set_num_threads(threads())
     transformers.utils.logging.disable_progress_bar()
-    model: Any = transformers.AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32, local_files_only=True)
+    model: Any = transformers.AutoModelForCausalLM.from_pretrained(
+        str(folder), dtype=torch.float32, local_files_only=True, trust_remote_code=False
+    )
     return model.eval()
 
 
@@ -89,7 +91,7 @@ class KeptScorer:
 
         folder = dequantised_folder(self.files, self.cache) if self.files.is_file() else self.files
         try:
-            yield AutoTokenizer.from_pretrained(str(folder), local_files_only=True), folder
+            yield AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False), folder
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             remedy = "Name a GGUF file, or a folder with config.json, safetensors and tokenizer of a causal language model."
             raise self._error(f"cannot be loaded: {shortened(error)}", remedy) from None

@@ -10,6 +10,7 @@ import torch
 from emosynth.errors import UserError
 from emosynth.models.transformer import threads
 from emosynth.params import WriterSpec
+from emosynth.paths import repro
 
 Delta = dict[str, torch.Tensor]
 """What tuning changed: parameters by name; for LoRA, the adapters."""
@@ -27,8 +28,8 @@ def load_for_tuning(folder: Path) -> tuple[Any, Any]:
 
     torch.set_num_threads(threads())
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, ImportError) as error:
         raise UserError(
             f"This model cannot be loaded for tuning: {str(error).splitlines()[0]}",
@@ -102,7 +103,9 @@ def _load(model: Any, delta: Delta) -> None:
     strange = [name for name in delta if name not in known]
     if strange:
         raise UserError(
-            f"The tuned weights do not fit this model: {strange[0]}.", where="tuned weights", remedy="Run: dvc repro -f 04_tuning."
+            f"The tuned weights do not fit this model: {strange[0]}.",
+            where="tuned weights",
+            remedy=f"Run: {repro('04_tuning', again=True)}",
         )
     with torch.no_grad():
         for name, value in delta.items():

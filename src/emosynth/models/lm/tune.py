@@ -8,9 +8,10 @@ exported graph has them folded into other constants, so that tuned matrices can 
 
 from __future__ import annotations
 
-import contextlib
 import copy
+import hashlib
 import math
+import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from typing import Any
 import torch
 
 from emosynth.cards import atomic
+from emosynth.catalog.kept import set_aside, sound_zip
 from emosynth.errors import UserError
 from emosynth.models.lm.base import STOP
 from emosynth.models.lm.trainable import Delta, blocks_of, load_for_tuning, prepare
@@ -81,6 +83,7 @@ class _State:
     current: Delta = field(default_factory=dict)
     optimiser: dict[str, Any] | None = None
     draw: Any = None
+    of: str = ""
 
 
 # --- the frozen part, once --------------------------------------------------------------------------
@@ -233,7 +236,7 @@ def tune(
     seed
         Of the order of batches and of adapters.
     checkpoint
-        File for checkpoints; removed at the end by the caller.
+        File for checkpoints; removed at the end by the caller. One that is damaged or of another run is set aside, which is said.
 
     Raises
     ------
@@ -254,7 +257,10 @@ def tune(
         optimiser, lambda step: min((step + 1) / warm, max(0.0, (steps * epochs - step) / max(1, steps * epochs - warm)))
     )
     draw = random.Random(seed)
-    state = _resume(checkpoint, trainer, optimiser, schedule, draw)
+    whose = hashlib.sha256(
+        repr([folder.name, rows.ids, rows.prefix, held.ids, held.prefix, str(spec), str(settings), seed]).encode()
+    ).hexdigest()
+    state = _resume(checkpoint, whose, trainer, optimiser, schedule, draw)
     if not state.history:
         state.history.append(Epoch(0, math.nan, trainer.perplexity(held)))
         if progress:
@@ -291,15 +297,22 @@ def _save(checkpoint: Path, state: _State) -> None:
         torch.save(vars(state) | {"history": [vars(epoch) for epoch in state.history]}, temporary)
 
 
-def _resume(checkpoint: Path, trainer: _Trainer, optimiser: Any, schedule: Any, draw: random.Random) -> _State:
-    """Return the state of a checkpoint, put into its parts; a new one if there is none that can be read."""
-    state: _State | None = None
-    with contextlib.suppress(Exception):  # a torn or foreign file only costs the epochs that it held
-        kept = torch.load(checkpoint, weights_only=False)
+def _resume(checkpoint: Path, whose: str, trainer: _Trainer, optimiser: Any, schedule: Any, draw: random.Random) -> _State:
+    """Return the state of this run's checkpoint, put into its parts; a new one if there is none that can be used."""
+    if not os.path.lexists(checkpoint):
+        return _State(of=whose)
+    try:
+        if not sound_zip(checkpoint):
+            raise ValueError("is damaged")
+        kept = torch.load(checkpoint, weights_only=True)  # plain data; anything that would run code is refused
+        if not isinstance(kept, dict) or kept.get("of") != whose:
+            raise ValueError("is of another run")
         state = _State(**{**kept, "history": [Epoch(**epoch) for epoch in kept["history"]]})
-    if state is None:
-        return _State()
-    trainer.restore(state.current)
+        trainer.restore(state.current)
+    except Exception as error:  # whatever is wrong with it, it only costs the epochs that it held
+        reason = str(error) if type(error) is ValueError else "cannot be read as plain data"
+        set_aside(checkpoint, "tuning: the checkpoint of a run that was killed", f"{reason}; tuning begins anew")
+        return _State(of=whose)
     optimiser.load_state_dict(copy.deepcopy(state.optimiser))
     steps = max((int(part["step"]) for part in optimiser.state.values()), default=0)
     schedule.last_epoch = steps

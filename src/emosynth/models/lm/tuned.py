@@ -6,6 +6,7 @@ and the untuned model when texts are to be written, and taken away afterwards.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -15,17 +16,27 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emosynth.cards import atomic, write_text
+from emosynth.cards import write_text
+from emosynth.catalog.hashes import sha256_of
+from emosynth.catalog.kept import MANIFEST, keep, scratch, seal, unfit
 from emosynth.errors import UserError
 from emosynth.models.lm.assets import dequantised_folder, generator_files, model_hash, openvino_folder
 from emosynth.models.lm.base import Completion, LanguageModel, Progress, Request
 from emosynth.params import Decoding, Generator, Tuning, WriterSpec
+from emosynth.paths import repro
 
 if TYPE_CHECKING:
     from emosynth.catalog import Catalog
     from emosynth.models.lm.tune import Epoch, Example
 
 _VERSIONS = ("torch", "transformers", "peft")
+_BESIDE = ("*checkpoint.pt*",)
+"""What may lie in a tuned model's folder besides it while it is being tuned."""
+_AS_BEFORE = {
+    "ce3236df0cb8f917ff76eea762456790da2303d7f0361bca439ba794f2d1e7ec": "a4b94d664d8d150a05529a4d0b546b94fbb0be0aa370b76d691169bd5409ec7e",
+    "8ce162c7d045f9d633028bed21b0276c58012fad733a2655cb763fbe9870e3af": "0518f9af49c5e1bf172c2025b6cd5d887fb98a699bc6a49d40c4a355386ab755",
+}
+"""Hashes of this code, and of the earlier code that tunes to the same bytes: what that tuned stays kept. To be emptied when tuning changes."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ def tuning_key(base: str, spec: WriterSpec, settings: Tuning, train: Sequence[Ex
         "held_out": [[row.prefix, row.text] for row in held_out],
         "seed": seed,
         "versions": {name: version(name).split("+")[0] for name in _VERSIONS},
-        "code": [hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in (tune, trainable)],
+        "code": [_AS_BEFORE.get(code, code) for code in (sha256_of(Path(str(module.__file__))) for module in (tune, trainable))],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode("utf-8")).hexdigest()
 
@@ -96,28 +107,42 @@ def find_or_tune(
     """
     base, base_hash = base_folder(model, catalog)
     folder = tuned_folder(catalog, tuning_key(base_hash, spec, settings, *rows, seed))
-    if not (folder / "tuned.json").is_file():
+    checkpoint = folder / "checkpoint.pt"
+
+    def make(work: Path) -> None:
         from safetensors.torch import save_file
 
         from emosynth.models.lm.tune import tune
 
-        checkpoint = folder / "checkpoint.pt"
         made = tune(base, spec, *rows, settings, seed=seed, checkpoint=checkpoint, progress=progress)
-        with atomic(folder / "delta.safetensors") as temporary:
-            save_file({name: value.contiguous() for name, value in made.delta.items()}, temporary)
-        digest = hashlib.sha256((folder / "delta.safetensors").read_bytes()).hexdigest()
+        save_file({name: value.contiguous() for name, value in made.delta.items()}, work / "delta.safetensors")
         account = {
             "base": base_hash,
-            "sha256": digest,
+            "sha256": sha256_of(work / "delta.safetensors"),
             "best": made.best,
             "trainable": made.trainable,
             "total": made.total,
             "history": [vars(epoch) | {"train_loss": None if epoch.epoch == 0 else epoch.train_loss} for epoch in made.history],
         }
-        write_text(folder / "README.md", card + _numbers(account))
-        write_text(folder / "tuned.json", json.dumps(account, indent=1) + "\n")
-        checkpoint.unlink(missing_ok=True)
+        write_text(work / "README.md", card + _numbers(account))
+        write_text(work / "tuned.json", json.dumps(account, indent=1) + "\n")
+
+    if _of_before(folder, base_hash):
+        seal(folder, beside=_BESIDE)
+    keep(folder, make, "a tuned model", beside=_BESIDE)
     return load_tuned(folder, spec)
+
+
+def _of_before(folder: Path, base: str) -> bool:
+    """Tell whether a folder without a manifest, of an earlier version, holds what it says: its hashes fit, and its two accounts are the same."""
+    if (folder / MANIFEST).exists():
+        return False
+    try:
+        account = json.loads((folder / "tuned.json").read_text(encoding="utf-8"))
+        told = (folder / "README.md").read_text(encoding="utf-8").endswith(_numbers(account))
+        return bool(told and account["base"] == base and account["sha256"] == sha256_of(folder / "delta.safetensors"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _numbers(account: dict[str, Any]) -> str:
@@ -141,23 +166,22 @@ def load_tuned(folder: Path, spec: WriterSpec) -> TunedWeights:
     Raises
     ------
     UserError
-        If it is not there any more.
+        If it is not there any more, or is not what was written.
     """
     from emosynth.models.lm.tune import Epoch
 
-    try:
-        account = json.loads((folder / "tuned.json").read_text(encoding="utf-8"))
-        history = [
-            Epoch(row["epoch"], float("nan") if row["train_loss"] is None else row["train_loss"], row["perplexity"])
-            for row in account["history"]
-        ]
-        return TunedWeights(folder, spec, account["sha256"], history, account["best"], account["trainable"], account["total"])
-    except (FileNotFoundError, KeyError, ValueError):
+    if reason := unfit(folder, beside=_BESIDE):
         raise UserError(
-            "The tuned generator is not in the cache.",
-            where=str(folder.name),
-            remedy="Run: dvc repro -f 04_tuning. It is tuned again in minutes.",
-        ) from None
+            f"The tuned generator in the cache {reason}.",
+            where=folder.name,
+            remedy=f"Run: {repro('04_tuning', again=True)}  (What is damaged is tuned again, in minutes; the others are kept.)",
+        )
+    account = json.loads((folder / "tuned.json").read_text(encoding="utf-8"))
+    history = [
+        Epoch(row["epoch"], float("nan") if row["train_loss"] is None else row["train_loss"], row["perplexity"])
+        for row in account["history"]
+    ]
+    return TunedWeights(folder, spec, account["sha256"], history, account["best"], account["trainable"], account["total"])
 
 
 class TunedModel:
@@ -172,7 +196,7 @@ class TunedModel:
     def __init__(self, generator: Generator, weights: TunedWeights, catalog: Catalog) -> None:
         self._generator, self._weights, self._catalog = generator, weights, catalog
         self._model: LanguageModel | None = None
-        self._export = weights.folder / "openvino"
+        self._export = contextlib.ExitStack()
         found = generator_files(generator, catalog)
         self.deterministic = generator.backend == "openvino" or generator.device == "cpu"
         self.identity: dict[str, Any] = {
@@ -194,14 +218,15 @@ class TunedModel:
 
         base, _ = base_folder(self._generator.model, self._catalog)
         tokenizer, model = load_for_tuning(base)
+        load_tuned(self._weights.folder, self._weights.spec)  # it may have lain there for hours since it was found
+        room = self._export.enter_context(scratch(self._catalog.paths.cache / "tuned"))
         model = apply_delta(model, self._weights.spec, load_file(self._weights.folder / "delta.safetensors")).eval()
         if self._generator.backend == "transformers":
             from emosynth.models.lm.local import TransformersModel
 
-            merged = self._weights.folder / "transformers"
-            model.save_pretrained(merged)
-            tokenizer.save_pretrained(merged)
-            return TransformersModel(merged, self._weights.sha256, self._generator.device, self._generator.dtype)
+            model.save_pretrained(room)
+            tokenizer.save_pretrained(room)
+            return TransformersModel(room, self._weights.sha256, self._generator.device, self._generator.dtype)
         from emosynth.models.lm.openvino import OpenVinoModel
         from emosynth.models.lm.weights import write_weights
 
@@ -213,20 +238,24 @@ class TunedModel:
                 where=f"models: {self._generator.model}",
                 remedy="Set backend: transformers.",
             )
-        shutil.rmtree(self._export, ignore_errors=True)
-        shutil.copytree(untuned, self._export)
-        if write_weights(self._export, model) == 0:
+        shutil.copytree(untuned, room, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
+        if write_weights(room, model) == 0:
             raise UserError(
                 "Tuned weights can only be put into an OpenVINO model with compressed weights; this one has none.",
                 where=f"models: {self._generator.model}",
                 remedy="Name a GGUF file, or set backend: transformers.",
             )
-        return OpenVinoModel(self._export, self._weights.sha256, self._generator.dtype)
+        seal(room)
+        return OpenVinoModel(room, self._weights.sha256, self._generator.dtype)
 
     def generate(self, requests: Sequence[Request], decoding: Decoding, *, progress: Progress | None = None) -> list[Completion]:
         """Write one text for each request; see `LanguageModel.generate`."""
         if self._model is None:
-            self._model = self._open()
+            try:
+                self._model = self._open()
+            except BaseException:
+                self.close()
+                raise
         return self._model.generate(requests, decoding, progress=progress)
 
     def close(self) -> None:
@@ -234,5 +263,4 @@ class TunedModel:
         if self._model is not None:
             self._model.close()
         self._model = None
-        for name in ("openvino", "transformers"):
-            shutil.rmtree(self._weights.folder / name, ignore_errors=True)
+        self._export.close()

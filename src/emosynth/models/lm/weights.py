@@ -143,7 +143,7 @@ def restore_folder(folder: Path, reference_folder: Path) -> int:
     import torch
     from transformers import AutoModelForCausalLM
 
-    return write_weights(folder, AutoModelForCausalLM.from_pretrained(reference_folder, dtype=torch.float32))
+    return write_weights(folder, AutoModelForCausalLM.from_pretrained(reference_folder, dtype=torch.float32, trust_remote_code=False))
 
 
 def write_weights(folder: Path, reference_model: Any) -> int:
