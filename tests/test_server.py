@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import json
 import logging
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -20,10 +22,14 @@ import httpx
 import pytest
 
 from emosynth.errors import UserError
-from emosynth.models.lm import LanguageModel, Request, open_language_model, request_key, server
+from emosynth.generation.fill import ask
+from emosynth.models.lm import LanguageModel, Request, open_language_model, pool, request_key
+from emosynth.models.lm.answers import said_text
 from emosynth.models.lm.server import ServerModel
 from emosynth.params import Decoding, Generator
+from emosynth.store import RowStore
 from lm_files import catalog, smollm2
+from writing_fakes import Answering, said
 
 KEY = "sk-a-secret-that-must-not-leak"
 DECODING = Decoding(max_new_tokens=12)
@@ -103,7 +109,8 @@ class Faulty:
 
 @pytest.fixture
 def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Faulty, ServerModel]]]:
-    monkeypatch.setattr(server, "_BASE_DELAY", 0.01)
+    monkeypatch.setattr(pool, "BASE_DELAY", 0.01)
+    monkeypatch.setattr(pool, "MAX_DELAY", 0.05)
     monkeypatch.setenv("EMOSYNTH_API_KEY", KEY)
     opened: list[Any] = []
 
@@ -156,17 +163,17 @@ def test_retry_after_is_honoured_and_bounded(faulty: Callable[..., tuple[Faulty,
     start = time.monotonic()
     model.generate([Request("p", 3)], DECODING)
     assert time.monotonic() - start >= 0.3
-    monkeypatch.setattr(server, "_MAX_RETRY_AFTER", 0.05)
+    monkeypatch.setattr(pool, "MAX_RETRY_AFTER", 0.05)
     _, model = faulty("429 86400", "429 Wed, 21 Oct 2099 07:28:00 GMT", "429 nonsense", "429 inf", "fine")
     start = time.monotonic()
     model.generate([Request("p", 3)], DECODING)
     assert time.monotonic() - start < 5
 
 
-def test_delays_grow_and_depend_on_the_row_seed_alone() -> None:
-    delays = [ServerModel._delay(7, attempt, 0.0) for attempt in range(8)]
-    assert delays == [ServerModel._delay(7, attempt, 0.0) for attempt in range(8)]
-    assert delays != [ServerModel._delay(8, attempt, 0.0) for attempt in range(8)]
+def test_delays_grow_and_are_drawn_from_the_seed_alone() -> None:
+    delays = [pool.delay(7, attempt, 0.0) for attempt in range(8)]
+    assert delays == [pool.delay(7, attempt, 0.0) for attempt in range(8)]
+    assert delays != [pool.delay(8, attempt, 0.0) for attempt in range(8)]
     assert delays[0] < 1 < delays[4] and max(delays) <= 45
 
 
@@ -194,14 +201,13 @@ def test_refusals_fail_at_once_and_never_show_the_key(
 
 
 def test_chat_stands_in_for_missing_completions(
-    faulty: Callable[..., tuple[Faulty, ServerModel]], caplog: pytest.LogCaptureFixture
+    faulty: Callable[..., tuple[Faulty, ServerModel]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     http, model = faulty("404", "fine")
-    with caplog.at_level(logging.WARNING):
-        texts = model.generate([Request("p", 1), Request("q", 2)], DECODING)
+    texts = model.generate([Request("p", 1), Request("q", 2)], DECODING)
     assert [text.text for text in texts] == [" fine 1", " fine 2"]
     assert [path for path, _ in http.seen] == ["/v1/completions", "/v1/chat/completions", "/v1/chat/completions"]
-    assert caplog.text.count("chat template") == 1
+    assert capsys.readouterr().err.count("chat template") == 1 and "chat template" in model.notes[0]
 
 
 def test_odd_but_valid_answers(faulty: Callable[..., tuple[Faulty, ServerModel]]) -> None:
@@ -216,7 +222,7 @@ def test_odd_but_valid_answers(faulty: Callable[..., tuple[Faulty, ServerModel]]
     )
     _, model = faulty(lambda _: next(answers))
     texts = model.generate([Request("p", row, chat=True) for row in range(4)], DECODING)
-    assert [(text.text, text.finish) for text in texts] == [("", "stop"), ("cut off", "length"), ("", "stop"), ("at last", "stop")]
+    assert [(text.text, text.finish) for text in texts] == [("", "stop"), ("cut off", "length"), ("late", "length"), ("at last", "stop")]
 
 
 def free_port() -> int:
@@ -238,15 +244,15 @@ def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_refused_at_first_then_there(faulty: Callable[..., tuple[Faulty, ServerModel]], monkeypatch: pytest.MonkeyPatch) -> None:
     _, model = faulty("fine")
-    post, calls = model._client.post, []
+    post, calls = httpx.AsyncClient.post, []
 
-    def refuse(*args: Any, **kwargs: Any) -> httpx.Response:
+    async def refuse(*args: Any, **kwargs: Any) -> httpx.Response:
         calls.append(args)
         if len(calls) <= 2:
             raise httpx.ConnectError("refused")
-        return post(*args, **kwargs)
+        return await post(*args, **kwargs)
 
-    monkeypatch.setattr(model._client, "post", refuse)
+    monkeypatch.setattr(httpx.AsyncClient, "post", refuse)
     assert model.generate([Request("p", 1)], DECODING)[0].text == " fine 1"
 
 
@@ -275,6 +281,332 @@ def test_a_key_that_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOSYNTH_API_KEY", "sk-é\n")
     with pytest.raises(UserError, match="key"):
         ServerModel(Generator(backend="server", model="m", url="http://h/v1"))
+
+
+# --- providers that differ ----------------------------------------------------------------------------
+
+
+Serve = Callable[..., tuple[Answering, ServerModel]]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    monkeypatch.setattr(pool, "BASE_DELAY", 0.01)
+    monkeypatch.setattr(pool, "MAX_DELAY", 0.05)
+    monkeypatch.setenv("EMOSYNTH_API_KEY", KEY)
+    opened: list[Any] = []
+
+    def start(rule: Any, url: str = "", **settings: Any) -> tuple[Answering, ServerModel]:
+        http = Answering(rule)
+        opened.append(http)
+        settings = {"timeout": 5.0, "concurrency": 1, "url": http.root + url if url is not None else None, **settings}
+        return http, ServerModel(Generator(backend="server", model="m", **settings))
+
+    yield start
+    for item in opened:
+        item.close()
+
+
+def chats(count: int, start: int = 0) -> list[Request]:
+    return [Request(f"p{row}", row, chat=True) for row in range(start, start + count)]
+
+
+def openai(field: str, why: str = "Unsupported parameter: '{}' is not supported with this model.") -> Any:
+    return 400, {"error": {"message": why.format(field), "param": field, "code": "unsupported_parameter", "type": "invalid_request_error"}}
+
+
+def strict(*fields: str, refuse: Callable[[str], Any] = openai) -> Callable[[str, dict[str, Any]], Any]:
+    """Return a server that refuses some fields, one at a time."""
+
+    def rule(path: str, body: dict[str, Any]) -> Any:
+        bad = next((field for field in fields if field in body), None)
+        return refuse(bad) if bad else said("fine", chat="chat" in path)
+
+    return rule
+
+
+@pytest.mark.parametrize(
+    ("fields", "refuse"),
+    [
+        (("max_tokens",), lambda f: openai(f, "Unsupported parameter: '{}'. Use 'max_completion_tokens' instead.")),
+        (
+            ("temperature", "top_p"),
+            lambda f: openai(f, "'{}' does not support 0.8 with this model. Only the default (1) value is supported."),
+        ),
+        (
+            ("seed", "stop"),
+            lambda f: (422, {"detail": [{"type": "extra_forbidden", "loc": ["body", f], "msg": "Extra inputs are not permitted"}]}),
+        ),
+        (("seed",), lambda f: (400, {"message": f"property '{f}' is unsupported"})),
+        (("top_k", "seed"), lambda f: (400, {"error": f"Unrecognized request argument supplied: {f}"})),
+    ],
+)
+@pytest.mark.parametrize("chat", [True, False])
+def test_fields_that_a_server_does_not_take_are_left_out(serve: Serve, fields: tuple[str, ...], refuse: Any, chat: bool) -> None:
+    http, model = serve(strict(*fields, refuse=refuse), "/v1", concurrency=3)
+    texts = model.generate([Request("p", row, chat=chat) for row in range(20)], Decoding(max_new_tokens=12, top_k=5))
+    assert [text.text for text in texts] == ["fine"] * 20
+    assert len(http.seen) <= 20 + 3 * len(fields), "found out once, not for each row"
+    last = http.seen[-1][1]
+    assert not set(fields) & set(last)
+    assert last.get("max_completion_tokens" if "max_tokens" in fields else "max_tokens") == 12
+    sent = [field for field in fields if not (chat and field == "stop")]
+    assert len(model.notes) == len(sent) and all(any(field in note for note in model.notes) for field in sent)
+
+
+def test_a_prompt_that_is_too_long_is_no_complaint_of_a_field(serve: Serve) -> None:
+    message = "This model's maximum context length is 512 tokens, however you requested 600; reduce the prompt or max_tokens, which is not supported."
+
+    def rule(path: str, body: dict[str, Any]) -> Any:
+        return (400, {"error": {"message": message}}) if body["seed"] == 3 else said("fine")
+
+    _, model = serve(rule, "/v1")
+    texts = model.generate(chats(6), DECODING)
+    assert [text.finish for text in texts] == ["stop"] * 3 + ["refused"] + ["stop"] * 2
+    assert "maximum context" in texts[3].error and model.notes == []
+
+
+@pytest.mark.parametrize("tail", ["", "/", "/v1", "/v1/", "/v1/chat/completions", "/chat/completions", "/v1/completions"])
+@pytest.mark.parametrize("chat", [True, False])
+def test_addresses_are_understood(serve: Serve, tail: str, chat: bool) -> None:
+    def rule(path: str, body: dict[str, Any]) -> Any:
+        known = path in ("/v1/chat/completions", "/v1/completions")
+        return said("fine", chat="chat" in path) if known else (404, {"detail": "Not Found"})
+
+    http, model = serve(rule, tail)
+    texts = model.generate([Request("p", row, chat=chat) for row in range(4)], DECODING)
+    assert [text.text for text in texts] == ["fine"] * 4
+    assert len(http.seen) <= 5 and http.seen[-1][0].endswith("/chat/completions") is chat
+    assert KEY not in repr(model)
+
+
+def test_a_model_that_only_chats(serve: Serve) -> None:
+    message = "This is a chat model and not supported in the v1/completions endpoint. Did you mean to use v1/chat/completions?"
+
+    def rule(path: str, body: dict[str, Any]) -> Any:
+        return said('"Fine," she said"') if "chat" in path else (404, {"error": {"message": message, "code": "model_not_found"}})
+
+    http, model = serve(rule, "/v1")
+    assert [text.text for text in model.generate([Request('A list:\n- "', 1), Request("p", 2)], DECODING)] == [
+        'Fine," she said"',
+        '"Fine," she said"',
+    ]
+    assert [path for path, _ in http.seen].count("/v1/completions") == 1
+
+
+def test_an_unknown_model_stops_at_once(serve: Serve) -> None:
+    http, model = serve(
+        lambda *_: (404, {"error": {"message": "The model `m` does not exist.", "code": "model_not_found"}}), "/v1", concurrency=2
+    )
+    with pytest.raises(UserError, match="model `m` does not exist"):
+        model.generate([Request("p", row) for row in range(30)], DECODING)
+    assert len(http.seen) <= 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "finish", "error"),
+    [
+        (said("<think>\nlong\n\nthoughts\n</think>\n\nI am glad"), "I am glad", "stop", ""),
+        (said("thoughts</think>I am glad"), "I am glad", "stop", ""),
+        (said("<think>", "stop"), "", "stop", "thinks first"),
+        (said("<think>\nlong thoughts", "length"), "", "length", "limit of tokens"),
+        (said(None, "length", reasoning_content="hm"), "", "length", "limit of tokens"),
+        (said(None), "", "stop", "no text"),
+        (said(None, refusal="I cannot do that"), "", "refused", "I cannot do that"),
+        (said("", "content_filter"), "", "refused", "content filter"),
+        (said("\n\n I am glad\nsecond"), " I am glad", "stop", ""),
+        (said([{"type": "thinking", "thinking": "x"}, {"type": "text", "text": "I am glad"}]), "I am glad", "stop", ""),
+        (said("one whole line\nand a cut on", "length"), "one whole line", "stop", ""),
+    ],
+)
+def test_answers_that_are_more_or_less_than_a_text(serve: Serve, answer: Any, text: str, finish: str, error: str) -> None:
+    _, model = serve(lambda _, body: answer if body["seed"] else said("fine"), "/v1")
+    _, found = model.generate(chats(2), DECODING)
+    assert (found.text, found.finish) == (text, finish)
+    assert error in found.error and bool(found.error) is (not text)
+
+
+@pytest.mark.parametrize(
+    ("answer", "prompt", "chat", "text"),
+    [
+        ('"I am glad"', 'list:\n- "', True, 'I am glad"'),
+        ('- "I am glad"', 'list:\n- "', True, 'I am glad"'),
+        ("“I am glad”", 'list:\n- "', True, 'I am glad"'),
+        ('"I am gl', 'list:\n- "', True, "I am gl"),
+        ('"I am glad"', 'list:\n- "', False, 'I am glad"'),
+        ('"', 'list:\n- "', False, '"'),
+        ('" - John, 25', 'list:\n- "', False, '" - John, 25'),
+        ('I am glad" he said', 'list:\n- "', False, 'I am glad" he said'),
+        ('"I am glad"', "Write a tweet.", True, '"I am glad"'),
+        ("“I am glad”\nmore", "Write a tweet.", True, '"I am glad"\nmore'),
+        ("- I am glad", "Write a tweet.", True, "- I am glad"),
+    ],
+)
+def test_a_quote_that_the_prompt_has_opened_is_not_opened_again(answer: str, prompt: str, chat: bool, text: str) -> None:
+    assert said_text(answer, chat, prompt) == text
+
+
+def test_an_answer_that_begins_with_a_line_end_is_asked_for_without_the_stop(serve: Serve) -> None:
+    http, model = serve(lambda _, body: said("" if "stop" in body else "\nI am glad\nmore", chat=False), "/v1")
+    assert {text.text for text in model.generate([Request("p", row) for row in range(20)], DECODING)} == {"I am glad"}
+    assert len(http.seen) == 20 + 4 and "line end" in model.notes[0]
+
+
+def test_an_error_that_comes_as_success(serve: Serve) -> None:
+    steps = iter(
+        [{"error": {"message": "slow down", "code": 429}}, {"error": {"message": "overloaded", "type": "overloaded_error"}}, said("fine")]
+    )
+    _, model = serve(lambda *_: next(steps), "/v1")
+    assert model.generate(chats(1), DECODING)[0].text == "fine"
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_an_account_without_credit_is_not_asked_again(serve: Serve, inside: bool) -> None:
+    error = {
+        "error": {
+            "message": "You exceeded your current quota, please check your plan.",
+            "type": "insufficient_quota",
+            "code": "insufficient_quota",
+        }
+    }
+    http, model = serve(lambda *_: error if inside else (429, error, {"Retry-After": "1"}), "/v1")
+    with pytest.raises(UserError, match="no credit left"):
+        model.generate(chats(5), DECODING)
+    assert len(http.seen) == 1
+
+
+@pytest.mark.parametrize("how", ["stall", "drip"])
+def test_a_stalling_server_is_waited_for_as_long_as_told(serve: Serve, how: str) -> None:
+    http, model = serve(lambda *_: how, "/v1", timeout=0.2, concurrency=4)
+    start = time.monotonic()
+    with pytest.raises(UserError, match=r"within 0\.2 s"):
+        model.generate(chats(9), DECODING)
+    assert time.monotonic() - start < 1.5 and 3 <= len(http.seen) <= 8
+
+
+# --- many rows, many addresses ------------------------------------------------------------------------
+
+
+def test_nothing_waits_for_the_slowest(serve: Serve) -> None:
+    others = threading.Semaphore(0)
+
+    def rule(path: str, body: dict[str, Any]) -> Any:
+        if body["seed"] == 0:  # is answered when all others have been
+            ended = [others.acquire(timeout=10) for _ in range(29)]
+            time.sleep(0.2)
+            return said("last" if all(ended) else "too early")
+        others.release()
+        return said("fine")
+
+    http, model = serve(rule, "/v1", concurrency=3, timeout=30.0)
+    found = [(row, text.text) for arrived in model.stream(chats(30), DECODING) for row, text in arrived]
+    assert sorted(row for row, _ in found) == list(range(30)) and found[-1] == (0, "last") and http.most <= 3
+
+
+def test_a_stopped_run_stops_asking(serve: Serve) -> None:
+    http, model = serve(lambda _, body: "stall" if body["seed"] > 3 else said("fine"), "/v1", concurrency=2)
+    start = time.monotonic()
+    arriving = model.stream(chats(100), DECODING)
+    next(arriving)
+    arriving.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - start < 1.5 and threading.active_count() < 50 and not [t for t in threading.enumerate() if t.name == "server"]
+    assert len(http.seen) < 10
+
+
+def test_the_least_busy_address_is_asked_and_one_that_fails_is_tried_again_later(serve: Serve) -> None:
+    slow, _ = serve(lambda *_: time.sleep(0.1) or said("slow"), "/v1")
+    down = {"yes": True}
+    dead, _ = serve(lambda *_: "drop" if down["yes"] else said("alive"), "/v1")
+    fast, model = serve(lambda *_: said("fast"), "/v1", urls=[slow.url, dead.url], concurrency=2)
+    texts = model.generate(chats(60), DECODING)
+    assert {text.text for text in texts} == {"fast", "slow"}
+    assert len(fast.seen) > 2 * len(slow.seen) > 0, "the busy one is asked less"
+    assert 0 < len(dead.seen) < 20, "put aside, and tried now and then"
+    down["yes"] = False
+    time.sleep(0.1)
+    assert "alive" in {text.text for text in model.generate(chats(30), DECODING)}
+
+
+def test_a_row_that_breaks_the_server_costs_no_other(serve: Serve) -> None:
+    http, model = serve(lambda _, body: (500, {}) if body["seed"] == 2 else said("fine"), "/v1", retries=1)
+    texts = model.generate(chats(30), DECODING)
+    assert [row for row, text in enumerate(texts) if text.finish == "failed"] == [2] and "HTTP 500" in texts[2].error
+    assert len(http.seen) == 29 + pool.PATIENCE + 1
+
+
+def test_a_server_that_dies_on_the_way_is_given_up_and_keeps_what_it_gave(serve: Serve) -> None:
+    http, model = serve(lambda _, body: said("fine") if len(http.seen) <= 10 else "drop", "/v1", concurrency=4, retries=1)
+    got: list[int] = []
+    with pytest.raises(UserError, match="connection broke"):
+        for arrived in model.stream(chats(100), DECODING):
+            got += [row for row, _ in arrived]
+    assert len(got) == 10 and len(http.seen) < 40
+
+
+def test_a_budget_ends_a_run_with_what_it_paid_for(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    http, model = serve(lambda *_: said("fine"), "/v1", concurrency=3, max_tokens=200, price_in=1.0, price_out=2.0)
+    got: list[int] = []
+    with pytest.raises(UserError, match="budget") as caught:
+        for arrived in model.stream(chats(100), DECODING):
+            got += [row for row, _ in arrived]
+    assert len(got) == len(http.seen) and 10 <= len(got) <= 200 // 12, "12 tokens an answer, 14 set aside"
+    model.close()
+    assert f"{len(got)} answers, {5 * len(got)} tokens read, {7 * len(got)} written, cost 0.0" in str(caught.value)
+    assert str(5 * len(got)) in capsys.readouterr().err
+    http, model = serve(lambda *_: said("fine"), "/v1", price_in=1000.0, price_out=1000.0, max_cost=0.05)
+    with pytest.raises(UserError, match="budget"):
+        model.generate(chats(100), DECODING)
+    assert 1 <= len(http.seen) <= 4
+    silent, model = serve(lambda *_: {"choices": [{"message": {"content": "fine"}}]}, "/v1", max_tokens=140)
+    with pytest.raises(UserError, match=r"did not say"):
+        model.generate(chats(100), DECODING)
+    assert len(silent.seen) == 10, "two bytes and twelve tokens each"
+
+
+def test_a_price_is_needed_to_count_cost() -> None:
+    with pytest.raises(ValueError, match="price_in"):
+        Generator(backend="server", max_cost=1.0)
+
+
+def test_fields_of_the_users_own_are_sent_and_part_of_the_key(serve: Serve) -> None:
+    http, model = serve(lambda *_: said("fine"), "/v1", extra={"reasoning_effort": "low"})
+    model.generate(chats(1), DECODING)
+    assert http.seen[0][1]["reasoning_effort"] == "low" and model.identity["extra"] == {"reasoning_effort": "low"}
+
+
+def test_the_fault_matrix(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """30 % of all answers are faults of every kind, at three addresses, with one retry: all rows in the end, none asked again after its answer."""
+    encoded = base64.b64encode(KEY.encode()).decode()
+    faults: list[Any] = [
+        (429, {}), (429, {}, {"Retry-After": "0.02"}), (500, {"error": KEY}), (503, {"error": encoded}), "stall", "garbage", "drop", {"choices": []},
+    ]  # fmt: skip
+    answered: list[int] = []
+    lock = threading.Lock()
+
+    def rule(seed: int) -> Any:
+        drawn = random.Random(seed)
+
+        def answer(path: str, body: dict[str, Any]) -> Any:
+            with lock:
+                if drawn.random() < 0.3:
+                    return drawn.choice(faults)
+                answered.append(body["seed"])
+            return said(f"text {body['seed']} {KEY}")
+
+        return answer
+
+    others = [serve(rule(place), "/v1")[0].url for place in (1, 2)]
+    _, model = serve(rule(3), "/v1", urls=others, concurrency=4, retries=1, timeout=1.0)
+    monkeypatch.setenv("EMOSYNTH_PROGRESS", str(tmp_path / "progress"))
+    with RowStore(tmp_path / "rows.sqlite") as store:
+        requests = chats(300)
+        found = ask(model, DECODING, 16, "matrix", requests, store)
+        model.close()
+        assert [value["text"] for value in found] == [f"text {row} [key]" for row in range(300)]
+        assert sorted(answered) == list(range(300))
+        assert ask(model, DECODING, 16, "matrix", requests, store) == found and len(answered) == 300
+    for file in tmp_path.iterdir():
+        assert not any(secret.encode() in file.read_bytes() for secret in (KEY, encoded)), file.name
 
 
 @pytest.mark.model

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
 
@@ -105,3 +110,103 @@ class RuleModel:
     def close(self) -> None:
         """Count."""
         self.closed += 1
+
+
+def said(text: Any, finish: str = "stop", chat: bool = True, **more: Any) -> dict[str, Any]:
+    """Return an answer of the OpenAI kind; ``more`` goes into the message."""
+    choice = {"message": {"content": text, **more}} if chat else {"text": text}
+    return {"choices": [{**choice, "finish_reason": finish}], "usage": {"prompt_tokens": 5, "completion_tokens": 7}}
+
+
+class Answering:
+    """An HTTP server that answers by rule.
+
+    Parameters
+    ----------
+    rule
+        From path and body to an answer: an object (HTTP 200), ``(status, object)``, ``(status, object, headers)``, or one of ``drop``
+        (the connection ends), ``garbage``, ``drip`` (a byte now and then, for ever) and ``stall`` (no answer for two seconds).
+    """
+
+    def __init__(self, rule: Callable[[str, dict[str, Any]], Any]) -> None:
+        self.seen: list[tuple[str, dict[str, Any]]] = []
+        self.most = self.now = 0
+        self.lock = threading.Lock()
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with fake.lock:
+                    fake.seen.append((self.path, body))
+                    fake.now += 1
+                    fake.most = max(fake.most, fake.now)
+                try:
+                    self.give(rule(self.path, body))
+                except (BrokenPipeError, ConnectionResetError):
+                    pass
+                finally:
+                    with fake.lock:
+                        fake.now -= 1
+
+            def give(self, answer: Any) -> None:
+                if answer == "drop":
+                    self.close_connection = True
+                    return
+                if answer == "stall":
+                    time.sleep(2.0)
+                    return
+                status, content, *headers = answer if isinstance(answer, tuple) else (200, answer)
+                text = b"<html>busy</html>" if answer == "garbage" else b"x" * 60 if answer == "drip" else json.dumps(content).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text)))
+                for name, value in (headers[0] if headers else {}).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                for start in range(len(text) if answer == "drip" else 1):
+                    self.wfile.write(text[start : start + 1] if answer == "drip" else text)
+                    self.wfile.flush()
+                    if answer == "drip":
+                        time.sleep(0.05)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        self.root = f"http://127.0.0.1:{self.http.server_port}"
+        self.url = f"{self.root}/v1"
+
+    def close(self) -> None:
+        """Stop."""
+        self.http.shutdown()
+        self.http.server_close()
+
+
+class WireModel:
+    """Stands for a model behind a server: answers by rule as texts arrive, and may be told to break after some."""
+
+    deterministic = False
+
+    def __init__(self, rule: Callable[[Any], Completion | str], breaks_at: int | None = None) -> None:
+        self.identity = {"backend": "wire", "model": "m"}
+        self.rule, self.breaks_at = rule, breaks_at
+        self.notes: list[str] = []
+        self.asked: list[Any] = []
+
+    def generate(self, requests: Any, decoding: Any, *, progress: Any = None) -> list[Completion]:
+        """Answer all."""
+        return [completion for arrived in self.stream(requests, decoding) for _, completion in arrived]
+
+    def stream(self, requests: Any, decoding: Any) -> Any:
+        """Yield answers one by one."""
+        for place, request in enumerate(requests):
+            if self.breaks_at is not None and len(self.asked) >= self.breaks_at:
+                raise KeyboardInterrupt
+            self.asked.append(request)
+            made = self.rule(request)
+            yield [(place, made if isinstance(made, Completion) else Completion(made, "stop", 20, 10))]
+
+    def close(self) -> None:
+        """Nothing to free."""

@@ -12,16 +12,17 @@ from emosynth.catalog import Catalog
 from emosynth.design.arms import list_origins
 from emosynth.design.cells import Cell, list_cells
 from emosynth.errors import UserError
+from emosynth.generation.edited import edited_rows
 from emosynth.generation.from_class import plan_class
 from emosynth.generation.narrative import Cast, plan_narrative
 from emosynth.generation.prompts import one_line
 from emosynth.generation.read import COLUMNS
 from emosynth.generation.slots import Item, needs_of, space_asked
-from emosynth.generation.write import write_all
+from emosynth.generation.write import OpenWriter, write_all
 from emosynth.narratives import held_out_stories, load_passages
 from emosynth.params import Params
 from emosynth.paths import Paths
-from emosynth.progress import say
+from emosynth.progress import say, warn
 from emosynth.store import RowStore
 from emosynth.writers import Seeds, list_uses, open_writer
 
@@ -43,10 +44,11 @@ _COLUMNS = {
     "story_id": "story of the passage",
     "prompt": "what the writer continued",
     "generator": "backend and model",
-    "finish": "stop: the model ended the text; length: the limit did",
+    "finish": "stop: the model ended the text; length: the limit did; refused: the server rejected the request; failed: it gave no usable answer",
     "complete": "the end of the text was reached",
     "prompt_tokens": "tokens read, those of texts written on the way included",
     "new_tokens": "tokens written, likewise",
+    "error": "why there is no text, as the server says or its answer shows; else empty",
 }
 _LIMITS = [
     "Labels are intentions of a prompt, not judgements of people.",
@@ -56,7 +58,7 @@ _LIMITS = [
 
 
 def plan_all(params: Params, seeds: Seeds, paths: Paths) -> list[Item]:
-    """Plan every origin, in the order of arms.
+    """Plan every origin that a model writes, in the order of arms.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def plan_all(params: Params, seeds: Seeds, paths: Paths) -> list[Item]:
     items: list[Item] = []
     for origin in list_origins(params).values():
         needs = needs_of(params, [use for use in uses if use.origin.name == origin.name])
-        if not needs:
+        if not needs or origin.edits is not None:
             continue
         spaces = {
             name: space_asked(origin, seeds.space(name) if name else None, seeds.taxonomies)
@@ -129,15 +131,22 @@ def check_no_leak(items: Sequence[Item], forbidden: Iterable[str]) -> None:
             )
 
 
-def build_candidates(params: Params, catalog: Catalog, paths: Paths) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Write every candidate that an arm needs, from the cache where it is there; write ``candidates.parquet``, its card and ``generators.json``.
+def build_candidates(
+    params: Params, catalog: Catalog, paths: Paths, open_model: OpenWriter | None = None
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Make every candidate that an arm needs, texts of models from the cache where they are there; write ``candidates.parquet``, its card and ``generators.json``.
 
     All is planned before the first model is loaded. A killed run loses at most the unit of ``batch`` texts in flight.
+
+    Parameters
+    ----------
+    open_model
+        Opens writers; None: as the parameters say.
 
     Returns
     -------
     candidates
-        One row a text, in the order of the plan; see docs/architecture.md for columns.
+        One row a text, in the order of the plan, edits of seed rows last; see docs/architecture.md for columns.
     account
         See `emosynth.generation.write.write_all`.
 
@@ -147,15 +156,31 @@ def build_candidates(params: Params, catalog: Catalog, paths: Paths) -> tuple[pd
         If what is planned does not fit, a model cannot be opened or fails, or the cache cannot be written.
     """
     seeds = Seeds(params, paths)
-    items = plan_all(params, seeds, paths)
-    if not items:
+    items, edited = plan_all(params, seeds, paths), list(edited_rows(params, seeds))
+    if not items and not edited:
         say("generation: no arm has written rows")
     with RowStore(paths.cache / "rows" / "generation.sqlite") as store:
-        rows, account = write_all(items, params, lambda name, cell, salt: open_writer(params, name, catalog, paths, cell, salt), store)
-    frame = pd.DataFrame.from_records(rows, columns=COLUMNS)
+        opened = open_model or (lambda name, cell, salt: open_writer(params, name, catalog, paths, cell, salt))
+        rows, account = write_all(items, params, opened, store)
+    for line in _unusable(account):
+        warn(f"generation: {line}")
+    frame = pd.DataFrame.from_records([*rows, *edited], columns=COLUMNS)
     write_table(frame, paths.candidates / "candidates.parquet", _card(frame, account, params, seeds))
     write_json(paths.candidates / "generators.json", account)
     return frame, account
+
+
+def _unusable(account: Mapping[str, Any]) -> list[str]:
+    """Return what a reader should know of texts that are not there."""
+    out = []
+    for origin, steps in account["unusable"].items():
+        counts = {kind: sum(found[kind] for found in steps.values()) for kind in ("empty", "refused")}
+        if any(counts.values()):
+            total = sum(account["steps"][origin][step]["texts"] for step in steps)
+            out.append(
+                f"Of {total:,} texts of {origin}, " + " and ".join(f"{count:,} are {kind}" for kind, count in counts.items() if count) + "."
+            )
+    return out
 
 
 def _card(frame: pd.DataFrame, account: Mapping[str, Any], params: Params, seeds: Seeds) -> Card:
@@ -164,6 +189,8 @@ def _card(frame: pd.DataFrame, account: Mapping[str, Any], params: Params, seeds
     limits = list(_LIMITS)
     if not account["deterministic"]:
         limits.append("At least one writer cannot promise equal texts on equal requests; only the row cache makes runs repeatable.")
+    limits += [f"{name}: {identity['notes']}." for name, identity in account["generators"].items() if "notes" in identity]
+    limits += _unusable(account)
     return Card(
         title="Synthetic candidates",
         what=f"{len(frame):,} generated texts with their provenance. Verdicts are in a table of their own; nothing is dropped.",

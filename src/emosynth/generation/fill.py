@@ -1,80 +1,191 @@
-"""Make what the row cache lacks, unit by unit."""
+"""Make what the row cache lacks: unit by unit, or from a server as texts arrive."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from emosynth.models.lm import LanguageModel, Request, request_key
+from emosynth.generation.gate import EARLY, FINAL, Gate, Kind, kind_of
+from emosynth.models.lm import Completion, LanguageModel, Request, Streaming, request_key
 from emosynth.params import Decoding
-from emosynth.progress import Progress, say
+from emosynth.progress import Progress
 from emosynth.store import RowStore
 
+Value = dict[str, Any]
+"""One answer: ``text``, ``finish``, ``prompt_tokens``, ``new_tokens``, and ``error`` where there is one."""
 
-def fill(
-    model: LanguageModel,
-    decoding: Decoding,
-    batch: int,
-    what: str,
-    requests: Mapping[str, Request],
-    total: int,
-    store: RowStore,
-    progress: Progress,
-) -> None:
-    """Generate and commit the texts that the store lacks.
+_ENOUGH = 16
+"""Answers after which texts that were cut off are committed while others are still to come."""
 
-    A unit of ``batch`` texts is committed whole or not at all, so that a killed run resumes at a unit's border with the very calls
-    that an uninterrupted run would have made.
 
-    Parameters
+@dataclass(frozen=True)
+class Work:
+    """Who writes, how, and where to.
+
+    Attributes
     ----------
     batch
-        Texts of a unit.
+        Texts of a unit of a local model.
     what
-        Names the work in progress lines.
+        Names the work in errors.
+    bounds
+        See `Gate`.
+    """
+
+    model: LanguageModel
+    decoding: Decoding
+    batch: int
+    what: str
+    store: RowStore
+    progress: Progress
+    bounds: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is wanted for one origin.
+
+    Attributes
+    ----------
+    what
+        Names it in errors.
     requests
         Requests by key.
     total
-        Texts that ``progress`` counts for them: equal requests are one entry of ``requests``.
+        Texts that progress counts for them: equal requests are one entry of ``requests``.
+    judge
+        Says why an answer cannot be used.
+    """
+
+    what: str
+    requests: Mapping[str, Request]
+    total: int
+    judge: Callable[[str, Value], Kind]
+
+
+class _Gates:
+    """A gate for each part, and one over all; a key belongs to the first part that asks for it."""
+
+    def __init__(self, work: Work, parts: Sequence[Part]) -> None:
+        self.all = Gate(work.what, work.bounds)
+        self._parts = [Gate(part.what, work.bounds) for part in parts]
+        self._owner = {key: number for number, part in reversed(list(enumerate(parts))) for key in part.requests}
+        self._judges = [part.judge for part in parts]
+
+    def add(self, key: str, value: Value) -> Kind:
+        number = self._owner[key]
+        kind = self._judges[number](key, value)
+        self.all.add(kind, value)
+        self._parts[number].add(kind, value)
+        return kind
+
+    def check(self, sure: float = FINAL) -> None:
+        for gate in self._parts:
+            gate.check(sure)
+
+
+def fill(work: Work, parts: Sequence[Part]) -> dict[str, Value]:
+    """Generate and commit the texts that the store lacks, and return all by key.
+
+    A local model's unit of ``batch`` texts, of whatever parts, is committed whole or not at all, so that a killed run resumes at a unit's
+    border with the very calls that an uninterrupted run would have made. A server's texts do not depend on each other: each is committed as
+    it arrives. Of these, an empty one is returned and not committed, one that was cut off or refused for good is committed once enough
+    others can be used.
 
     Raises
     ------
     UserError
-        If the model cannot answer or the store cannot be written; what was committed stays.
+        If the model cannot answer, too little of what it answers for a part can be used, or the store cannot be written; what was committed
+        stays.
     """
-    items = [(key, request) for key, request in requests.items() if key not in store]
-    progress.skip(total - len(items))
-    if not items:
-        say(f"{what}: all {total} texts already there")
-    for start in range(0, len(items), batch):
-        unit = items[start : start + batch]
-        before = progress.done
+    found: dict[str, Value] = {}
+    gates = _Gates(work, parts)
+    requests = {key: request for part in parts for key, request in part.requests.items()}
+    for key in requests:
+        value = work.store.get(key)
+        if value is not None:
+            found[key] = value
+            gates.add(key, value)
+    items = [(key, request) for key, request in requests.items() if key not in found]
+    work.progress.skip(sum(part.total for part in parts) - len(items))
+    found |= (_stream if isinstance(work.model, Streaming) else _units)(work, items, gates)
+    gates.check()
+    return found
+
+
+def _value(completion: Completion) -> Value:
+    value = {
+        "text": completion.text,
+        "finish": completion.finish,
+        "prompt_tokens": completion.prompt_tokens,
+        "new_tokens": completion.new_tokens,
+    }
+    return value | ({"error": completion.error} if completion.error else {})
+
+
+def _units(work: Work, items: Sequence[tuple[str, Request]], gates: _Gates) -> dict[str, Value]:
+    made: dict[str, Value] = {}
+    for start in range(0, len(items), work.batch):
+        unit = items[start : start + work.batch]
+        before = work.progress.done
 
         def report(done: int, before: int = before) -> None:
-            progress.at(before + done)
+            work.progress.at(before + done)
 
-        completions = model.generate([request for _, request in unit], decoding, progress=report)
-        store.commit(
-            {
-                key: {
-                    "text": completion.text,
-                    "finish": completion.finish,
-                    "prompt_tokens": completion.prompt_tokens,
-                    "new_tokens": completion.new_tokens,
-                }
-                for (key, _), completion in zip(unit, completions, strict=True)
-            }
-        )
-        progress.at(before + len(unit))
+        completions = work.model.generate([request for _, request in unit], work.decoding, progress=report)
+        values = {key: _value(completion) for (key, _), completion in zip(unit, completions, strict=True)}
+        for key, value in values.items():
+            gates.add(key, value)
+        gates.check(EARLY)
+        work.store.commit(values)
+        made |= values
+        work.progress.at(before + len(unit))
+    return made
 
 
-def ask(
-    model: LanguageModel, decoding: Decoding, batch: int, what: str, requests: Sequence[Request], store: RowStore
-) -> list[dict[str, Any]]:
-    """Return an answer to each request, in order, through the store: ``text``, ``finish``, ``prompt_tokens`` and ``new_tokens``.
+def _stream(work: Work, items: Sequence[tuple[str, Request]], gates: _Gates) -> dict[str, Value]:
+    made: dict[str, Value] = {}
+    cut: dict[str, Value] = {}
+    refused: dict[str, Value] = {}
+    now = Gate(work.what, work.bounds)  # what was there before says nothing of how the server answers today
+    assert isinstance(work.model, Streaming)
+    arriving = work.model.stream([request for _, request in items], work.decoding)
+    try:
+        for arrived in arriving:
+            good: dict[str, Value] = {}
+            for place, completion in arrived:
+                key, value = items[place][0], _value(completion)
+                kind = gates.add(key, value)
+                now.add(kind, value)
+                made[key] = value
+                if completion.finish == "refused":
+                    refused[key] = value
+                elif kind in ("", "cut"):
+                    (cut if kind else good)[key] = value
+            if now.total >= _ENOUGH and now.sound:
+                good, cut = good | cut, {}
+            work.store.commit(good)
+            work.progress.advance(len(arrived))
+            gates.check(EARLY)  # it names the origin
+            now.check(EARLY)
+    finally:
+        arriving.close()  # type: ignore[attr-defined]
+        # A refusal is taken for the row's own fault only beside rows that were answered, now or before.
+        if gates.all.sound:
+            work.store.commit(cut | refused)
+    return made
 
-    For what is asked besides the candidates; parameters as of `fill`.
+
+def ask(model: LanguageModel, decoding: Decoding, batch: int, what: str, requests: Sequence[Request], store: RowStore) -> list[Value]:
+    """Return an answer to each request, in order, through the store.
+
+    For what is asked besides the candidates: any answer of a local model will do, and one of a server that is cut off. Parameters as of
+    `Work`.
     """
     keys = [request_key(model.identity, decoding, request) for request in requests]
-    fill(model, decoding, batch, what, dict(zip(keys, requests, strict=True)), len(keys), store, Progress(len(keys), what, "texts"))
-    return [store.get(key) for key in keys]
+    bounds = (0.5 if isinstance(model, Streaming) else 1.0, 1.0)
+    work = Work(model, decoding, batch, what, store, Progress(len(keys), what, "texts"), bounds)
+    part = Part(what, dict(zip(keys, requests, strict=True)), len(keys), lambda _, value: kind_of(value["text"], value["finish"], True))
+    found = fill(work, [part])
+    return [found[key] for key in keys]

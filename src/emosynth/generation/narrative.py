@@ -25,6 +25,7 @@ from emosynth.generation.slots import Aid, Ask, Shower, Slot, Written, cycle, ex
 from emosynth.generation.topics import TOPICS
 from emosynth.guides.base import Guide
 from emosynth.models.lm import Request
+from emosynth.paths import repro
 from emosynth.writers import Seeds
 
 STEPS: tuple[Kind, ...] = ("context", "utterance", "contextless")
@@ -149,7 +150,7 @@ def _series(
         raise UserError(
             "A grounded arm needs passages with characters; there are none.",
             where=f"guide of {origin.name}",
-            remedy="Run step 03_narratives with more stories, or set narrative: {grounded: false}.",
+            remedy="Give narratives.sources more stories, or set narrative: {grounded: false}; then run: " + repro(),
         )
     share = 0.0 if space.single else params.generation.two_labels if own.two_labels is None else own.two_labels
     turns = cycle(len(labels), seed, "emotion")

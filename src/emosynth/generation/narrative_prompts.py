@@ -16,6 +16,7 @@ from emosynth.design.space import Space
 from emosynth.errors import UserError
 from emosynth.generation.prompts import block, words_hint
 from emosynth.generation.slots import Aid
+from emosynth.models.lm.base import spoken
 from emosynth.text import normalise
 
 Kind = Literal["context", "utterance", "contextless"]
@@ -225,7 +226,10 @@ def clean(kind: Kind, style: Style, text: str, opening: str = "") -> tuple[str, 
     opening
         What the prompt already wrote of the text.
     """
-    flat = normalise((opening + text.split("\n", 1)[0]).translate(_QUOTES))
+    said = spoken(text)
+    if text and not said:
+        return "", False  # nothing but thoughts
+    flat = normalise((opening + said.split("\n", 1)[0]).translate(_QUOTES))
     closed = False
     if kind != "context":
         if style == "chat":

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from emosynth.models.lm.base import spoken
 from emosynth.text import normalise
 
 Style = Literal["list", "chat", "tuned"]
@@ -82,7 +83,7 @@ def clean_completion(style: Style, text: str) -> tuple[str, bool]:
     In the list style the closing quote ends the text; what follows it is the model talking on. Text is
     normalised as corpora are, so that an apostrophe's style is no difference between them.
     """
-    text = normalise(text.split("\n", 1)[0])
+    text = normalise(spoken(text).split("\n", 1)[0])
     if style == "list":
         body, quote, _ = text.partition('"')
         return body.strip(), bool(quote)

@@ -16,7 +16,7 @@ from emosynth.writers.uses import oversample_of
 
 COLUMNS = [
     "candidate_id", "origin", "writer", "space", "corpus", "size", "repeat", "index", "label", "labels", "kind", "text", "context", "character",
-    "passage_id", "story_id", "prompt", "row_seed", "generator", "finish", "complete", "prompt_tokens", "new_tokens",
+    "passage_id", "story_id", "prompt", "row_seed", "generator", "finish", "complete", "prompt_tokens", "new_tokens", "error",
 ]  # fmt: skip
 
 

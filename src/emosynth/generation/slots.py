@@ -18,6 +18,7 @@ from emosynth.errors import UserError
 from emosynth.guides.base import Draw, Shown
 from emosynth.models.lm import Request
 from emosynth.params import Params
+from emosynth.paths import repro
 from emosynth.taxonomy import Taxonomies
 from emosynth.writers import Seeds, Use
 
@@ -72,7 +73,10 @@ class Ask:
 
 @dataclass(frozen=True)
 class Written:
-    """One text, with how it came about. ``complete``: its end was reached, by its own mark or because the model ended it."""
+    """One text, with how it came about.
+
+    ``complete``: its end was reached, by its own mark or because the model ended it; ``error``: why there is no text.
+    """
 
     text: str
     complete: bool
@@ -80,12 +84,13 @@ class Written:
     request: Request
     prompt_tokens: int
     new_tokens: int
+    error: str = ""
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of the candidates table that a text fills."""
         return {
             "text": self.text, "prompt": self.request.prompt, "row_seed": self.request.row_seed, "finish": self.finish, "complete": self.complete,
-            "prompt_tokens": self.prompt_tokens, "new_tokens": self.new_tokens,
+            "prompt_tokens": self.prompt_tokens, "new_tokens": self.new_tokens, "error": self.error,
         }  # fmt: skip
 
 
@@ -258,7 +263,7 @@ class Shower:
             raise UserError(
                 f"Exemplar {missing[0]} of class {labels[0]} is not a row of the seed.",
                 where=f"materials of {self.cell}",
-                remedy="Run step 02_shap again: its materials do not belong to these seeds.",
+                remedy=f"Run: {repro('02_shap', again=True)}; its materials do not belong to these seeds.",
             )
         return Aid(shown.tokens, tuple(self._texts[row] for row in shown.exemplars), shown.bias)
 

@@ -6,25 +6,41 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from emosynth.params.base import Section, Sizes
+from emosynth.params.base import Named, Section, Sizes
 
 
 class Generator(Section):
     """A language model, and how it is reached."""
 
     backend: Literal["openvino", "transformers", "server"] = "openvino"
-    model: str = Field(
+    model: Named = Field(
         "smollm2-135m-instruct", description="catalogue entry, path of a GGUF file or model folder, hub id, or the server's model name"
     )
     url: str | None = Field(None, description="server only: base URL up to /v1")
+    urls: list[str] = Field(default_factory=list, description="server only: further addresses of the same model; the least busy is asked")
     revision: str = Field("", description="server only: your name for what is served; change it when the model behind the URL changes")
     api_key_env: str = Field("EMOSYNTH_API_KEY", description="server only: environment variable with the key")
     batch: int = Field(256, ge=1, description="rows per unit of work; what is in flight when a run is killed is lost")
-    concurrency: int = Field(8, ge=1, description="server only: requests under way at once")
-    timeout: float = Field(60.0, gt=0, description="server only: seconds per request")
-    retries: int = Field(5, ge=0, description="server only: retries after refusal, overload or garbage")
+    concurrency: int = Field(8, ge=1, description="server only: requests under way at once, at each address")
+    timeout: float = Field(60.0, gt=0, description="server only: seconds until an answer must be there, whole")
+    retries: int = Field(5, ge=0, description="server only: times that a server which answers nothing is tried again")
+    extra: dict[str, Any] = Field(
+        default_factory=dict, description="server only: fields added to every request, e.g. reasoning_effort: low; part of the cache key"
+    )
+    price_in: float = Field(0.0, ge=0, description="server only: price of a million tokens read, in any currency")
+    price_out: float = Field(0.0, ge=0, description="server only: price of a million tokens written, in the same currency")
+    max_tokens: int | None = Field(None, ge=1, description="server only: tokens, read and written, that one run of a step may spend")
+    max_cost: float | None = Field(
+        None, gt=0, description="server only: cost, in the currency of the prices, that one run of a step may spend"
+    )
     device: str = Field("cpu", description="transformers only: cpu, cuda, …")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+
+    @model_validator(mode="after")
+    def _prices(self) -> Generator:
+        if self.max_cost is not None and not (self.price_in or self.price_out):
+            raise ValueError("max_cost: needs the prices of a million tokens, price_in and price_out")
+        return self
 
 
 class Models(Section):
@@ -32,8 +48,8 @@ class Models(Section):
 
     writer: Generator = Generator()
     others: dict[str, Generator] = Field(default_factory=dict, description="further language models that writers can name")
-    encoder: str = Field("all-minilm-l6-v2", description="sentence encoder: catalogue entry, model folder or hub id")
-    reader: str | None = Field(
+    encoder: Named = Field("all-minilm-l6-v2", description="sentence encoder: catalogue entry, model folder or hub id")
+    reader: Named | None = Field(
         None, description="local language model that reads labels off texts and measures perplexity; None: models.writer.model"
     )
 
@@ -106,13 +122,20 @@ class Generation(Section):
     style: Literal["plain", "chat"] = Field(
         "plain", description="plain: text to be continued, for small or base models; chat: an instruction, for instruction models"
     )
+    unusable: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of an origin's texts that may be empty or refused; a run that is surely beyond it stops",
+    )
+    cut: float = Field(0.8, ge=0, le=1, description="share of an origin's texts that may be cut off at max_new_tokens; likewise")
     two_labels: float = Field(0.25, ge=0, le=1, description="share of texts that are to express two labels, where rows may have several")
 
 
 class Narratives(Section):
     """Stories in which generation is grounded."""
 
-    sources: list[str] = Field(
+    sources: list[Named] = Field(
         ["orange3-narratives"],
         min_length=1,
         description="catalogue entries, files or folders of .txt (relative to the repository), or hub data sets",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -13,7 +14,7 @@ from emosynth.params import Decoding
 STOP = "\n"
 """One text is one line: whatever the backend, writing stops here and the text does not hold it."""
 
-Finish = Literal["stop", "length"]
+Finish = Literal["stop", "length", "refused", "failed"]
 Progress = Callable[[int], None]
 
 
@@ -49,15 +50,19 @@ class Completion:
         The text up to (not including) the first newline; otherwise as the model wrote it, leading space included. It is empty when
         the model began with a newline.
     finish
-        ``stop``: the model ended the line or the text; ``length``: it ran into ``max_new_tokens``.
+        ``stop``: the model ended the line or the text; ``length``: it ran into ``max_new_tokens``. Of a server only: ``refused``: it
+        rejected this request for good; ``failed``: it gave no usable answer to it again and again, while it answered others.
     prompt_tokens, new_tokens
         Number of tokens read and written, as the backend counts them; 0 when a server does not say.
+    error
+        Why there is no text, where a server says so or its answer shows it.
     """
 
     text: str
     finish: Finish
     prompt_tokens: int
     new_tokens: int
+    error: str = ""
 
 
 @runtime_checkable
@@ -89,6 +94,23 @@ class LanguageModel(Protocol):
         ...
 
 
+@runtime_checkable
+class Streaming(LanguageModel, Protocol):
+    """A generator that hands texts over as they arrive: one behind a server, whose texts do not depend on each other.
+
+    Attributes
+    ----------
+    notes
+        What it found out about its server that a reader of the texts should know.
+    """
+
+    notes: list[str]
+
+    def stream(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[list[tuple[int, Completion]]]:
+        """Yield what has arrived, as places among the requests with completions; each place once."""
+        ...
+
+
 def request_key(identity: Mapping[str, Any], decoding: Decoding, request: Request) -> str:
     """Return the cache key of one text: a hash of what can change it, and of nothing else.
 
@@ -103,6 +125,16 @@ def request_key(identity: Mapping[str, Any], decoding: Decoding, request: Reques
         "bias": sorted([word, float(bonus)] for word, bonus in request.bias),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode("ascii")).hexdigest()
+
+
+_THOUGHT = re.compile(r".*</think(?:ing)?>\s*", re.S)  # the opening mark may stand in the chat template
+_THINKING = re.compile(r"\s*<think(?:ing)?>")
+
+
+def spoken(text: str) -> str:
+    """Return an answer without the block of thoughts that it begins with; empty if the block is never closed."""
+    said = text[found.end() :] if (found := _THOUGHT.match(text)) else text
+    return "" if _THINKING.match(said) else said
 
 
 def one_line(text: str) -> str:

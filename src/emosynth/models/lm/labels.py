@@ -165,6 +165,14 @@ class LabelScorer(KeptScorer):
         found = np.array([kept[keys[prompt]] for prompt in prompts], dtype=np.float64)
         return found[:, [names.index(label) for label in labels]]
 
+    def tokens(self, prompts: Sequence[str], labels: Sequence[str]) -> int:
+        """Return how many tokens `score` reads: the head once, each prompt, and the labels after it as far as they are inputs."""
+        with self._loading() as (tokenizer, _):
+            lines = tokenizer([*prompts, *sorted(set(labels))], add_special_tokens=False, split_special_tokens=True)["input_ids"]
+            head = len(tokenizer(self.head)["input_ids"])
+        tree = LabelTree.of(lines[len(prompts) :])
+        return head + sum(map(len, lines[: len(prompts)])) + len(prompts) * len(tree.tokens)
+
     def prior(self, content_free: Sequence[str], labels: Sequence[str]) -> FloatArray:
         """Return the log of each label's mean probability over prompts without content; shape (k,), for `calibrated`.
 
