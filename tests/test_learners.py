@@ -333,7 +333,7 @@ def test_pretraining_is_shared_and_kept(resources, tmp_path):
     before = file.stat().st_mtime_ns
     learner("encoder").fit([first, Stage(rows(12), ONE)], task(seed_rows=12), own)
     assert [file] == sorted((tmp_path / "encoder").iterdir()) and file.stat().st_mtime_ns == before
-    file.write_bytes(b"damaged")
+    (file / "state.safetensors").write_bytes(b"damaged")
     again = learner("encoder").fit([first, Stage(rows(9), ONE)], task(seed_rows=9), own).predict_proba(NEW)
     np.testing.assert_array_equal(again, p)
     other = Stage(replace(first.rows, weights=first.rows.weights * 0.5), OTHER, MAP)
@@ -354,10 +354,10 @@ def test_pieces_are_registered_without_heavy_imports():
     import subprocess
     import sys
 
-    modules = '("torch", "xgboost", "transformers")'
+    modules = '("torch", "xgboost", "transformers", "setfit", "sentence_transformers")'
     code = f"import sys; from emosynth import pieces; print(sorted(pieces.registered('learner'))); print([m for m in {modules} if m in sys.modules])"
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert made.splitlines() == [str(sorted(NAMES)), "[]"]
+    assert made.splitlines() == [str(sorted([*NAMES, "few-shot", "setfit", "zero-shot"])), "[]"]
 
 
 def test_truth_of_soft_labels():

@@ -275,7 +275,7 @@ def frame_of(kinds=("",), count=12, tokens=10):
 
 def picked(frame, ok, **ask):
     ok = np.asarray(ok, dtype=bool)
-    return choose(frame, ok, np.ones(len(frame), dtype=bool), np.zeros(len(frame), dtype=bool), Ask(labels=("a", "b"), **ask))
+    return choose(frame, ok, ok, np.zeros(len(frame), dtype=bool), Ask(labels=("a", "b"), **ask))
 
 
 def test_both_kinds_have_their_turn():

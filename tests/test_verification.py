@@ -406,7 +406,7 @@ def test_a_sweep_costs_no_score(tables, params, candidates):
     arm, rows = of_arm(params, candidates, "strict", TOY, **{"checks.charset": 0.9})
     with pytest.raises(UserError, match="charset") as caught:
         accepted(arm, rows, scores, TOY)
-    assert "06_verification" in caught.value.remedy
+    assert "declare it there" in caught.value.remedy and "dvc repro" in caught.value.remedy
 
 
 def test_unverified_arms_take_what_is_there(tables, params, candidates):

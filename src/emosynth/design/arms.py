@@ -54,6 +54,11 @@ class Origin:
         return self.tuned or any(guide.needs_seed for guide in self.guides)
 
     @property
+    def edits(self) -> Guide | None:
+        """The guide that makes the texts itself, of rows of the seed, if there is one."""
+        return next((guide for guide in self.guides if guide.edits), None)
+
+    @property
     def narrative(self) -> Guide | None:
         """The guide that writes from passages, if there is one."""
         return next((guide for guide in self.guides if guide.narrative), None)
@@ -83,7 +88,7 @@ class ResolvedArm:
 
     @property
     def written(self) -> bool:
-        """Whether a language model wrote its rows."""
+        """Whether its rows were made: by a language model, or by edits of the seed's."""
         return self.origin is not None
 
     @cached_property
@@ -163,7 +168,9 @@ def resolve_arm(params: Params, name: str, spec: Arm | None = None, overrides: M
     if overrides:
         spec = _overridden(params, spec, overrides, f"sweeps.{name}")
     if spec.add != "written":
-        return ResolvedArm(name, spec, dict(overrides or {}), None, (), (), params)
+        # Rows as they are annotated have no labellers.
+        labellers = () if spec.labels == "asked" else _labellers(spec.labels, f"{where}.labels")
+        return ResolvedArm(name, spec, dict(overrides or {}), None, (), labellers, params)
     return ResolvedArm(
         name, spec, dict(overrides or {}), _origin(params, spec, where), checks_of(params, spec.checks, f"{where}.checks"),
         _labellers(spec.labels, f"{where}.labels"), params,
@@ -239,6 +246,14 @@ def _origin(params: Params, spec: Arm, where: str) -> Origin:
     if isinstance(spec.guide, str) and spec.guide not in params.guides and spec.guide not in pieces.registered("guide"):
         raise unknown("guide", spec.guide, f"{where}.guide", [*params.guides, *pieces.registered("guide")])
     guides = tuple(cast(Guide, pieces.build("guide", name, setting, f"{where}.guide")) for name, setting in items)
+    editing = next((guide for guide in guides if guide.edits), None)
+    if editing is not None:
+        if len(guides) > 1 or spec.writer != PLAIN or spec.space != "target":
+            raise UserError(
+                f"{editing.name} makes texts of the seed's rows: there is no prompt, no writer, and no other label.",
+                where=where, remedy="Leave out writer, space and all other guides.",
+            )  # fmt: skip
+        return Origin(f"{salt}@none", salt, guides, (), spec.space, False)
     shares = {spec.writer: 1.0} if isinstance(spec.writer, str) else dict(spec.writer)
     if not shares or any(weight <= 0 for weight in shares.values()):
         raise UserError(
@@ -316,6 +331,8 @@ def learners_of(params: Params) -> dict[str, Learner]:
 
 def offered(arm: ResolvedArm, learner: Learner) -> str:
     """Return why an arm is not offered for a learner; empty: it is."""
+    if learner.seed_only and arm.name != SEED:
+        return f"{learner.shown_name()} is shown rows of the seed alone and trained on none"
     if (arm.spec.mix.order == "first" or arm.spec.after is not None) and not learner.staged:
         return f"{learner.shown_name()} cannot be trained on one set of rows and then on another"
     if arm.spec.mix.steps == "both" and not learner.stepped:

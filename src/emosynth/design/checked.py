@@ -64,6 +64,11 @@ def _check_arm(params: Params, arms: Mapping[str, ResolvedArm], name: str, arm: 
             raise UserError(f"The arm {other} has no written rows.", where=where, remedy="Name an arm with a guide or a writer.")
         if arms[other].spec.plus or arms[other].spec.after:
             raise UserError(f"The arm {other} is itself made of others.", where=where, remedy="Name the arms that it is made of.")
+    _check_real(arm, where)
+    known = [check.name for check in arm.checks]
+    for check in spec.mix.select if isinstance(spec.mix.select, list) else []:
+        if check not in known:
+            raise unknown("check of this arm", check, f"{where}.mix.select", known)
     if arm.origin is None:
         return
     specs = {writer: writer_spec(params, writer) for writer, _ in arm.origin.writers}
@@ -94,6 +99,26 @@ def _check_arm(params: Params, arms: Mapping[str, ResolvedArm], name: str, arm: 
             "What a guide takes from the seed has the corpus's labels, and this arm asks for others.",
             where=f"{where}.space", remedy="Leave out space, or that guide.",
         )  # fmt: skip
+
+
+def _check_real(arm: ResolvedArm, where: str) -> None:
+    """Check labels of real rows."""
+    spec = arm.spec
+    if spec.add == "file" and spec.file is None:
+        raise UserError(
+            "The arm adds rows of a file, and names none.", where=f"{where}.file", remedy="Say where they are: file: {path: …}."
+        )
+    if spec.add == "unlabelled":
+        blind = [labeller.name for labeller, share in arm.labellers if share > 1e-9 and not labeller.reads]
+        if blind or not arm.labellers:
+            raise UserError(
+                f"Unlabelled rows have no label of their own, and {blind[0] if blind else 'asked'} has a share.",
+                where=f"{where}.labels", remedy="Let labellers that read the text have all of it, e.g. labels: {teacher: 1.0}.",
+            )  # fmt: skip
+    if arm.origin is None and arm.labellers and spec.add == "none" and not spec.mix.soft_seed:
+        raise UserError(
+            "The seed is to be labelled anew, and is not.", where=f"{where}.mix.soft_seed", remedy="Leave out labels or soft_seed."
+        )
 
 
 def model_of(params: Params, spec: WriterSpec, where: str) -> Any:
@@ -128,6 +153,7 @@ def _check_sweeps(params: Params, arms: Mapping[str, ResolvedArm]) -> None:
                 made = resolve_arm(params, name, overrides={dotted: value})
                 if made.origin != base.origin and (made.origin is None or base.origin is None or made.origin.name != base.origin.name):
                     raise UserError("A sweep changes what is written.", where=where, remedy="Make it an arm of its own.")
+                _check_real(made, where)
                 known = [check.judge() for check in base.checks]
                 strange = [check.name for check in made.checks if check.judge() not in known]
                 if strange:
@@ -136,9 +162,13 @@ def _check_sweeps(params: Params, arms: Mapping[str, ResolvedArm]) -> None:
                         where=where,
                         remedy="Sweep over a threshold, or make it an arm of its own.",
                     )
-            if dotted == "growth" and base.written and max(map(float, tried)) > growth_of(params, base) + 1e-9:
+            if (
+                dotted == "growth"
+                and (base.written or base.spec.add == "unlabelled")
+                and max(map(float, tried)) > growth_of(params, base) + 1e-9
+            ):
                 raise UserError(
-                    f"The arm is written for {growth_of(params, base):g} rows per seed row.",
+                    f"The arm is made for {growth_of(params, base):g} rows per seed row.",
                     where=where,
                     remedy=f"Raise arms.{name}.growth.",
                 )

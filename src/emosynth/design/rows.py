@@ -35,6 +35,8 @@ class Rows:
         T of that part.
     batch_weights
         Whether weights are applied to the mean over a batch instead of row by row (a flaw of a published code).
+    balance
+        Whether classes of a single-label space are to have equal mass (`balanced`).
     """
 
     texts: list[str]
@@ -45,6 +47,7 @@ class Rows:
     alpha: float = 0.0
     temperature: float = 1.0
     batch_weights: bool = False
+    balance: bool = True
 
     def __post_init__(self) -> None:
         n = len(self.texts)
@@ -70,7 +73,7 @@ class Rows:
         chosen = np.asarray(places, dtype=np.intp)
         return Rows(
             [self.texts[place] for place in chosen], self.targets[chosen], self.weights[chosen], self.synthetic[chosen],
-            None if self.teacher is None else self.teacher[chosen], self.alpha, self.temperature, self.batch_weights,
+            None if self.teacher is None else self.teacher[chosen], self.alpha, self.temperature, self.batch_weights, self.balance,
         )  # fmt: skip
 
 
@@ -98,7 +101,7 @@ def joined(first: Rows, second: Rows) -> Rows:
         teacher = np.vstack([first.teacher, second.teacher])
     return Rows(
         [*first.texts, *second.texts], np.vstack([first.targets, second.targets]), np.concatenate([first.weights, second.weights]),
-        np.concatenate([first.synthetic, second.synthetic]), teacher, second.alpha, second.temperature, second.batch_weights,
+        np.concatenate([first.synthetic, second.synthetic]), teacher, second.alpha, second.temperature, second.batch_weights, second.balance,
     )  # fmt: skip
 
 
@@ -115,9 +118,11 @@ def class_balance(targets: FloatArray, weights: FloatArray) -> FloatArray:
 def balanced(rows: Rows, space: Space) -> Rows:
     """Return rows weighted so that all labels that occur have the same mass (`class_balance`); multi-label rows as they are.
 
+    Rows whose arm has switched class weights off are as they are, too.
+
     Macro-F1 counts classes alike. Without balance a seed's skew would stand against the even draw of synthetic rows, and these would
     seem to gain what balance alone gives.
     """
-    if not space.single:
+    if not space.single or not rows.balance:
         return rows
     return replace(rows, weights=rows.weights * class_balance(rows.targets, rows.weights))

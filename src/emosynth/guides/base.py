@@ -86,6 +86,8 @@ class Guide(Piece):
         Whether texts are written from a passage, by way of a situation (`emosynth.guides.narrative`).
     tunable
         Whether a tuned writer can be trained with it in its prompt: then `hint` says what a training row's prompt shows.
+    edits
+        Whether it makes texts itself, each of a row of the seed, whose labels they keep: then `edit` does, and no writer is asked.
     """
 
     kind: ClassVar[str] = "guide"
@@ -94,6 +96,7 @@ class Guide(Piece):
     needs_bias: ClassVar[bool] = False
     narrative: ClassVar[bool] = False
     tunable: ClassVar[bool] = False
+    edits: ClassVar[bool] = False
 
     def show(self, draw: Draw) -> Shown:
         """Return what one prompt shows; every random choice is made with ``draw.rng``."""
@@ -101,6 +104,10 @@ class Guide(Piece):
 
     def hint(self, text: str, draw: Draw) -> Shown:
         """Return what the prompt of a seed row shows while a writer is tuned on it."""
+        raise NotImplementedError
+
+    def edit(self, text: str, rng: np.random.Generator) -> str:
+        """Return a changed copy of the text of a seed row; every random choice is made with ``rng``."""
         raise NotImplementedError
 
 

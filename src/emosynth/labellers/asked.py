@@ -13,6 +13,7 @@ class AskedLabels(Labeller):
 
     name = "asked"
     label = "as asked"
+    reads = False
 
     def log_p(self, rows: Labelled) -> FloatArray:
         """Return logarithms of the labels asked for, scaled to sum to 1; −inf for all others."""

@@ -81,6 +81,8 @@ class Labeller(Piece):
         Whether labels depend on the seed.
     distils
         Whether labels are a teacher's log-probabilities, which the loss softens by ``mix.temperature``; else they are mixed into targets.
+    reads
+        Whether labels come from the text. If not, they come from those that rows had, and unlabelled rows have none.
     """
 
     kind: ClassVar[str] = "labeller"
@@ -89,6 +91,7 @@ class Labeller(Piece):
     in_space: ClassVar[str] = "asked"
     needs_seed: ClassVar[bool] = False
     distils: ClassVar[bool] = False
+    reads: ClassVar[bool] = True
 
     def log_p(self, rows: Labelled) -> FloatArray:
         """Return (n, k) log-probabilities: over the classes of a single-label space; label by label of another, unless they sum to 1."""

@@ -32,12 +32,16 @@ class Resources:
         Its identity.
     cache
         Folder for what is dear and shared, e.g. the state after a first stage.
+    reader, catalog
+        The language model that a learner may ask, and where it is found; empty and None: no learner of the profile does.
     """
 
     embed: Embed
     encoder: Path
     encoder_hash: str
     cache: Path
+    reader: str = ""
+    catalog: Any = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,10 @@ class Learner(Piece):
         Whether its loss takes the teacher's log-probabilities at a temperature; if not, they are mixed into targets at temperature 1.
     stepped
         Whether it is trained by gradient steps, so that longer training is an arm of its own (``mix.steps: both``).
+    own_cores
+        Whether it uses all cores itself, and so is not trained beside others.
+    seed_only
+        Whether it is shown rows of the seed and trained on none: then it is offered for the seed alone, and may ask `Resources.reader`.
     embeds
         Whether it may ask for sentence embeddings; if not, none are made for it beforehand.
     marker
@@ -110,12 +118,18 @@ class Learner(Piece):
     staged: ClassVar[bool] = False
     distils: ClassVar[bool] = False
     stepped: ClassVar[bool] = False
+    own_cores: ClassVar[bool] = False
+    seed_only: ClassVar[bool] = False
     embeds: ClassVar[bool] = True
     marker: ClassVar[str] = "o"
 
     def fit(self, stages: Sequence[Stage], task: Task, resources: Resources) -> Fitted:
         """Train on one stage after the other; the last is in the task's space, or mapped into it."""
         raise NotImplementedError
+
+    def asks(self, resources: Resources) -> str:
+        """Return what can change its predictions besides rows, settings, code and encoder, e.g. another model that it asks; mostly nothing."""
+        return ""
 
     def training_identity(self) -> dict[str, Any]:
         """Return what can change a model besides its rows: settings without the part of the design."""

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import BaseModel, Field
 
+from emosynth.catalog.kept import keep
 from emosynth.design.rows import Rows, Stage, class_balance
 from emosynth.design.space import FloatArray, Space
-from emosynth.errors import UserError
 from emosynth.learners.base import Learner, LearnerSettings, Resources, Task
 from emosynth.learners.choosing import Predictor, as_truth, choose, digest, folds_of, mixed, projected, seed_of
 from emosynth.progress import say
@@ -130,20 +130,19 @@ class FineTuned(Learner):
         from emosynth.models.encoder import EncoderState, FineTunedEncoder
 
         settings, rows, space = self._settings(self.settings.first_steps), stage.rows, stage.space
-        loss = [rows.alpha, rows.temperature, rows.batch_weights]
+        loss = [rows.alpha, rows.temperature, rows.batch_weights, *([] if rows.balance else ["unbalanced"])]
         key = digest(
             _code(), vars(settings), resources.encoder_hash, space.labels, space.single, rows.texts, rows.targets, rows.weights,
             rows.teacher, loss, start.key, start.head,
         )  # fmt: skip
-        file = resources.cache / "encoder" / f"{key}.safetensors"
-        try:
-            return _Start(EncoderState.read(file), key)
-        except UserError:  # not there yet, or damaged: as this is a cache, it is made again
+
+        def make(work: Path) -> None:
             say(f"encoder: first stage on {len(rows)} rows")
-        model = FineTunedEncoder(resources.encoder, settings, space.labels, single=space.single)
-        state = _train(model, rows, space, start).state()
-        state.save(file)
-        return _Start(state, key)
+            model = FineTunedEncoder(resources.encoder, settings, space.labels, single=space.single)
+            _train(model, rows, space, start).state().save(work / "state.safetensors")
+
+        folder = keep(resources.cache / "encoder" / key, make, "encoder: a first stage")
+        return _Start(EncoderState.read(folder / "state.safetensors"), key)
 
 
 def _train(model: FineTunedEncoder, rows: Rows, space: Space, start: _Start) -> FineTunedEncoder:
@@ -151,10 +150,10 @@ def _train(model: FineTunedEncoder, rows: Rows, space: Space, start: _Start) -> 
     from emosynth.models.encoder import RowLoss
 
     balance = None
-    if space.single:
+    if not space.single:
+        rows = mixed(rows, space)
+    elif rows.balance:
         level = np.full(len(rows), rows.weights.mean()) if rows.batch_weights else rows.weights
         balance = class_balance(rows.targets, level)
-    else:
-        rows = mixed(rows, space)
     loss = RowLoss(rows.teacher, rows.alpha, rows.temperature, rows.batch_weights, balance)
     return model.fit(rows.texts, rows.targets, rows.weights, loss, start.state, start.head, progress=say)

@@ -145,6 +145,7 @@ class LinearLearner(Learner):
             rows.targets,
             rows.weights,
             *held,
+            *([] if rows.balance else ["unbalanced"]),
         )
         if key not in _FIRST:
             features = self.features(resources)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from emosynth.params.base import Section, Sizes
+from emosynth.params.base import Named, Section, Sizes
 
 PieceSpec = str | dict[str, Any]
 """A piece by name, or ``{name: settings}``."""
@@ -29,18 +29,39 @@ class Mix(Section):
     steps: Literal["one", "both"] = Field(
         "one", description="gradient steps of a fine-tuned learner: of one stage, or of both stages together"
     )
-    select: Literal["index", "random"] = Field(
-        "index", description="index: accepted rows as they come; random: as many candidates, accepted or not, the control of a filter"
+    select: Literal["index", "random"] | list[str] = Field(
+        "index",
+        description="index: accepted rows; random: the control of a filter, as many rows of each class as the checks accept, drawn from all; "
+        "a list of checks: drawn from the rows that the other checks accept",
     )
+    balance: bool = Field(True, description="class weights: all classes of a single-label corpus have the same mass in the loss")
+
+
+class RowFile(Section):
+    """Rows that were published, or written elsewhere: files with columns of their own."""
+
+    path: Named = Field(
+        min_length=1,
+        description="CSV, TSV, JSON, JSONL or Parquet; * and ** stand for any name. From the repository, else from EMOSYNTH_MIRROR, else in hub",
+    )
+    hub: str | None = Field(
+        None, pattern=r"^[\w.-]+/[\w.-]+(@[\w.-]+)?$", description="data set of the hub that holds the path, owner/name@revision"
+    )
+    text: str = Field("text", description="name of the text column")
+    labels: str = Field("labels", description="name of the column of labels: names, places in the space, or pairs of a label and its share")
+    label_separator: str | None = Field(None, min_length=1, description="splits several labels in one cell of text")
+    least: float = Field(0.0, ge=0, le=1, description="labels with a smaller share are left out")
+    synthetic: bool = Field(True, description="whether the rows were written by a model")
 
 
 class Arm(Section):
     """A way to grow a seed."""
 
     title: str = Field("", description="name for readers; empty: the arm's name")
-    add: Literal["written", "none", "real", "real-balanced", "other-corpora"] = Field(
+    add: Literal["written", "none", "real", "real-balanced", "unlabelled", "other-corpora", "file"] = Field(
         "written",
-        description="what is added to the seed: written rows, nothing, real rows of the pool (as they come, or class-balanced), others",
+        description="what is added to the seed: written rows, nothing, real rows of the pool (as they come, or class-balanced), "
+        "rows of the pool without their labels, rows of other corpora, rows of a file",
     )
     guide: str | list[PieceSpec] = Field(
         default_factory=list, description="what a prompt shows besides the class: pieces, or a name in guides"
@@ -50,7 +71,10 @@ class Arm(Section):
     checks: str | dict[str, Any] = Field(
         "basic", description="a name in checks, or checks with settings; extends: names a set to start from"
     )
-    labels: str | dict[str, Any] = Field("asked", description="labellers by share; what is left of 1 stays with asked")
+    labels: str | dict[str, Any] = Field(
+        "asked", description="labellers by share; what is left of 1 stays with asked. Of an arm that adds nothing: of the seed's rows"
+    )
+    file: RowFile | None = Field(None, description="add: file: where its rows are; space says what their labels are of")
     mix: Mix = Mix()
     after: str | None = Field(None, description="an arm whose rows the learner is trained on first")
     plus: list[str] = Field(default_factory=list, description="arms whose rows are added in equal shares, the total as wanted")
@@ -66,8 +90,11 @@ class Arm(Section):
     @model_validator(mode="after")
     def _real(self) -> Arm:
         own = {"guide", "writer", "space", "checks", "labels", "rows", "flaws"} & self.model_fields_set
+        own -= {"labels"} if self.add in ("none", "unlabelled") else {"space", "rows"} if self.add == "file" else set()
         if self.add != "written" and own:
             raise ValueError(f"{min(own)}: says something of written rows, and this arm adds {self.add} rows")
+        if self.file is not None and self.add != "file":
+            raise ValueError("file: says where the rows of add: file are, and this arm adds others")
         return self
 
 

@@ -19,7 +19,7 @@ from emosynth.corpora.schema import some
 from emosynth.design.cells import Cell
 from emosynth.errors import UserError
 from emosynth.params import Cells, Params
-from emosynth.paths import Paths
+from emosynth.paths import Paths, repro
 from emosynth.progress import say
 
 COLUMNS = ["corpus", "repeat", "rank", "id", "label"]
@@ -165,7 +165,7 @@ def _of_series(order: pd.DataFrame, corpus: str, repeat: int) -> pd.DataFrame:
         raise UserError(
             f"There is no repeat {repeat} of {corpus}; there are {some(known, 3) or 'none'}.",
             where="the order of seeds",
-            remedy="Correct cells.repeats or the corpus, and run step 01 again.",
+            remedy=f"Correct cells.repeats or the corpus, and run: {repro()}",
         )
     return rows
 
@@ -229,7 +229,7 @@ def load_seed(corpus: Corpus, order: pd.DataFrame, cell: Cell) -> Seed:
         raise UserError(
             f"{len(strange)} seed rows are not training rows of {corpus.name}.",
             where=f"{cell}: {strange[0]}",
-            remedy="Make the seeds again: dvc repro.",
+            remedy=f"Make the seeds again: {repro('01_seeding', again=True)}",
         )
     found = train.loc[ids]
     return Seed(cell, ids, [str(text) for text in found["text"]], [list(labels) for labels in found["labels"]])

@@ -33,7 +33,7 @@ class Ask:
     most
         Label -> rows at most.
     random
-        What seeds a random choice of as many rows, whatever the verdicts; empty: no such choice.
+        What seeds a random choice of as many rows in place of the verdicts' choice; empty: no such choice.
     """
 
     wanted: int
@@ -76,21 +76,21 @@ def first_written(frame: pd.DataFrame, wanted: int, labels: Sequence[str]) -> pd
     return pd.concat([frame[frame["label"] == label].head(count) for label, count in quotas(wanted, list(labels)).items()])
 
 
-def choose(frame: pd.DataFrame, accepted: BoolArray, present: BoolArray, repeated: BoolArray, ask: Ask) -> Chosen:
+def choose(frame: pd.DataFrame, accepted: BoolArray, eligible: BoolArray, repeated: BoolArray, ask: Ask) -> Chosen:
     """Choose the rows of an arm in a cell.
 
     Parameters
     ----------
     frame
         Candidates of the arm's origin in the cell, sorted by index and kind.
-    accepted, present, repeated
-        Of each candidate, whether it is accepted, has a text at all, repeats a held-out text.
+    accepted, eligible, repeated
+        Of each candidate, whether it is accepted, may be drawn in a random choice, repeats a held-out text.
     """
     place = {label: position for position, label in enumerate(ask.labels)}
     frame = frame.assign(
         _accepted=accepted & ~repeated,
         _dropped=accepted & repeated,
-        _present=present & ~repeated,
+        _eligible=eligible & ~repeated,
         _place=[place[label] for label in frame["label"]],
     ).sort_values(["index", "_place", "kind"], kind="stable")
     n_wanted = ask.wanted
@@ -109,7 +109,7 @@ def choose(frame: pd.DataFrame, accepted: BoolArray, present: BoolArray, repeate
         rows = _at_random(frame[written], rows, ask)
     cost = int(token_counts(frame[written]).sum())
     dropped = int(frame["_dropped"].sum())
-    return Chosen(rows.drop(columns=["_accepted", "_dropped", "_present", "_place"]), n_wanted, int(written.sum()), cost, dropped)
+    return Chosen(rows.drop(columns=["_accepted", "_dropped", "_eligible", "_place"]), n_wanted, int(written.sum()), cost, dropped)
 
 
 def _draw(usable: pd.DataFrame, ask: Ask) -> pd.DataFrame:
@@ -140,11 +140,12 @@ def _written(frame: pd.DataFrame, usable: pd.DataFrame, rows: pd.DataFrame, ask:
 
 
 def _at_random(written: pd.DataFrame, rows: pd.DataFrame, ask: Ask) -> pd.DataFrame:
-    """Return as many rows of each label, drawn from all that were written for them."""
-    parts = []
+    """Return as many rows of each label and kind, drawn from the eligible ones among all that were written for them."""
+    parts = [rows.iloc[:0]]
     for label in ask.labels:
-        pool = written[(written["label"] == label) & written["_present"]]
-        rng = np.random.default_rng(stable_seed("select", *ask.random, label))
-        places = np.sort(rng.permutation(len(pool))[: int((rows["label"] == label).sum())])
-        parts.append(pool.iloc[places])
+        for kind in sorted(set(rows["kind"])):
+            pool = written[(written["label"] == label) & (written["kind"] == kind) & written["_eligible"]]
+            rng = np.random.default_rng(stable_seed("select", *ask.random, label, *([kind] if kind else [])))
+            count = int(((rows["label"] == label) & (rows["kind"] == kind)).sum())
+            parts.append(pool.iloc[np.sort(rng.permutation(len(pool))[:count])])
     return pd.concat(parts)

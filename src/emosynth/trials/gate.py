@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from emosynth.corpora import Corpus
 from emosynth.errors import UserError
+from emosynth.paths import repro
 from emosynth.text import fingerprint, near_duplicates
 
 
@@ -34,5 +35,5 @@ def check_real(corpus: Corpus, ids: Sequence[str], threshold: float) -> None:
         raise UserError(
             f"{int(leaks.sum())} training rows repeat test rows; the first is {ids[int(leaks.argmax())]}.",
             where=f"seeds and pool of {corpus.name}",
-            remedy="Build the corpora and seeds again (dvc repro -f 00_corpora); nothing may be trained on this.",
+            remedy=f"Nothing may be trained on this. Run: {repro('00_corpora', again=True)}; then: {repro()}",
         )

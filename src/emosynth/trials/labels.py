@@ -55,18 +55,20 @@ def moved_labels(hard: FloatArray, label_map: SpaceMap) -> Labelling:
 
 
 def label_rows(sources: Sources, arm: ResolvedArm, cell: Cell, rows: pd.DataFrame, alpha: float, *, moved: bool) -> Labelling:
-    """Return the labels of an arm's rows.
+    """Return the labels of an arm's rows, or of real rows that its labellers label.
 
     Parameters
     ----------
+    rows
+        Columns candidate_id and labels: those asked for, or the annotation of real rows; none of unlabelled rows.
     alpha
         Share of the teacher in the loss. 0: the loss has no such part, and its labels are mixed into the targets.
     moved
         Whether labels are wanted in the corpus's space in any case; else they stay in the space that was asked for if every
         labeller answers in it.
     """
-    assert arm.origin is not None
-    asked, space = sources.asked(arm.origin, cell.corpus), sources.spaces[cell.corpus]
+    space = sources.spaces[cell.corpus]
+    asked = space if arm.origin is None else sources.asked(arm.origin, cell.corpus)
     ids = [str(row) for row in rows["candidate_id"]]
     hard = asked.multi_hot(rows["labels"].tolist())
     elsewhere = any(labeller.in_space != "asked" for labeller, share in arm.labellers if share > 0)
@@ -77,7 +79,7 @@ def label_rows(sources: Sources, arm: ResolvedArm, cell: Cell, rows: pd.DataFram
     mixed = [(labeller, share) for labeller, share in arm.labellers if share > 0 and not (labeller.distils and alpha > 0)]
     read = {labeller.name: np.exp(sources.log_p(arm, labeller, cell, ids)) for labeller, _ in mixed if labeller.name != "asked"}
     if any(len(p) and np.allclose(p.sum(axis=1), 1.0, atol=1e-4) for p in read.values()):
-        hard = hard / hard.sum(axis=1, keepdims=True)  # shares of one label, as those that it is mixed with
+        hard = hard / np.maximum(1.0, hard.sum(axis=1, keepdims=True))  # shares of one label, as those that it is mixed with
     total = sum(share for _, share in mixed)
     of_asked, of_corpus = np.zeros_like(hard), np.zeros((len(ids), len(space.labels)))
     for labeller, share in mixed if total > 0 else []:
@@ -86,11 +88,13 @@ def label_rows(sources: Sources, arm: ResolvedArm, cell: Cell, rows: pd.DataFram
             of_asked += share / total * p
         else:
             of_corpus += share / total * p
+    teacher = _teacher(sources, arm, cell, ids) if alpha > 0 else None
     if total <= 0:  # all of the label is the teacher's: what was asked for is what the loss leaves aside
         of_asked = hard
+        if teacher is not None and not hard.any():  # nothing was
+            of_corpus = np.exp(teacher)
     if not moved and not elsewhere:
         return Labelling(of_asked, np.ones(len(ids)), asked)
-    teacher = _teacher(sources, arm, cell, ids) if alpha > 0 else None
     return settled(sources.map(asked, space).project(of_asked) + of_corpus, space, teacher)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from emosynth.design.arms import ResolvedArm, offered, resolve_arm, resolve_arms
+from emosynth.design.arms import SEED, ResolvedArm, offered, resolve_arm, resolve_arms
 from emosynth.design.cells import Cell, in_sizes, list_cells
 from emosynth.learners.base import Learner
 from emosynth.params import Grid, Params
@@ -92,7 +92,7 @@ def _of_learner(params: Params, name: str, learner: Learner) -> Iterator[Trial]:
         if not _within(params, learner.settings, cell):
             continue
         for arm in arms.values():
-            if not arm.runs_on(cell):
+            if not arm.runs_on(cell) or (learner.seed_only and learner.settings.arms is None and arm.name != SEED):
                 continue
             for version in ("", UNVERIFIED) if _unverified_too(params, arm) else ("",):
                 if learner.settings.arms is None or (f"{arm.name}:{version}" if version else arm.name) in learner.settings.arms:

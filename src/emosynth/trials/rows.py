@@ -16,9 +16,11 @@ from emosynth.labellers.base import FLOOR
 from emosynth.learners.base import Learner
 from emosynth.progress import say
 from emosynth.seeding import balanced_pool_rows, pool_rows
-from emosynth.trials.budget import Ask, Chosen, choose, first_written, token_counts
+from emosynth.seeding.unlabelled import unlabelled_rows
+from emosynth.trials.budget import Ask, BoolArray, Chosen, choose, first_written, token_counts
+from emosynth.trials.fromfile import file_space, load_file, places_of
 from emosynth.trials.gate import repeating
-from emosynth.trials.labels import Labelling, label_rows, moved_labels, seed_teacher
+from emosynth.trials.labels import Labelling, label_rows, moved_labels, seed_teacher, settled
 from emosynth.trials.plan import Trial
 from emosynth.trials.sources import Sources
 
@@ -86,11 +88,19 @@ class Builder:
         """Return why an arm means nothing in a cell; empty: it does."""
         if arm.spec.add == "other-corpora" and not len(self._other_rows(cell.corpus)):
             return "no row of another corpus has a label that maps to this one"
+        if arm.spec.add == "unlabelled" and not unlabelled_rows(self.params, self.sources.order, cell, 1):
+            return "the pool has no row beyond seed and real expansion"
+        if not arm.spec.mix.balance and not self.sources.spaces[cell.corpus].single:
+            return "where rows may have several labels there are no class weights to switch off"
         parts = [self._arms[name] for name in arm.spec.plus] + ([arm] if arm.written else [])
         for part in [*parts, *([self._arms[arm.spec.after]] if arm.spec.after else [])]:
             assert part.origin is not None  # parts of an arm are written
             if self.sources.written(part, cell).empty:
                 return f"nothing was written by {part.origin.name}"
+        if arm.spec.add == "file" and arm.spec.mix.order != "first":
+            asked = file_space(self.sources, arm, cell.corpus)
+            if not self.sources.map(asked, self.sources.spaces[cell.corpus]).matrix.any():
+                return f"no label of {asked.name} maps to one of {cell.corpus}"
         if arm.spec.mix.order != "first":
             for part in parts:
                 assert part.origin is not None
@@ -157,6 +167,10 @@ class Builder:
     def _seed(self, cell: Cell, arm: ResolvedArm, alpha: float) -> Rows:
         seed = self.sources.seed(cell)
         rows = hard_rows(seed.texts, seed.labels, self.sources.spaces[cell.corpus])
+        if arm.spec.add == "none" and arm.labellers:
+            given = pd.DataFrame({"candidate_id": seed.ids, "labels": seed.labels})
+            labels = label_rows(self.sources, arm, cell, given, alpha, moved=True)
+            return replace(rows, targets=labels.targets, teacher=labels.teacher)
         if alpha > 0 and arm.spec.mix.soft_seed:
             rows = replace(rows, teacher=seed_teacher(self.sources, arm, cell, seed.ids))
         return rows
@@ -168,21 +182,34 @@ class Builder:
             teacher = np.exp(teacher)
         return replace(
             rows, teacher=teacher, alpha=alpha if teacher is not None else 0.0, temperature=arm.spec.mix.temperature,
-            batch_weights="batch-weights" in arm.spec.flaws,
+            batch_weights="batch-weights" in arm.spec.flaws, balance=arm.spec.mix.balance,
         )  # fmt: skip
 
     # --- added rows ---------------------------------------------------------------------------------
 
     def _added(self, trial: Trial, alpha: float, *, moved: bool) -> _Added:
         arm, cell = trial.arm, trial.cell
-        own = self._written(trial, arm, alpha, moved=moved) if arm.written else self._real(arm, cell)
+        if arm.spec.add == "file":
+            own = self._file(arm, cell, moved=moved)
+        else:
+            own = self._written(trial, arm, alpha, moved=moved) if arm.written else self._real(arm, cell, alpha)
         rows, chosen, n_wanted = own.rows, list(own.chosen), own.n_wanted
         for name in arm.spec.plus:
             part = self._written(trial, self._arms[name], alpha, moved=True)
             rows, chosen, n_wanted = _together(rows, part.rows), chosen + part.chosen, n_wanted + part.n_wanted
         return _Added(replace(rows, weights=rows.weights * arm.spec.mix.weight), own.space, chosen, n_wanted)
 
-    def _real(self, arm: ResolvedArm, cell: Cell) -> _Added:
+    def _file(self, arm: ResolvedArm, cell: Cell, *, moved: bool) -> _Added:
+        assert arm.spec.file is not None  # the design is checked
+        asked, space = file_space(self.sources, arm, cell.corpus), self.sources.spaces[cell.corpus]
+        found, places = load_file(self.sources, arm, cell.corpus), places_of(self.sources, arm, cell)
+        shares = found.shares[places]
+        labels = settled(self.sources.map(asked, space).project(shares), space) if moved else settled(shares, asked)
+        rows = _rows([found.texts[place] for place in places], labels, synthetic=arm.spec.file.synthetic)
+        kept = rows.take(np.flatnonzero(rows.weights > 0))  # no label of the others has a counterpart
+        return _Added(kept, labels.space, n_wanted=wanted_rows(self.params, arm, cell))
+
+    def _real(self, arm: ResolvedArm, cell: Cell, alpha: float) -> _Added:
         corpus, space = self.sources.corpora[cell.corpus], self.sources.spaces[cell.corpus]
         count = quotas(wanted_rows(self.params, arm, cell), [arm.name, *arm.spec.plus])[arm.name]
         if arm.spec.add == "other-corpora":
@@ -190,13 +217,18 @@ class Builder:
             if arm.spec.growth is not None:  # else all there are
                 others = others.take(np.sort(np.random.default_rng(stable_seed("others", cell)).permutation(len(others))[:count]))
             return _Added(others, space, n_wanted=count if arm.spec.growth is not None else len(others))
-        if arm.spec.add == "real":
-            drawn = pool_rows(self.sources.order, cell, count)
+        if arm.spec.add == "unlabelled":
+            drawn = unlabelled_rows(self.params, self.sources.order, cell, count)
         else:
-            drawn = balanced_pool_rows(self.sources.order, cell, count)
+            expand = pool_rows if arm.spec.add == "real" else balanced_pool_rows
+            drawn = list(expand(self.sources.order, cell, count)["id"])
         if len(drawn) < count:
             say(f"training: {arm.name} at {cell}: the pool has {len(drawn)} of {count} rows")
-        found = corpus.frame.set_index("id").loc[list(drawn["id"])]
+        found = corpus.frame.set_index("id").loc[drawn]
+        if arm.spec.add == "unlabelled":
+            bare = pd.DataFrame({"candidate_id": drawn, "labels": [[] for _ in drawn]})
+            labels = label_rows(self.sources, arm, cell, bare, alpha, moved=True)
+            return _Added(_rows(found["text"].tolist(), labels, synthetic=False), space, n_wanted=count)
         return _Added(hard_rows(found["text"].tolist(), found["labels"].tolist(), space), space, n_wanted=count)
 
     def _other_rows(self, name: str) -> Rows:
@@ -244,11 +276,17 @@ class Builder:
             wanted, asked.labels, evenly=arm.origin.space != TARGET, budget=budget,
             tokens=self._allowance(cell) if budget == "tokens" else 0,
             most=self._common(trial) if own and trial.sweep.startswith("checks") else None,
-            random=("random", cell) if own and arm.spec.mix.select == "random" else (),
+            random=("random", cell) if own and arm.spec.mix.select != "index" else (),
         )  # fmt: skip
-        present = frame["text"].fillna("").str.strip().ne("").to_numpy(dtype=bool)
-        accepted = self.sources.accepted(arm, cell)
-        return choose(frame, accepted, present, self.sources.repeats_held_out(frame, cell.corpus), ask)
+        accepted, repeated = self.sources.accepted(arm, cell), self.sources.repeats_held_out(frame, cell.corpus)
+        eligible = self._eligible(arm, cell) if ask.random else accepted
+        return choose(frame, accepted, eligible, repeated, ask)
+
+    def _eligible(self, arm: ResolvedArm, cell: Cell) -> BoolArray:
+        """Return the candidates that pass the checks of an arm for which no random choice stands in; there must be a text in any case."""
+        named = arm.spec.mix.select
+        kept = tuple(check for check in arm.checks if check.name == "nonempty" or (named != "random" and check.name not in named))
+        return self.sources.accepted(replace(arm, checks=kept), cell)
 
     def _common(self, trial: Trial) -> Mapping[str, int]:
         """Return the rows of each label that every value of a sweep over checks can have: it is to compare quality, not quantity."""
@@ -271,15 +309,15 @@ class Builder:
             spent: dict[str, int] = {}
             plain: list[str] = []
             for name, arm in self._arms.items():
-                if arm.origin is None or not arm.runs_on(cell):
+                if arm.origin is None or arm.origin.edits is not None or not arm.runs_on(cell):
                     continue
                 frame = self.sources.written(arm, cell)
                 if len(frame):
                     labels = self.sources.asked(arm.origin, cell.corpus).labels
                     spent[name] = int(token_counts(first_written(frame, wanted_rows(self.params, arm, cell), labels)).sum())
                     plain += [] if arm.origin.guides else [name]
-            first = REFERENCE if REFERENCE in spent else next(iter(plain), min(spent, key=lambda name: spent[name]))
-            self._tokens[cell] = spent[first]
+            first = REFERENCE if REFERENCE in spent else next(iter(plain), min(spent, key=lambda name: spent[name], default=""))
+            self._tokens[cell] = spent.get(first, 0)
         return self._tokens[cell]
 
     def _held_back(self, added: _Added, space: Space) -> tuple[_Added, tuple[list[str], FloatArray]]:

@@ -34,7 +34,7 @@ from emosynth.trials.plan import Trial, plan_trials
 from emosynth.trials.rows import Builder, Built
 from emosynth.trials.score import classes_of, score_outcome, test_rows_of
 from emosynth.trials.sources import Sources
-from emosynth.trials.train import Job, Outcome, train_all
+from emosynth.trials.train import Job, Outcome, train_all, uses_all_cores
 
 _VERSIONS = ("numpy", "scikit-learn", "scipy", "nltk", "torch", "transformers", "xgboost")
 _CODE = ("emosynth/learners/", "emosynth/models/", "emosynth/design/rows.py", "emosynth/design/space.py", "emosynth/text.py")
@@ -76,7 +76,7 @@ def _rows_digest(rows: Rows) -> list[Any]:
     loss = [rows.alpha, rows.temperature] if rows.teacher is not None else []
     return [
         rows.texts, _numbers(rows.targets), _numbers(rows.weights), rows.synthetic.astype(int).tolist(), _numbers(rows.teacher), loss,
-        rows.batch_weights,
+        rows.batch_weights, *([] if rows.balance else ["unbalanced"]),
     ]  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def trial_key(learner: Learner, built: Built, task: Task, test: str, encoder: st
     test
         Digest of the test texts.
     encoder
-        Identity of the encoder.
+        Identity of the encoder, and of what else the learner asks.
     """
     stages = [
         [
@@ -119,6 +119,12 @@ class _Step:
         self.learners, self.builder = learners_of(params), Builder(self.sources)
         self.trials, self.not_offered = plan_trials(params, self.learners, self.builder.obstacle)
         self.embeddings = embedding_cache(catalog.model(params.models.encoder), paths.cache)
+        asking = any(learner.seed_only for learner in self.learners.values())
+        self.resources = Resources(
+            self.embeddings.embed, self.embeddings.encoder.folder, self.embeddings.encoder.hash, paths.cache / "learners",
+            params.models.local if asking else "", catalog,
+        )  # fmt: skip
+        self._models = {name: self.embeddings.encoder.hash + learner.asks(self.resources) for name, learner in self.learners.items()}
         corpora = self.sources.corpora
         self.test = {name: [str(text) for text in corpus.split("test")["text"]] for name, corpus in corpora.items()}
         self.truth: dict[str, FloatArray] = {
@@ -139,7 +145,7 @@ class _Step:
             self.sources.spaces[corpus], built.seed_rows, self._validation.get(corpus), self.params.training.folds, trial.cell.repeat,
             trial.arm.spec.mix.steps,
         )  # fmt: skip
-        key = trial_key(learner, built, task, self._test_digest[corpus], self.embeddings.encoder.hash)
+        key = trial_key(learner, built, task, self._test_digest[corpus], self._models[trial.learner])
         return Job(key, learner, built, task, self.test[corpus])
 
     def train(self, store: RowStore) -> list[tuple[str, Built]]:
@@ -160,15 +166,12 @@ class _Step:
                 texts.update(dict.fromkeys([*job.built.texts, *job.test, *validation]))
         if texts:
             self.embeddings.embed(list(texts), say)
-        resources = Resources(
-            self.embeddings.embed, self.embeddings.encoder.folder, self.embeddings.encoder.hash, self.paths.cache / "learners"
-        )
         files = [self.paths.own(file) for file in self.params.pieces]
         assert self.embeddings.store is not None  # it was opened on a file
-        for stepped in (False, True):  # those trained by steps use all cores themselves
-            part = [trial for trial in pending.values() if self.learners[trial.learner].stepped == stepped]
-            count = 0 if stepped else len(part)
-            for job, value in train_all(self._jobs(part), count, resources, self.embeddings.store.path, files):
+        for alone in (False, True):
+            part = [trial for trial in pending.values() if uses_all_cores(self.learners[trial.learner]) == alone]
+            count = 0 if alone else len(part)
+            for job, value in train_all(self._jobs(part), count, self.resources, self.embeddings.store.path, files):
                 store.commit({job.key: value})
                 progress.advance()
         return known
@@ -198,7 +201,9 @@ def run_trials(params: Params, catalog: Catalog, paths: Paths) -> dict[str, pd.D
             outcome, corpus = Outcome.unpack(store.get(key)), trial.cell.corpus
             space, truth = step.sources.spaces[corpus], step.truth[corpus]
             found = score_outcome(outcome, truth, space, built.mixed[1] if built.mixed else None)
-            trials.append({**_head(trial), **_counts(built), "chosen": json.dumps(outcome.chosen, sort_keys=True), **found})
+            counts = _counts(built)
+            counts["tokens"] += int(outcome.chosen.pop("tokens", 0))  # of a learner that is a language model
+            trials.append({**_head(trial), **counts, "chosen": json.dumps(outcome.chosen, sort_keys=True), **found})
             predictions.append({"trial_id": trial.trial_id, "corpus": corpus, "p": outcome.p.ravel()})
             classes.append(classes_of(outcome, truth, space).assign(trial_id=trial.trial_id))
     per_class = pd.concat(classes, ignore_index=True)[["trial_id", "label", "precision", "recall", "f1", "support"]]
@@ -255,7 +260,7 @@ _COLUMNS: Mapping[str, Mapping[str, str]] = {
         "budget": "what arms have in equal measure: accepted rows, rows generated, or tokens",
         "n_wanted": "rows the arm was to add; a starved class has fewer",
         "n_generated": "candidates that had to be written up to the last row used",
-        "tokens": "their tokens, of prompts and answers",
+        "tokens": "their tokens, of prompts and answers; of a language model that classifies, those read",
         "n_dropped": "written rows left out because they repeat a test or validation text",
         "chosen": "settings that the learner chose, as JSON",
         "threshold": "probability from which a text has a label; missing where it has exactly one",

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from emosynth.corpora.rowfile import FileRows
 from emosynth.design.arms import ResolvedArm, wanted_rows
 from emosynth.design.cells import Cell
 from emosynth.design.space import FloatArray
@@ -35,12 +36,16 @@ class Sources(RealText):
         See docs/architecture.md.
     judged, soft
         Scores of the checks, and soft labels.
+    paths, files
+        Where files of rows are looked for, and what was read of them.
     """
 
     params: Params
     candidates: pd.DataFrame
     judged: ScoreTable
     soft: SoftLabels
+    paths: Paths | None = None
+    files: dict[tuple[object, ...], FileRows] = field(default_factory=dict)
     _repeats: dict[str, frozenset[str]] = field(default_factory=dict)
     _written: dict[tuple[object, ...], pd.DataFrame] = field(default_factory=dict)
     _verdicts: dict[tuple[object, ...], BoolArray] = field(default_factory=dict)
@@ -49,7 +54,7 @@ class Sources(RealText):
     def load(cls, params: Params, paths: Paths, splits: Sequence[str] | None = None) -> Self:
         """Read everything of a profile; a missing file is an error that names the step to run."""
         real = RealText.load(params, paths, splits)
-        return cls(real.corpora, real.order, real.taxonomies, params, load_candidates(paths), load_scores(paths), load_soft(paths))
+        return cls(real.corpora, real.order, real.taxonomies, params, load_candidates(paths), load_scores(paths), load_soft(paths), paths)
 
     # --- real rows ----------------------------------------------------------------------------------
 

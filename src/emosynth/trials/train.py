@@ -68,8 +68,13 @@ class Outcome:
         return cls(p[: head["n"]], p[head["n"] :], head["chosen"])
 
 
+def uses_all_cores(learner: Learner) -> bool:
+    """Whether a learner uses all cores itself: by gradient steps, or otherwise."""
+    return learner.stepped or learner.own_cores
+
+
 def train(job: Job, resources: Resources) -> Outcome:
-    """Train a model and predict; learners that are not trained by steps get one thread, so that results do not depend on where they run."""
+    """Train a model and predict; learners that do not use all cores get one thread, so that results do not depend on where they run."""
     import threadpoolctl
 
     mixed = list(job.built.mixed[0]) if job.built.mixed else []
@@ -78,7 +83,7 @@ def train(job: Job, resources: Resources) -> Outcome:
     if guess is not None:
         p, chosen = guess, {}
     else:
-        with threadpoolctl.threadpool_limits(None if job.learner.stepped else 1):
+        with threadpoolctl.threadpool_limits(None if uses_all_cores(job.learner) else 1):
             fitted = job.learner.fit(job.built.stages, job.task, resources)
             p = np.asarray(fitted.predict_proba(texts), dtype=np.float64)
             chosen = {name: round(float(value), 10) for name, value in fitted.chosen.items()}

@@ -16,7 +16,7 @@ from emosynth.design.cells import NO_SEED, Cell
 from emosynth.design.space import FloatArray
 from emosynth.errors import UserError
 from emosynth.labellers.base import Labeller
-from emosynth.paths import Paths
+from emosynth.paths import Paths, repro
 
 Where = tuple[str, int, int]
 """Corpus, size, repeat."""
@@ -88,7 +88,7 @@ class _Table:
             raise UserError(
                 f"{self.what} of {name} are lacking for {int((places < 0).sum())} of {len(ids)} rows; the first is {ids[int(np.argmin(places))]}.",
                 where=f"corpus {where[0] or 'any'}, size {where[1]}, repeat {where[2]}",
-                remedy="Only what an arm declares is judged and labelled: declare it there, then run 06_verification again.",
+                remedy="Only what an arm declares is judged and labelled: declare it there, and run: " + repro(),
             )
         return values[places] if len(ids) else values[:0]
 
@@ -141,6 +141,11 @@ class SoftLabels(_Table):
         """Add (n, k) log-probabilities of rows over a space, by the space's name; rows of several spaces may have one labeller."""
         full = self._spaces.setdefault((name, where), {}).setdefault(space, f"{name} in {space}")
         self.add(full, where, ids, log_p)
+
+    def holds(self, name: str, where: Where, space: str, ids: Sequence[str]) -> BoolArray:
+        """Return which rows have labels over a space."""
+        known = self._found.get((self._spaces.get((name, where), {}).get(space, ""), where))
+        return np.zeros(len(ids), dtype=bool) if known is None else np.asarray(pd.Index(ids).isin(known[0]))
 
     def log_p(self, labeller: Labeller, ids: Sequence[str], cell: Cell, *, oracle: bool = False) -> FloatArray:
         """Return (n, k) log-probabilities of candidates of one arm, or of seed rows, in a cell.

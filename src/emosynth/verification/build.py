@@ -34,6 +34,7 @@ from emosynth.verification.accept import (
     place_of_labels,
 )
 from emosynth.verification.judge import OpenJudge
+from emosynth.verification.real_rows import label_real_rows, real_rows
 
 Select = Callable[[pd.DataFrame, Params, ResolvedArm, Cell], pd.DataFrame]
 """Returns the candidates of an arm in a cell."""
@@ -98,7 +99,8 @@ def judged(params: Params, candidates: pd.DataFrame, real: RealText, judge: Open
     """
     frame = candidates.assign(**{name: candidates[name].fillna("") for name in ("kind", "corpus", "passage_id", "text", "prompt")})
     groups = list(_groups(params, frame, select))
-    judge.read_ahead(list(_asked_of_teachers(groups, real)))
+    asked_of_real = (text for _, _, rows in real_rows(params, real) for text in rows["text"])
+    judge.read_ahead([*_asked_of_teachers(groups, real), *asked_of_real])
     scores = ScoreTable()
     _score_texts(groups, real, judge, scores)
     progress = Progress(len(groups), "verification", "cells")
@@ -110,7 +112,9 @@ def judged(params: Params, candidates: pd.DataFrame, real: RealText, judge: Open
     _score_dear(groups, real, judge, scores)
     verdicts = _verdicts(groups, scores)
     say("verification: labels")
-    return {"judgements": scores.frame(), "verdicts": verdicts, "soft": _labels(groups, real, judge).frame()}
+    soft = _labels(groups, real, judge)
+    label_real_rows(params, real, judge, soft)
+    return {"judgements": scores.frame(), "verdicts": verdicts, "soft": soft.frame()}
 
 
 # --- what is to be judged -------------------------------------------------------------------------------
@@ -317,7 +321,7 @@ _TABLES: Mapping[str, tuple[str, str, dict[str, str]]] = {
     ),
     "soft": (
         "Labels of candidates by labeller",
-        "Log-probabilities of every labeller that an arm names, and of the teacher for the rows of the seed.",
+        "Log-probabilities of every labeller that an arm names, and of the teacher for the rows of the seed; unlabelled rows of the pool too.",
         {
             **_WHERE,
             "row_id": "candidate, or row of the corpus",
