@@ -1,7 +1,10 @@
 # make reproduce: from a fresh clone to the report.  make test: from a fresh clone to the tests.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# the first Python that fits; uv, where it is, brings one along
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+PYTHON ?= $(shell for one in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	  if $$one -c '$(FITS)' 2>/dev/null; then command -v $$one; exit; fi; done; command -v uv)
 PROFILE ?= demo
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,34 +12,40 @@ STAMP := $(VENV)/.installed
 PIPELINE := $(if $(filter demo,$(PROFILE)),dvc.yaml,profiles/$(PROFILE)/dvc.yaml)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup reproduce figures test check lock bench clean
+.PHONY: help setup doctor reproduce figures test check lock bench clean
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP) ## virtual environment with the locked versions
 
 $(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed; found $$($(PYTHON) --version). Set PYTHON=/path/to/python3.11." >&2; exit 1; }
+	@test -n '$(PYTHON)' || { echo "Python 3.11 to 3.14 is needed, and there is none; install one, or uv. Or set PYTHON=/path/to/python3." >&2; exit 1; }
+	@test '$(notdir $(PYTHON))' = uv || $(PYTHON) -c '$(FITS)' || { echo "Python 3.11 to 3.14 is needed; found $$($(PYTHON) --version 2>&1). Set PYTHON=/path/to/python3." >&2; exit 1; }
 	@echo "Installing the locked environment into $(VENV) (2.7 GB, 2 to 4 minutes) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c '$(FITS)' 2>/dev/null || if test '$(notdir $(PYTHON))' = uv; then $(PYTHON) venv --quiet --clear --seed --python '>=3.11,<3.15' $(VENV); \
+	  else $(PYTHON) -m venv --clear $(VENV); fi
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
+doctor: setup ## say whether this machine can run PROFILE, and what to do if not
+	@python -m emosynth doctor --profile '$(PROFILE)'
+
 reproduce: setup ## run the pipeline (PROFILE=demo|smoke|paper) and say where the report is
-	@python -m emosynth pipeline
+	@python -m emosynth pipeline --profile '$(PROFILE)'
 	@dvc repro $(PIPELINE)
 	@echo
 	@echo "Report: reports/$(PROFILE)/index.html"
 
 figures: setup ## figures and report of PROFILE again, from its published result tables: a minute instead of hours
-	@python -m emosynth restore --profile $(PROFILE)
-	@python -m emosynth run 10_figures --profile $(PROFILE)
+	@python -m emosynth restore --profile '$(PROFILE)'
+	@python -m emosynth run 10_figures --profile '$(PROFILE)'
 	@echo
 	@echo "Report: reports/$(PROFILE)/index.html"
 
-test: setup ## run the tests
-	@python -m pytest $(PYTEST_ARGS)
+test: setup ## run the tests: those of single parts side by side, then those that run the whole pipeline
+	@python -m pytest -n 2 --dist loadfile -m "not pipeline" $(PYTEST_ARGS) || [ $$? = 5 ]
+	@python -m pytest -m pipeline $(PYTEST_ARGS) || [ $$? = 5 ]
 
 check: setup ## formatting, lint, types, pipeline files, notebook sources
 	@ruff format --check src tests benchmarks

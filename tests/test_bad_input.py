@@ -62,7 +62,7 @@ class Copy:
         self.root, self.cache = folder / "repo", folder / "cache"
         self.paths = Paths(self.root, "own")
         (self.root / "data").mkdir(parents=True)
-        for name in ("params.yaml", "dvc.yaml", "data/catalog.yaml", "data/taxonomies.yaml"):
+        for name in ("params.yaml", "dvc.yaml", "data/catalog.yaml", "data/taxonomies.yaml", "data/claims.yaml"):
             shutil.copy2(ROOT / name, self.root / name)
         unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info", "dvc.lock", ".ipynb_checkpoints")
         for name in ("profiles", "notebooks", "src"):
@@ -138,7 +138,11 @@ class Copy:
 
     def made(self) -> dict[str, str]:
         """Hashes of everything made so far, and the keys that row caches hold."""
-        files = [path for path in [*self.paths.data.rglob("*"), *self.paths.report.rglob("*")] if path.is_file()]
+        files = [
+            path
+            for path in [*self.paths.data.rglob("*"), *self.paths.report.rglob("*")]
+            if path.is_file() and path.parent != self.paths.logs
+        ]
         made = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files)}
         for path in sorted((self.cache / "rows").glob("*.sqlite")):
             with RowStore(path, read_only=True) as store:
@@ -222,14 +226,93 @@ def test_misspelt_target(copy: Copy) -> None:
     refuses(copy, copy.corpora, "no entry 'vader-tweet'", "did you mean vader-tweets?")
 
 
+def test_a_password_in_an_address_reaches_no_file(copy: Copy) -> None:
+    copy.write(models={"writer": {"backend": "server", "model": "m", "url": "http://me:hunter22@127.0.0.1:9/v1"}})
+    fails(copy, "05_generation", "models.writer.url: the address holds a user name or a password", "profiles/own.yaml")
+    made = [path for folder in (copy.paths.data, copy.paths.report, copy.cache) for path in folder.rglob("*") if path.is_file()]
+    assert not [path for path in made if b"hunter22" in path.read_bytes()]
+    copy.write()
+
+
+# --- what is published ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What git has of the demo and the paper, and nothing that a run made."""
+    root = tmp_path_factory.mktemp("clone") / "repo"
+    for name in ("data", "profiles", "notebooks"):
+        (root / name).mkdir(parents=True)
+    for path in [ROOT / "params.yaml", ROOT / "dvc.yaml", *(ROOT / "data").glob("*.yaml"), *(ROOT / "profiles").rglob("*.yaml")]:
+        (root / path.relative_to(ROOT)).parent.mkdir(exist_ok=True, parents=True)
+        shutil.copy2(path, root / path.relative_to(ROOT))
+    for name in ("demo", "paper"):
+        shutil.copytree(ROOT / "reports" / name, root / "reports" / name)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["figure", "learning_curves"], "emosynth restore --profile demo"),
+        (["figure", "authenticity"], "emosynth restore --profile demo"),
+        (["figure", "learning_curves", "--profile", "paper"], "dvc repro profiles/paper/dvc.yaml"),
+        (["run", "10_figures"], "emosynth restore --profile demo"),
+        (["restore", "--profile", "paper"], "dvc repro profiles/paper/dvc.yaml"),
+        (["restore", "--profile", "smoke"], "no published results"),
+        (["restore", "--profile", "no such"], "cannot be the name of a profile"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_published_is_not_overwritten_from_nothing(
+    clone: Path, command: list[str], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    from emosynth import cli
+    from emosynth.runner import execute
+
+    def state() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in sorted(clone.rglob("*")) if path.is_file()}
+
+    monkeypatch.setattr(execute, "stale_pipelines", lambda *given: [])
+    before = state()
+    assert cli.main(["--root", str(clone), *command]) == 1
+    said = capsys.readouterr().err
+    assert_clear(said, words)
+    assert state() == before
+    assert not (clone / "data" / "demo").exists() and not (clone / "data" / "paper").exists()
+
+
+def test_a_restored_step_is_there_whole_or_not_at_all(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from emosynth.report.results import restore
+
+    paths = Paths(tmp_path / "repo", "demo")
+    shutil.copytree(clone / "reports" / "demo" / "results", paths.report / "results")
+    real = shutil.copytree
+
+    def breaks(source: Any, target: Any, **more: Any) -> Any:
+        real(source, target, **more)
+        if Path(source).name == "trials":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copytree", breaks)
+        with pytest.raises(KeyboardInterrupt):
+            restore(paths)
+    assert not (paths.data / "trials").exists() and (paths.data / "seeds").is_dir()
+    assert "trials" in restore(paths) and (paths.data / "trials" / "trials.parquet").is_file()
+    assert not list(paths.data.glob(".*"))
+
+
 # --- a corpus of one's own --------------------------------------------------------------------------
 
 STRANGE = [*ROWS[:7], ("the ferry came late", "angry"), *ROWS[7:]]
 
 
 def test_wrong_encoding_from_the_command(copy: Copy) -> None:
-    copy.write(table([*ROWS[:3], ("the café was full", "glad"), *ROWS[3:]]).encode("latin-1"))
-    fails(copy, "00_corpora", "notebooks/00_corpora.ipynb", "not UTF-8: byte 0xe9", "own.csv: line 5", "iconv")
+    # one byte of another encoding in a file of UTF-8; a file that is Latin-1 as a whole is read
+    content = table([*ROWS[:3], ("the caf\udce9 was full", "glad"), ("the café was shut", "sad"), *ROWS[3:]])
+    copy.write(content.encode("utf-8", "surrogateescape"))
+    fails(copy, "00_corpora", "notebooks/00_corpora.ipynb", "not UTF-8: byte 0xe9", "own.csv: line 5", "encoding")
     copy.write()
     assert len(load_corpus(copy.paths, "own").frame) == len(ROWS), "the corpus made before can still be read"
 
@@ -302,7 +385,7 @@ def test_no_network_and_no_cache(copy: Copy) -> None:
     refuses(
         copy, copy.corpora, "vader-tweets is not in the cache", "vaderSentiment==0.5", "Connect to the network", "PIP_INDEX_URL", downloads
     )
-    assert not list(copy.cache.glob("download-*")), "nothing half fetched stays"
+    assert not list(copy.cache.rglob(".making-*")), "nothing half fetched stays"
 
 
 # --- the language model server ----------------------------------------------------------------------
@@ -335,14 +418,14 @@ def test_an_unreachable_server_from_the_command(copy: Copy) -> None:
 def test_a_server_that_refuses_and_what_it_wrote_before(copy: Copy, serve: Callable[..., Faulty], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOSYNTH_API_KEY", "sk-a-secret")
     rows = copy.cache / "rows" / "generation.sqlite"
-    # the first arm's 13 different texts come in three units, then one of the second arm's; then the key is no longer good: whole units stay
+    # 14 texts come, then the key is no longer good: each that came stays
     closing = serve(*["one"] * 14, "401")
     with pytest.raises(UserError) as caught:
         copy.candidates(closing.url)
-    assert_clear(str(caught.value), "refuses access (HTTP 401)", closing.url, "EMOSYNTH_API_KEY. The key in it was sent")
+    assert_clear(str(caught.value), "refuses access (HTTP 401", closing.url, "EMOSYNTH_API_KEY. The key in it was sent")
     assert "sk-a-secret" not in str(caught.value)
     with RowStore(rows, read_only=True) as store:
-        assert len(store) == 13
+        assert len(store) == 14
 
     # refused from the start, and without a key: nothing changes
     monkeypatch.delenv("EMOSYNTH_API_KEY")
@@ -353,7 +436,7 @@ def test_a_server_that_refuses_and_what_it_wrote_before(copy: Copy, serve: Calla
     candidates, _ = copy.candidates(good.url)
     fresh = candidates["text"].str.startswith("two")
     assert len(good.seen) == len(set(candidates.loc[fresh, "prompt"] + candidates.loc[fresh, "row_seed"].astype(str)))
-    assert candidates.loc[~fresh, "text"].str.startswith("one").all() and (~fresh).sum() >= 13
+    assert candidates.loc[~fresh, "text"].str.startswith("one").all() and (~fresh).sum() >= 14
 
 
 def test_a_second_run_on_the_same_row_cache(copy: Copy, serve: Callable[..., Faulty]) -> None:
@@ -435,14 +518,14 @@ def test_a_full_disk_while_texts_are_kept(copy: Copy, serve: Callable[..., Fault
         patch.setattr(RowStore, "commit", full)
         with pytest.raises(UserError) as caught:
             copy.candidates(server.url)
-    assert_clear(str(caught.value), "The disk is full", "6 rows of the unit under way are lost", str(path), "goes on from where")
+    assert_clear(str(caught.value), "The disk is full", "1 rows of the unit under way are lost", str(path), "goes on from where")
     with RowStore(path, read_only=True) as store:
-        assert len(store) == 6
+        assert len(store) == 1
     asked = len(server.seen)
     candidates, _ = copy.candidates(server.url)
-    assert len(candidates) == sum(SIZES) + SIZES[-1] and asked == 12
+    assert len(candidates) == sum(SIZES) + SIZES[-1]
     distinct = len(set(candidates["prompt"] + candidates["row_seed"].astype(str)))
-    assert len(server.seen) == distinct + 6, "only the lost unit is asked for twice"
+    assert len(server.seen) == distinct + asked - 1, "what was kept is not asked for twice"
 
 
 # --- surroundings -----------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def products(root: Path) -> dict[str, str]:
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(kept)
-        if path.is_file() and path.name != "timings.js"
+        if path.is_file() and path.name != "timings.js" and "logs" not in path.parts
     }
 
 
@@ -256,7 +256,9 @@ def test_dvc_commands_work(killed_and_resumed):
     env = environment(root, cache)
     lock = yaml.safe_load((root / "profiles" / "smoke" / "dvc.lock").read_text())
     assert set(lock["stages"]) == set(yaml.safe_load((root / PIPELINE).read_text())["stages"])
-    for command in (["metrics", "show", PIPELINE], ["plots", "show", "-o", "plots", "learning-curves-smoke"], ["params", "diff"]):
+    report = "reports/smoke"
+    curves = ["plots", "show", "-o", "plots", "-x", "size", "-y", "mean", f"{report}/figures/learning_curves.csv"]
+    for command in (["metrics", "show", f"{report}/metrics.json"], curves, ["params", "diff"]):
         done = subprocess.run(["dvc", *command], cwd=root, env=env, capture_output=True, text=True)
         assert done.returncode == 0, (command, done.stderr)
 

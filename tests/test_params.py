@@ -9,6 +9,7 @@ import yaml
 
 from emosynth.errors import UserError
 from emosynth.params import Params, deep_merge, load_params
+from emosynth.params.base import load_yaml
 from emosynth.pipeline import profiles
 
 ROOT = Path(__file__).parent.parent
@@ -38,10 +39,16 @@ def written(tmp_path: Path, change) -> Path:
         (lambda v: v["models"]["writer"].update(backend="server", url="http://x/v1"), ["models.reader"]),
         (lambda v: v["corpora"].update(fractions=[0.5, 0.5, 0.5]), ["sum to 1"]),
         (lambda v: v["corpora"].update(also=["sst2", "sst2"]), ["corpora.also", "twice"]),
-        (lambda v: v["corpora"].update(custom={"path": "x.csv", "name": "mine"}), ["corpora.custom.name", "mine"]),
+        (lambda v: v["corpora"].update(custom={"path": "x.csv", "name": "mine"}), ["corpora.custom.mine", "corpora.also"]),
         (lambda v: v["tuning"].update(prefix="A {noun}:"), ["tuning.prefix", "{label}"]),
         (lambda v: v["tuning"].update(prefix="{label} {mood}:"), ["no other braces"]),
-        (lambda v: v["tuning"].update(epochs="5e-4"), ["tuning.epochs", "5e-4"]),
+        (lambda v: v["tuning"].update(epochs="5"), ["tuning.epochs", "quotation marks"]),
+        (lambda v: v["tuning"].update(epochs=0.0005), ["tuning.epochs", "0.0005"]),
+        (
+            lambda v: v["corpora"].update(target="mine", custom={"path": "x.csv", "classes": [True, "joy"]}),
+            ["classes.0", "quotation marks"],
+        ),
+        (lambda v: v["corpora"].update(target="mine", custom={"path": "x.csv", "label_separator": ""}), ["label_separator", "at least 1"]),
         (lambda v: v["narratives"].update(min_words=90, max_words=40), ["narratives.min_words"]),
         (lambda v: v["arms"].update(x={"add": "real", "guide": "shap"}), ["arms.x", "guide: says something of written rows"]),
         (lambda v: v["arms"].update({"A b": {}}), ["arms.A b", "lower-case"]),
@@ -106,6 +113,105 @@ def test_files_that_cannot_be_read(tmp_path, text, words):
 def test_unknown_profile():
     with pytest.raises(UserError, match="no such parameter file"):
         load_params(ROOT, "nightly")
+
+
+@pytest.mark.parametrize("name", ["my profile", "../demo", "", "-x", "a/b", "a.b", "é", "a\nb"])
+def test_names_that_no_profile_can_have(name):
+    with pytest.raises(UserError, match="cannot be the name of a profile"):
+        load_params(ROOT, name)
+
+
+def test_a_profile_that_would_not_be_read_is_an_error(tmp_path):
+    root = written(tmp_path, lambda v: None)
+    (root / "profiles").mkdir()
+    mine = root / "profiles" / "mine.yml"
+    mine.write_text("cells: {repeats: 1}\n")
+    with pytest.raises(UserError, match=r"profiles/mine\.yml[\s\S]*rename it to mine\.yaml"):
+        profiles(root)
+    with pytest.raises(UserError, match=r"no such parameter file[\s\S]*Rename mine\.yml to mine\.yaml"):
+        load_params(root, "mine")
+    mine.rename(root / "profiles" / "demo.yaml")
+    for act in (profiles, lambda root: load_params(root, "demo")):
+        with pytest.raises(UserError, match=r"profiles/demo\.yaml would not be read"):
+            act(root)
+    (root / "profiles" / "demo.yaml").rename(root / "profiles" / "my own.yaml")
+    with pytest.raises(UserError, match=r"'my own' cannot be the name"):
+        profiles(root)
+    (root / "profiles" / "my own.yaml").rename(root / "profiles" / "mine.yaml")
+    for other in (".mine.yaml.swp", "mine.yaml~", "mine.csv", "notes.md"):
+        (root / "profiles" / other).touch()
+    assert profiles(root) == ["demo", "mine"]
+    with pytest.raises(UserError, match="Did you mean mine"):
+        load_params(root, "mime")
+
+
+def test_a_profile_is_read_as_strictly_as_the_demo(tmp_path):
+    root = written(tmp_path, lambda v: None)
+    (root / "profiles").mkdir()
+    (root / "profiles" / "mine.yaml").write_text("corpora: {near_duplicate: 0.9}\ncells: {repeats: 2}\ncorpora: {near_duplicate: 0.7}\n")
+    with pytest.raises(UserError, match=r"'corpora' stands twice[\s\S]*mine.yaml"):
+        load_params(root, "mine")
+    (root / "profiles" / "mine.yaml").write_text(
+        "writers: {tuned: {learning_rate: 5e-4}}\nmodels: {others: {no: {revision: 2026-11-01}}}\n"
+    )
+    params = load_params(root, "mine")
+    assert params.writers["tuned"].learning_rate == 0.0005, "a number as DVC and YAML 1.2 read it"
+    assert params.models.others["no"].revision == "2026-11-01", "no is a name, a date a text"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: &a [*a]", "holds itself"),
+        ("? [1]\n: 2", "a key must be a word"),
+        ("a: {b: 1, b: 2}", "'b' stands twice"),
+        ("a: 1\n---\nb: 2", "single document"),
+        ("a: !!python/object:os.system x", "could not determine a constructor"),
+    ],
+)
+def test_yaml_that_is_none(tmp_path, text, words):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(UserError, match=words):
+        load_params(tmp_path, "demo")
+
+
+@pytest.mark.parametrize("path", sorted([ROOT / "params.yaml", *(ROOT / "profiles").glob("*.yaml")]), ids=str)
+def test_our_own_files_say_the_same_to_dvc(path):
+    from ruamel.yaml import YAML
+
+    text = path.read_text(encoding="utf-8")
+    assert load_yaml(text) == YAML(typ="safe", pure=True).load(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        (lambda v, url: v["models"]["writer"].update(backend="server", url=url), "models.writer.url"),
+        (lambda v, url: v["models"].update(others={"far": {"backend": "server", "url": url}}), "models.others.far.url"),
+        (lambda v, url: v["narratives"].update(sources=[url]), "narratives.sources.0"),
+        (lambda v, url: v["models"].update(encoder=url), "models.encoder"),
+        (lambda v, url: v["learners"].update(tfidf={"nonsense": url}), "learners.tfidf.nonsense"),
+    ],
+)
+@pytest.mark.parametrize("url", ["http://me:hunter22@host/v1", "https://hunter22@host/v1", "http://h/v1?api_key=hunter22"])
+def test_secrets_in_addresses_are_refused_and_not_repeated(tmp_path, change, key, url):
+    with pytest.raises(UserError) as error:
+        load_params(written(tmp_path, lambda v: change(v, url)), "demo")
+    assert f"{key}: the address holds" in str(error.value) and "api_key_env" in str(error.value)
+    assert "hunter22" not in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["me:hunter22@host/v1", "http://h/v1?x=hunter22", "http://h/v1#hunter22"])
+def test_a_base_address_is_nothing_but_that(tmp_path, url):
+    with pytest.raises(UserError, match=r"models\.writer\.url: the address holds"):
+        load_params(written(tmp_path, lambda v: v["models"]["writer"].update(backend="server", url=url)), "demo")
+
+
+def test_a_file_that_is_no_yaml_does_not_show_its_secrets(tmp_path):
+    (tmp_path / "params.yaml").write_text("models: {writer: {url: http://me:hunter22@host/v1 ]}}")
+    with pytest.raises(UserError, match="not valid YAML") as error:
+        load_params(tmp_path, "demo")
+    assert "hunter22" not in str(error.value)
 
 
 def test_deep_merge_replaces_lists_and_merges_mappings():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -14,10 +15,11 @@ import yaml
 from pydantic import BaseModel
 
 from emosynth import pieces
-from emosynth.dependencies import PATHS, code_files, module_files, named_pieces, notebook_source, own_files
+from emosynth.dependencies import code_files, module_files, named_pieces, notebook_source, own_files, path_patterns
 from emosynth.design.checked import check_design
 from emosynth.params import Arm, Params, deep_merge, load_params, read_file, section_types, validate
-from emosynth.pipeline import STAGES, parameter_keys, pipeline_file, pipeline_text, profiles, stage
+from emosynth.params.base import Named, Section
+from emosynth.pipeline import NOT_COMPARED, STAGES, build_pipeline, fit_dvc, parameter_keys, pipeline_file, pipeline_text, profiles, stage
 
 ROOT = Path(__file__).parent.parent
 FOUNDATION = {
@@ -28,8 +30,8 @@ ROOMS = [
     "corpora", "seeding", "explain", "narratives", "guides", "writers", "generation", "checks", "labellers", "verification", "learners", "trials",
     "authenticity", "context", "evidence", "report",
 ]  # fmt: skip
-INTERFACES = {f"emosynth.{room}.base" for room in ("guides", "checks", "labellers", "learners")} | {"emosynth.authenticity.tagger"}
-"""What a piece is, which anyone may know; and the one tool that two rooms far apart share."""
+INTERFACES = {f"emosynth.{room}.base" for room in ("guides", "checks", "labellers", "learners")}
+"""What a piece is, which anyone may know."""
 each_stage = pytest.mark.parametrize("item", STAGES, ids=lambda s: s.name)
 
 
@@ -79,7 +81,8 @@ def test_rooms_read_the_sections_that_their_stage_declares(room, stages):
             for item in map(stage, stages) if section in section_types() else ():
                 assert section in item.sections, f"{path.name} reads {section}"
                 if section == "models" and item.model_fields is not None:
-                    assert field in item.model_fields, f"{path.name} reads models.{field}"
+                    needed = {"reader", "writer"} if field == "local" else {field}
+                    assert needed <= set(item.model_fields), f"{path.name} reads models.{field}"
 
 
 # --- parameters that DVC tracks ---------------------------------------------------------------------
@@ -129,7 +132,10 @@ def changed_stages(change: dict[str, Any]) -> list[str]:
         ({"arms": {"shap": {"checks": "basic"}}}, ["06_verification", "07_training", "08_authenticity", "09_context", "10_figures"]),
         ({"checks": {"basic": {"original": 0.5}}}, ["06_verification", "07_training", "08_authenticity", "09_context", "10_figures"]),
         ({"models": {"encoder": "another"}}, ["02_shap", "06_verification", "07_training", "08_authenticity", "09_context", "10_figures"]),
-        ({"models": {"writer": {"model": "x"}}}, ["04_tuning", "05_generation", "06_verification", "09_context", "10_figures"]),
+        (
+            {"models": {"writer": {"model": "x"}}},
+            ["04_tuning", "05_generation", "06_verification", "07_training", "09_context", "10_figures"],
+        ),
         ({"figures": {"formats": ["svg"]}}, ["10_figures"]),
         ({"shap": {"tokens": 3}}, ["02_shap", "10_figures"]),
     ],
@@ -240,14 +246,30 @@ def text_fields(annotation: Any, dotted: str) -> Iterator[tuple[str, str]]:
             yield from text_fields(inner, dotted)
 
 
-def test_every_parameter_that_may_be_a_path_is_known():
-    says = re.compile(r"\b(path|file|files|folder|folders)\b", re.IGNORECASE)
+def test_every_parameter_that_may_be_a_path_is_of_that_type():
+    """What its description calls a path is followed: the type says so, and no list has to be kept."""
+    says = re.compile(r"\b(path|folder)s?\b|^(Python )?files?\b", re.IGNORECASE)
     found = {name for name, what in text_fields(Params, "") if says.search(what)}
-    plain = {pattern.replace(".*", "") for pattern in PATHS}
-    assert found - {"models.reader"} <= plain, "a parameter that may be a path is not followed: add it to emosynth.dependencies.PATHS"
-    for pattern in PATHS:
-        first = pattern.split(".")[0]
-        assert first in section_types()
+    known = {pattern.replace(".*", "") for pattern in path_patterns()}
+    assert {"pieces", "corpora.custom.path", "models.writer.model", "models.encoder", "narratives.sources"} <= found
+    assert found - {"corpora.custom.text", "arms.file.hub"} <= known, (
+        "a parameter that may be a path is of type str: make it emosynth.params.base.Named"
+    )
+    assert {pattern.split(".")[0] for pattern in path_patterns()} <= set(section_types())
+
+
+def test_a_new_path_is_found_wherever_it_stands():
+    class Inner(Section):
+        file: Named | None = None
+        other: str = ""
+
+    class Outer(Section):
+        one: Inner | None = None
+        by_name: dict[str, Inner]
+        several: list[Named]
+        named: dict[str, list[Named]]
+
+    assert path_patterns(Outer) == ["one.file", "by_name.*.file", "several.*", "named.*.*"]
 
 
 def nested(pattern: str, value: str) -> dict[str, Any]:
@@ -260,15 +282,22 @@ def nested(pattern: str, value: str) -> dict[str, Any]:
     return {first: {"any": inner["*"]} if rest[0] == "*" else inner}
 
 
-@pytest.mark.parametrize("pattern", PATHS)
-@pytest.mark.parametrize("how", ["relative", "absolute", "home"])
+@pytest.mark.parametrize("pattern", [*path_patterns(), "corpora.custom.path"])
+@pytest.mark.parametrize("how", ["relative", "absolute", "home", "beside"])
 def test_own_files_are_dependencies_wherever_they_lie(tmp_path, monkeypatch, pattern, how):
     root, home = tmp_path / "root", tmp_path / "home"
     monkeypatch.setenv("HOME", str(home))
     for folder in (root, home):
         folder.mkdir()
         (folder / "mine").write_text("x")
-    written, expected = {"relative": ("mine", "mine"), "absolute": (str(home / "mine"),) * 2, "home": ("~/mine", str(home / "mine"))}[how]
+    (root / "profiles").mkdir()
+    (root / "profiles" / "near").write_text("x")
+    written, expected = {
+        "relative": ("mine", "mine"),
+        "absolute": (str(home / "mine"),) * 2,
+        "home": ("~/mine", str(home / "mine")),
+        "beside": ("near", "profiles/near"),
+    }[how]
     values = nested(pattern, written)
     seen = [item.name for item in STAGES if own_files(root, values, item)]
     assert seen, pattern
@@ -278,12 +307,69 @@ def test_own_files_are_dependencies_wherever_they_lie(tmp_path, monkeypatch, pat
     assert {"corpora": ["00_corpora"], "narratives": ["03_narratives"]}.get(pattern.split(".")[0], seen) == seen
 
 
+def test_of_a_pattern_the_folder_is_a_dependency(tmp_path):
+    (tmp_path / "rows" / "deep").mkdir(parents=True)
+    values = {"narratives": {"sources": ["rows/deep/*.txt"]}}
+    assert own_files(tmp_path, values, stage("03_narratives")) == ["rows/deep"]
+    assert own_files(tmp_path, {"narratives": {"sources": ["*.txt"]}}, stage("03_narratives")) == [], "not the whole repository"
+
+
 def test_settings_of_pieces_may_name_files_too(tmp_path):
     (tmp_path / "words.txt").write_text("x")
     (tmp_path / "plain").write_text("x")
     values = {"checks": {"mine": {"lexicon": "words.txt", "mode": "plain"}}}
     assert own_files(tmp_path, values, stage("06_verification")) == ["words.txt"]
     assert own_files(tmp_path, values, stage("05_generation")) == []
+
+
+# --- places -----------------------------------------------------------------------------------------
+
+
+def test_dvc_shows_numbers_that_a_fresh_clone_has():
+    """``dvc metrics show`` and ``dvc plots show`` fail on files that are not there: smoke's report is not in git."""
+    for profile in profiles(ROOT):
+        content = build_pipeline(ROOT, profile)
+        shown = {name for entry in content["stages"].values() for metric in entry.get("metrics", []) for name in metric}
+        shown |= {name.removeprefix("../../") for plot in content.get("plots", []) for one in plot.values() for name in one["x"]}
+        assert bool(shown) == (profile not in NOT_COMPARED)
+        assert all((ROOT / name).is_file() for name in shown)
+        made = {name for entry in content["stages"].values() for out in entry["outs"] if isinstance(out, dict) for name in out}
+        assert f"reports/{profile}/metrics.json" in made | shown
+
+
+def test_a_copy_without_git_runs_and_one_with_git_looks_for_it(tmp_path):
+    root = tmp_path / "unpacked"
+    (root / ".dvc").mkdir(parents=True)
+    local = root / ".dvc" / "config.local"
+    local.write_text("[cache]\n    dir = /elsewhere\n")
+    assert fit_dvc(root) and not fit_dvc(root)
+    assert "no_scm = true" in local.read_text() and "/elsewhere" in local.read_text()
+    (root / ".git").mkdir()
+    assert fit_dvc(root) and not fit_dvc(root)
+    assert "no_scm" not in local.read_text() and "/elsewhere" in local.read_text()
+    (tmp_path / "bare").mkdir()
+    assert not fit_dvc(tmp_path / "bare")
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs git")
+def test_own_files_and_own_reports_are_ignored_and_published_ones_are_not():
+    def ignored(*names: str) -> set[str]:
+        done = subprocess.run(["git", "check-ignore", "--no-index", *names], cwd=ROOT, capture_output=True, text=True, check=False)
+        return set(done.stdout.split())
+
+    own = ["mine.csv", "rows.jsonl", "mine.parquet", "model.gguf", "profiles/mine.tsv", "reports/mine/index.html", "reports/smoke/index.html",
+           "data/mine/corpora/mine.parquet"]  # fmt: skip
+    ours = ["params.yaml", "profiles/mine.yaml", "profiles/mine/dvc.yaml", "reports/demo/index.html", "reports/paper/claims.json", "data/claims.yaml",
+            "benchmarks/labels.json", "reports/demo/figures/answer.csv", ".devcontainer/devcontainer.json"]  # fmt: skip
+    assert ignored(*own, *ours) == set(own)
+
+
+def test_the_container_has_a_python_that_fits_and_the_setup_of_the_makefile():
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    first, last = (3, 11), (3, 14)
+    found = re.fullmatch(r"python:(\d+)\.(\d+)-\w+", container["image"])
+    assert found and first <= (int(found[1]), int(found[2])) <= last
+    assert container["postCreateCommand"] == "make setup"
 
 
 # --- the order of the house -------------------------------------------------------------------------

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 import pytest
@@ -20,7 +22,9 @@ from emosynth.pipeline import STAGES, Stage, stage
 from emosynth.progress import Progress, say
 from emosynth.runner import execute
 from emosynth.runner.execute import NotebookFailed, check_parameter_cell, parameters_of
+from emosynth.runner.record import last_lines, read_record, write_record
 from emosynth.runner.render import WITHHELD, normalise, page, public
+from emosynth.secrets import exposed, redact
 from emosynth.session import Undeclared, declared, open_session, plain
 
 ROOT = Path(__file__).parent.parent
@@ -29,7 +33,7 @@ v4 = nbformat.v4
 
 def executed(seed: str) -> nbformat.NotebookNode:
     """An executed notebook as it differs from run to run."""
-    table = f"<style>#T_{seed}_row0 {{color: red}}</style><table id='T_{seed}'></table>"
+    table = "<table><tr><td>1</td></tr></table>"
     code = v4.new_code_cell(
         "display(x)",
         outputs=[
@@ -185,7 +189,7 @@ def test_failure_says_cell_error_and_places_in_three_lines(tmp_path, monkeypatch
     said = str(failure.value)
     assert "Cell 3 of notebooks/09_try.ipynb failed: UserError: no such thing" in said and "remedy: do that" in said
     assert "Traceback" not in said and ".partial.ipynb" in said
-    log = tmp_path / "repo" / ".cache" / "logs" / "demo"
+    log = tmp_path / "repo" / "data" / "demo" / "logs"
     assert (log / "09_try.partial.ipynb").exists() and "UserError" in (log / "09_try.log").read_text()
 
 
@@ -196,7 +200,7 @@ def test_notebook_whose_process_dies_is_started_again(tmp_path, monkeypatch):
     )
     done = run_cell(tmp_path, monkeypatch, source)
     assert "lives" in str(done.cells[-1].outputs) and mark.exists()
-    assert "started again" in (tmp_path / "repo" / ".cache" / "logs" / "demo" / "09_try.log").read_text()
+    assert "started again" in (tmp_path / "repo" / "data" / "demo" / "logs" / "09_try.log").read_text()
 
 
 def test_notebook_whose_process_always_dies_ends_in_plain_words(tmp_path, monkeypatch):
@@ -213,3 +217,99 @@ def test_progress_goes_to_the_runner_not_into_the_output(tmp_path, monkeypatch, 
     progress.advance(2)
     assert "4/4 rows, 2 already there" in log.read_text()
     assert capsys.readouterr() == ("", "")
+
+
+# --- what reaches a person --------------------------------------------------------------------------
+
+
+def test_every_warning_reaches_terminal_log_record_and_the_last_lines(tmp_path, monkeypatch, capsys):
+    source = """
+import logging, warnings
+from emosynth.progress import catch_warnings, say
+catch_warnings()
+say("nothing to see")
+say("Damaged lines are left out: 3 of 99", "warning")
+logging.getLogger("emosynth.models.lm.server").warning("%s has no /completions", "the server")
+logging.getLogger("elsewhere").warning("not ours")
+warnings.warn_explicit("a piece of mine has a doubt", UserWarning, "my.py", 1, module="emosynth_pieces_my_1234")
+warnings.warn_explicit("a library is deprecated", DeprecationWarning, "lib.py", 1, module="lib")
+warnings.warn_explicit("a library has a doubt", UserWarning, "lib.py", 2, module="lib")
+"""
+    run_cell(tmp_path, monkeypatch, source)
+    root = tmp_path / "repo"
+    paths = Paths(root, "demo")
+    said = ["Damaged lines are left out: 3 of 99", "the server has no /completions", "a piece of mine has a doubt"]
+    shown, log = capsys.readouterr().out, (paths.logs / "09_try.log").read_text()
+    assert all(f"warning: {line}" in shown and f"warning: {line}" in log for line in said)
+    assert write_record(paths, "09_try", 12.3, 400.0) == said
+    assert read_record(paths.report / "timings.js")[-1]["warnings"] == said
+    last = last_lines(paths, "09_try", 12.3, said)
+    assert "3 warnings" in last[0] and "data/demo/logs/09_try.log" in last[0] and all(line in "\n".join(last) for line in said)
+    assert "no warnings" in last_lines(paths, "09_try", 12.3, [])[0]
+
+
+def test_the_record_keeps_the_rows_of_other_stages_and_no_place_of_this_machine(tmp_path):
+    paths = Paths(tmp_path, "demo")
+    paths.report.mkdir(parents=True)
+    shutil.copy(ROOT / "reports" / "demo" / "timings.js", paths.report)
+    before = read_record(paths.report / "timings.js")
+    assert [row["stage"] for row in before] == [item.name for item in STAGES]
+    paths.logs.mkdir(parents=True)
+    (paths.logs / "10_figures.log").write_text(
+        f"going on\nwarning: {tmp_path}/.cache/x is damaged\nwarning: {tmp_path}/.cache/x is damaged\n"
+    )
+    write_record(paths, "10_figures", 1.0, 2.0)
+    after = read_record(paths.report / "timings.js")
+    assert after[:-1] == before[:-1] and after[-1]["warnings"] == [".cache/x is damaged"]
+    (paths.report / "timings.js").write_text('window.EMOSYNTH_TIMINGS = [{"stage": "03_old", "seconds": 1}];')
+    write_record(paths, "00_corpora", 1.0, 2.0)
+    assert [row["stage"] for row in read_record(paths.report / "timings.js")] == ["03_old", "00_corpora"]
+    (paths.report / "timings.js").write_text("damaged")
+    write_record(paths, "00_corpora", 1.0, 2.0)
+    assert len(read_record(paths.report / "timings.js")) == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_key_reaches_no_file(tmp_path, monkeypatch, capsys, fails):
+    key = "sk-A1/b+2&c3=d4"
+    monkeypatch.setenv("EMOSYNTH_API_KEY", key)
+    source = """
+import base64, os, urllib.parse
+from emosynth.progress import say
+key = os.environ["EMOSYNTH_API_KEY"]
+forms = [key, urllib.parse.quote(key, safe=""), urllib.parse.quote(key).lower(), base64.b64encode(key.encode()).decode(),
+         base64.b64encode(f"user:{key}".encode()).decode(), base64.urlsafe_b64encode(f"me:{key}".encode()).decode(), key.encode().hex()]
+for form in forms:
+    print("it came back as", form)
+    say("it came back as " + form)
+""" + ("raise ValueError(' '.join(forms))" if fails else "")
+    if fails:
+        with pytest.raises(NotebookFailed) as error:
+            run_cell(tmp_path, monkeypatch, source)
+        done = str(error.value)
+    else:
+        done = nbformat.writes(run_cell(tmp_path, monkeypatch, source))
+    assert "[key]" in done
+    files = [path for path in (tmp_path / "repo" / "data").rglob("*") if path.is_file()]
+    everything = done + capsys.readouterr().out + "".join(path.read_text() for path in files)
+    basic = base64.b64encode(f"user:{key}".encode()).decode()
+    forms = [
+        key,
+        json.dumps(key)[1:-1],
+        quote(key, safe=""),
+        quote(key, safe="").lower(),
+        base64.b64encode(key.encode()).decode(),
+        basic[8:-4],
+    ]
+    assert files and not [form for form in [*forms, key.encode().hex()] if form in everything]
+
+
+def test_what_an_address_gives_away_is_found_and_other_addresses_are_not():
+    for bad in ("http://me:pw@host/v1", "https://tok@host", "http://h/v1?api_key=abc", "http://h/?access_token=x", "http://u%3Ap@h/"):
+        assert exposed(bad) and redact(bad) != bad, bad
+    for good in ("http://127.0.0.1:8000/v1", "https://host/a@b", "http://h/?page=2", "owner/name@revision", "me@host", ""):
+        assert not exposed(good) and redact(good) == good, good
+    assert (
+        redact("via http://me:hunter22@proxy:80 and Authorization: Basic bWU6aHVudGVyMjI=")
+        == "via http://[who]@proxy:80 and Authorization: Basic [key]"
+    )

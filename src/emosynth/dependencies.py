@@ -9,11 +9,15 @@ import ast
 import importlib.util
 import json
 import pkgutil
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from emosynth import pieces
 from emosynth.params import Params, Section, section_types
@@ -27,14 +31,17 @@ _NEUTRAL = {
     "emosynth",
     "emosynth.cli",
     "emosynth.dependencies",
+    "emosynth.doctor",
     "emosynth.design.checked",
     "emosynth.display",
     "emosynth.errors",
     "emosynth.params",
     "emosynth.params.base",
+    "emosynth.locks",
     "emosynth.paths",
     "emosynth.pipeline",
     "emosynth.progress",
+    "emosynth.secrets",
     "emosynth.session",
 }
 
@@ -156,16 +163,29 @@ def _declaring(section: str) -> str:
 
 # --- files of the user's own ----------------------------------------------------------------------------
 
-PATHS = (
-    "pieces.*",
-    "corpora.custom.path",
-    "models.writer.model",
-    "models.others.*.model",
-    "models.encoder",
-    "models.reader",
-    "narratives.sources.*",
-)
-"""Parameters that may be a path: there, any name that exists is one. Elsewhere (settings of pieces) it must look like one."""
+
+def path_patterns(model: type[BaseModel] = Params, dotted: str = "") -> list[str]:
+    """Return the parameters that may be a path (those of type `emosynth.params.base.Named`), as dotted names with ``*`` for any key or place.
+
+    There, any name that exists is a path. Elsewhere (settings of pieces) it must look like one.
+    """
+    found: list[str] = []
+    for name, field in model.model_fields.items():
+        found += _patterns(field.annotation, f"{dotted}{name}", [*field.metadata, field])
+    return found
+
+
+def _patterns(at: Any, dotted: str, about: Iterable[Any] = ()) -> list[str]:
+    if any(isinstance(item, FieldInfo) and item.json_schema_extra == {"may_be_path": True} for item in about):
+        return [dotted]
+    if isinstance(at, type) and issubclass(at, BaseModel):
+        return path_patterns(at, f"{dotted}.")
+    kind, inner = get_origin(at), get_args(at)
+    if kind is Annotated:
+        return _patterns(inner[0], dotted, inner[1:])
+    if kind in (dict, list, tuple):
+        return _patterns(inner[-1 if kind is dict else 0], f"{dotted}.*")
+    return list(dict.fromkeys(found for part in inner for found in _patterns(part, dotted)))
 
 
 def own_files(root: Path, values: Mapping[str, Any], item: Stage) -> list[str]:
@@ -179,12 +199,19 @@ def own_files(root: Path, values: Mapping[str, Any], item: Stage) -> list[str]:
         for dotted, text in _leaves(name, values.get(name)):
             if name == "models" and item.model_fields is not None and dotted.split(".")[1] not in item.model_fields:
                 continue
+            if name == "arms" and item.arm_fields is not None and dotted.split(".")[2] not in item.arm_fields:
+                continue
             if not text or len(text) > 400 or "\n" in text:
                 continue
-            path = places.own(text)
+            path = places.own(_before_wildcards(text) if "*" in text else text)
             if (_is_path(dotted) or "/" in text or path.suffix) and path.exists() and path.resolve() != root.resolve():
                 found.add(_from_root(root, path))
     return sorted(found)
+
+
+def _before_wildcards(text: str) -> str:
+    """Return the folder that holds all that a pattern can stand for."""
+    return text.partition("*")[0].rpartition("/")[0] or "."
 
 
 def _from_root(root: Path, path: Path) -> str:
@@ -199,8 +226,8 @@ def _leaves(dotted: str, value: Any) -> list[tuple[str, str]]:
 
 
 def _is_path(dotted: str) -> bool:
-    parts = dotted.split(".")
-    return any(
-        len(parts) == len(pattern) and all(known in ("*", part) for known, part in zip(pattern, parts, strict=True))
-        for pattern in (item.split(".") for item in PATHS)
-    )
+    return any(pattern.fullmatch(dotted) for pattern in _PATHS)
+
+
+# One thing may stand where several by name may: its name is left out then.
+_PATHS = [re.compile(re.escape(pattern).replace(r"\.\*", r"(?:\.[^.]+)?")) for pattern in path_patterns()]

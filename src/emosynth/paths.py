@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,47 @@ def repository_root(start: str | os.PathLike[str] | None = None) -> Path:
         where=str(here),
         remedy="Run from the cloned repository, or pass --root.",
     )
+
+
+_PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+PROFILE_NAMES = "letters, digits, - and _, a letter or a digit first; the parameters of mine stand in profiles/mine.yaml."
+_working_on = "demo"
+
+
+def is_profile(name: str) -> bool:
+    """Tell whether a profile can have this name."""
+    return _PROFILE.fullmatch(name) is not None
+
+
+def work_on(profile: str) -> str:
+    """Check the name of the profile that this process works on, and let hints name it; returns it.
+
+    Raises
+    ------
+    UserError
+        If it cannot be the name of a profile: it names files, folders, and parts of commands.
+    """
+    global _working_on
+    if not is_profile(profile):
+        raise UserError(f"{profile!r} cannot be the name of a profile.", where="profile", remedy=f"Use {PROFILE_NAMES}")
+    _working_on = profile
+    return profile
+
+
+def repro(stage: str = "", *, again: bool = False, profile: str = "") -> str:
+    """Return the command that brings a profile up to date, for hints: all of it, or what a stage needs and makes.
+
+    Parameters
+    ----------
+    again
+        Run that one stage although nothing has changed.
+    profile
+        Empty: the one that this process works on.
+    """
+    profile = profile or _working_on
+    file = "" if profile == "demo" else f"profiles/{profile}/dvc.yaml"
+    target = f"{file}:{stage}" if file and stage else file or stage
+    return " ".join(filter(None, ("dvc repro", "-s -f" if again else "", target)))
 
 
 @dataclass(frozen=True)
@@ -100,6 +142,11 @@ class Paths:
         return self.data / "notebooks"
 
     @property
+    def logs(self) -> Path:
+        """What each stage said when it last ran, and what is left of one that failed; never in git, no output of DVC."""
+        return self.data / "logs"
+
+    @property
     def report(self) -> Path:
         """What people read; in git, without corpus text."""
         return self.root / "reports" / self.profile
@@ -120,5 +167,7 @@ class Paths:
         return Path(mirror).expanduser() if mirror else None
 
     def own(self, path: str) -> Path:
-        """Return where a path that a user wrote lies: from ``~``, absolute, or relative to the root."""
-        return self.root / Path(path).expanduser()
+        """Return where a path that a user wrote lies: from ``~``, absolute, or relative to the root, or to ``profiles/`` if it is only there."""
+        here = self.root / Path(path).expanduser()
+        beside = self.root / "profiles" / path
+        return beside if not here.exists() and beside.exists() else here

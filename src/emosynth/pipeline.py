@@ -14,10 +14,17 @@ from typing import Any
 import yaml
 
 from emosynth.errors import UserError
-from emosynth.params import Arm, Params, deep_merge, load_params, read_file
+from emosynth.params import DEMO_IS_ELSEWHERE, Arm, Params, deep_merge, load_params, read_file
+from emosynth.paths import PROFILE_NAMES, is_profile
 
 RENDERER = "src/emosynth/runner"
 """What executes and publishes notebooks: every stage's pages depend on it."""
+UNSEEN = ("record.py", "stopping.py")
+"""What of it leaves no trace in results and pages."""
+
+NOT_COMPARED = ("smoke", "paper")
+"""Profiles that ``dvc metrics show`` and ``dvc plots show`` leave out unless their file is named: the numbers of smoke mean nothing, and those of paper
+are of another design until it has been run."""
 
 REPORT = "10_figures"
 """The stage that may read everything."""
@@ -102,7 +109,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "07_training", "Training: every arm, cell and learner on the untouched test split",
         (*_DESIGN, "checks", "arms", "sweeps", "learners", "training"), ("corpora", "seeds", "candidates", "verdicts"), "trials",
-        also=("export",), model_fields=("encoder",), runs=("check", "labeller", "learner"),
+        also=("export",), model_fields=("encoder", "reader", "writer"), runs=("check", "labeller", "learner"),
     ),
     Stage(
         "08_authenticity", "Linguistic authenticity of the synthetic text", (*_DESIGN, "checks", "arms", "authenticity"),
@@ -123,8 +130,33 @@ STAGES: tuple[Stage, ...] = (
 
 
 def profiles(root: Path) -> list[str]:
-    """Return the profiles there are: the demo, and one for each ``profiles/<name>.yaml``."""
-    return ["demo", *sorted(path.stem for path in (root / "profiles").glob("*.yaml"))]
+    """Return the profiles there are: the demo, and one for each ``profiles/<name>.yaml``.
+
+    Raises
+    ------
+    UserError
+        If something lies in ``profiles/`` that looks like a profile and would not be read.
+    """
+    found = ["demo"]
+    for path in sorted((root / "profiles").glob("*")):
+        if path.name.startswith(".") or path.name.endswith("~") or path.is_dir():
+            continue  # an editor's files; and the folders that hold the pipelines
+        if path.suffix.lower() in (".yml", ".yaml", ".json") and path.suffix != ".yaml":
+            raise UserError(
+                "This file would not be read.",
+                where=f"profiles/{path.name}",
+                remedy=f"A profile ends in .yaml: rename it to {path.stem}.yaml.",
+            )
+        if path.suffix != ".yaml":
+            continue  # data, notes
+        if path.stem == "demo":
+            raise UserError(DEMO_IS_ELSEWHERE, where="profiles/demo.yaml", remedy="Move what differs to params.yaml, or rename it.")
+        if not is_profile(path.stem):
+            raise UserError(
+                f"{path.stem!r} cannot be the name of a profile.", where=f"profiles/{path.name}", remedy=f"Rename it: {PROFILE_NAMES}"
+            )
+        found.append(path.stem)
+    return found
 
 
 def stage(name: str) -> Stage:
@@ -174,7 +206,11 @@ def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
     base = read_file(root / "params.yaml")
     overlay: dict[str, Any] = {} if profile == "demo" else read_file(root / "profiles" / f"{profile}.yaml")
     values, loaded = deep_merge(base, overlay), load_params(root, profile)
-    renderer = sorted(str(path.relative_to(root)) for path in (root / RENDERER).rglob("*") if path.suffix in {".py", ".j2", ".json"})
+    renderer = sorted(
+        str(path.relative_to(root))
+        for path in (root / RENDERER).rglob("*")
+        if path.suffix in {".py", ".j2", ".json"} and path.name not in UNSEEN
+    )
     up = "" if profile == "demo" else "../../"
     data, report = f"data/{profile}", f"reports/{profile}"
     stages: dict[str, Any] = {}
@@ -190,7 +226,7 @@ def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
         outs.append({f"{report}/notebooks/{item.name}.html": {"cache": False}})
         metrics: list[Any] = []
         for name in item.report:
-            (metrics if name == "metrics.json" else outs).append({f"{report}/{name}": {"cache": False}})
+            (metrics if name == "metrics.json" and profile not in NOT_COMPARED else outs).append({f"{report}/{name}": {"cache": False}})
         # An arm of which a stage sees no field still is one: its name is a part of the command, which DVC compares.
         also = f"  # and the arms {' '.join(silent)}" if item.arm_fields is not None and silent else ""
         entry: dict[str, Any] = {
@@ -225,7 +261,7 @@ def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
             }
         }
     ]
-    return {"stages": stages, "plots": plots}
+    return {"stages": stages, **({} if profile in NOT_COMPARED else {"plots": plots})}
 
 
 _HEAD = "# Written by `emosynth pipeline` from src/emosynth/pipeline.py; change it there.\n"
@@ -247,6 +283,28 @@ def write_pipelines(root: Path) -> list[Path]:
             path.write_text(text, encoding="utf-8")
             changed.append(path)
     return changed
+
+
+def fit_dvc(root: Path) -> bool:
+    """Let DVC run where there is no git repository, as in an unpacked ZIP, by a setting of this copy alone; returns whether it changed.
+
+    The setting (``core.no_scm``) goes again where there is one, since experiments need git.
+    """
+    import configparser
+
+    path, git = root / ".dvc" / "config.local", any((folder / ".git").exists() for folder in (root, *root.resolve().parents))
+    config = configparser.ConfigParser()
+    config.read(path, encoding="utf-8")
+    given = config.get("core", "no_scm", fallback=None)
+    if (given is None) == git or not (root / ".dvc").is_dir():
+        return False
+    if git:
+        config.remove_option("core", "no_scm")
+    else:
+        config.read_dict({"core": {"no_scm": "true"}})
+    with path.open("w", encoding="utf-8") as file:
+        config.write(file)
+    return True
 
 
 def stale_pipelines(root: Path, only: str | None = None) -> list[Path]:

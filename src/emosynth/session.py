@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from emosynth.catalog import Catalog
+from emosynth.catalog.kept import sweep
 from emosynth.design.checked import check_design
-from emosynth.display import show_figures
+from emosynth.display import prepare_notebook
 from emosynth.errors import UserError
 from emosynth.params import Arm, Evidence, Figures, Models, Params, load_params, validate
-from emosynth.paths import Paths, repository_root
+from emosynth.paths import Paths, repository_root, work_on
 from emosynth.pipeline import Stage, stage
-from emosynth.progress import say
+from emosynth.progress import catch_warnings, say
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -141,11 +142,13 @@ def open_session(name: str, profile: str, root: str | Path | None = None, **give
             where=f"notebooks/{name}.ipynb",
             remedy="Make the parameter cell and src/emosynth/pipeline.py agree.",
         )
-    paths = Paths(repository_root(root), profile)
+    catch_warnings()
+    paths = Paths(repository_root(root), work_on(profile))
     params = load_params(paths.root, profile)
     changed = {section: values for section, values in given.items() if values is not None}
     if changed:
         params = _overlaid(params, changed, paths.root, f"notebooks/{name}.ipynb")
-    show_figures()
+    prepare_notebook()
+    sweep(paths.cache)
     # What is downloaded once must not stand in one run's notebook and be missing in the next one's.
     return Session(paths, replace(Catalog.load(paths), progress=say), declared(params, item))

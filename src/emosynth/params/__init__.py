@@ -15,25 +15,28 @@ from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from emosynth.errors import UserError
 from emosynth.params.analysis import Authenticity, Context, Evidence, Figures, Shap
-from emosynth.params.arms import Arm, Flaw, Grid, Mix, PieceSpec, Teacher, Training
-from emosynth.params.base import Section, Sizes, deep_merge, explain, read_file
+from emosynth.params.arms import Arm, Flaw, Grid, Mix, PieceSpec, RowFile, Teacher, Training
+from emosynth.params.base import Named, Section, Sizes, addresses, deep_merge, explain, read_file
 from emosynth.params.corpora import Cells, CellsOf, Corpora, UserCorpus
 from emosynth.params.writing import Decoding, Generation, Generator, Models, Narratives, Tuning, WriterSpec
+from emosynth.paths import work_on
 
 __all__ = [
     "Arm", "Authenticity", "Cells", "CellsOf", "Context", "Corpora", "Decoding", "Evidence", "Figures", "Flaw", "Generation", "Generator", "Grid",
-    "Mix", "Models", "Narratives", "Params", "PieceSpec", "Section", "Shap", "Sizes", "Teacher", "Training", "Tuning", "UserCorpus", "WriterSpec",
+    "Mix", "Models", "Narratives", "Params", "PieceSpec", "RowFile", "Section", "Shap", "Sizes", "Teacher", "Training", "Tuning", "UserCorpus", "WriterSpec",
     "deep_merge", "explain", "load_params", "read_file", "section_types", "select",
 ]  # fmt: skip
 
+DEMO_IS_ELSEWHERE = "The demo is what params.yaml says; profiles/demo.yaml would not be read."
 _NAME = re.compile(r"^[a-z0-9][a-z0-9+-]*$")
 
 
 class Params(Section):
     """All sections of one profile."""
 
-    pieces: list[str] = Field(default_factory=list, description="Python files with pieces of the user's own")
+    pieces: list[Named] = Field(default_factory=list, description="Python files with pieces of the user's own")
     corpora: Corpora
     models: Models = Models()
     cells: Cells
@@ -87,7 +90,11 @@ def load_params(root: str | os.PathLike[str], profile: str) -> Params:
     """
     from emosynth.design.checked import check_design
 
-    root = Path(root)
+    root, profile = Path(root), work_on(profile)
+    if profile == "demo" and (root / "profiles" / "demo.yaml").exists():
+        raise UserError(
+            DEMO_IS_ELSEWHERE, where="profiles/demo.yaml", remedy="Move what differs to params.yaml, or give the profile another name."
+        )
     base = read_file(root / "params.yaml")
     where = "params.yaml"
     if profile != "demo":
@@ -101,6 +108,13 @@ def load_params(root: str | os.PathLike[str], profile: str) -> Params:
 
 def validate(values: dict[str, Any], where: str) -> Params:
     """Return values as parameters; raises UserError naming every offending key."""
+    told = [f"{key}: the address holds {what}" for key, what in addresses(values)]
+    if told:
+        raise UserError(
+            "Parameters are written to files that others see, and may hold no secrets:\n    " + "\n    ".join(told),
+            where=where,
+            remedy="Leave it out of the address; put a key into the environment variable that api_key_env names (EMOSYNTH_API_KEY).",
+        )
     try:
         return Params.model_validate(values)
     except ValidationError as error:

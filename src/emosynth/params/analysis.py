@@ -53,6 +53,13 @@ class Context(Section):
     encoder_repeats: int = Field(1, ge=0, description="encoders trained for each input; 0: embeddings with logistic regression only")
     free_form: int = Field(0, ge=0, description="rows that the writer also labels in its own words, for the out-of-taxonomy table")
     similarity: float = Field(0.66, gt=0, le=1, description="cosine from which such a label goes to its nearest in the taxonomy")
+    dialogues: str | None = Field(
+        None,
+        description="corpus of dialogues that people labelled (meld, emocontext, iemocap), on which context is tested; None: not tested",
+    )
+    dialogue_size: int = Field(200, ge=14, description="real utterances that a model of dialogues learns from")
+    dialogue_repeats: int = Field(5, ge=1, description="seeds of so many utterances")
+    turns: int = Field(3, ge=1, description="utterances before the one in question that are its context, with their speakers")
     reader_rows: int = Field(60, ge=0, description="real validation rows that the reader of labels is measured on; 0: not measured")
 
 
@@ -61,7 +68,13 @@ class Evidence(Section):
 
     confidence: float = Field(0.95, gt=0.5, lt=1)
     alpha: float = Field(0.05, gt=0, lt=0.5)
-    margin: float = Field(0.5, gt=0, le=1, description="margin of equivalence as a share of what real expansion gains in the same cell")
+    margin: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="margin of equivalence of arms, as a share of what real expansion gains in the same cell; claims declare theirs",
+    )
+    wins: float = Field(0.75, gt=0.5, lt=1, description="share of runs in which an arm should beat its partner (Bouthillier et al. 2021)")
     minority_share: float = Field(0.5, gt=0, description="a class is under-represented below this share of the uniform share")
     resamples: int = Field(2000, ge=100)
     random_seed: int = Field(11, ge=0)

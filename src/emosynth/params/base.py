@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from emosynth.errors import UserError
 from emosynth.pieces import Settings
+from emosynth.secrets import exposed
+
+Named = Annotated[str, Field(json_schema_extra={"may_be_path": True})]
+"""Text that may be a path: relative to the repository or to ``profiles/``, absolute, or from ``~``. What is there is a dependency of the stages that
+read it."""
 
 Sizes = list[int] | Literal["largest"]
 """Seed sizes: some by number, or the largest of each corpus."""
@@ -22,20 +29,61 @@ class Section(Settings):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with one rule more: a key may stand once."""
+    """YAML 1.2 (core schema), as DVC reads the same files, so that ``5e-4`` is a number and ``no`` a word; a key may stand once."""
+
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}  # type: ignore[misc]
+
+
+_SCALARS = (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+.0123456789"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("merge", r"<<", "<"),
+)
+for _kind, _pattern, _first in _SCALARS:
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"(?:{_pattern})\\Z"), list(_first))
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue
         key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark)
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
         seen.add(key)
     return yaml.SafeLoader.construct_mapping(loader, node, deep=deep)
 
 
+def _whole(loader: _Loader, node: yaml.ScalarNode) -> int:
+    text = str(loader.construct_scalar(node))
+    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+
+
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
+
+
+def load_yaml(text: str) -> Any:
+    """Return what YAML says, by the rules of all files here: YAML 1.2, a key stands once, nothing holds itself.
+
+    Raises
+    ------
+    yaml.YAMLError
+        If it is not such YAML.
+    """
+    loaded = yaml.load(text, _Loader)
+    try:
+        json.dumps(loaded, default=str)
+    except (ValueError, RecursionError):
+        raise yaml.YAMLError("a value holds itself") from None
+    except TypeError:
+        raise yaml.YAMLError("a key must be a word") from None
+    return loaded
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -47,11 +95,19 @@ def read_file(path: Path) -> dict[str, Any]:
         If there is no such file, it is not UTF-8 or not YAML, a key stands twice, or it holds no sections.
     """
     try:
-        loaded = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except FileNotFoundError:
+        loaded = load_yaml(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        others = [other.name for other in path.parent.glob(f"{path.stem}.*")]
+        names = [other.stem for other in sorted(path.parent.glob("*.yaml"))]
+        close = difflib.get_close_matches(path.stem, names, n=1)
+        hint = f"Rename {others[0]} to {path.name}. " if others else f"Did you mean {close[0]}? " if close else ""
         raise UserError(
-            "There is no such parameter file.", where=str(path), remedy="Use one of the profiles under profiles/, or demo."
+            "There is no such parameter file.",
+            where=str(path),
+            remedy=f"{hint}Write it, or use demo or another of the profiles under profiles/.",
         ) from None
+    except IsADirectoryError:
+        raise UserError("This is a folder and no parameter file.", where=str(path), remedy="Give it another name.") from None
     except UnicodeDecodeError as error:
         raise UserError(
             f"The parameter file is not UTF-8: byte 0x{error.object[error.start]:02x} at offset {error.start}.",
@@ -78,6 +134,24 @@ def deep_merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str,
     return merged
 
 
+def addresses(values: Any, dotted: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the keys whose value is an address that gives away who asks, and what it gives away."""
+    if isinstance(values, Mapping):
+        for key, inner in values.items():
+            yield from addresses(inner, f"{dotted}.{key}".lstrip("."))
+    elif isinstance(values, list):
+        for place, inner in enumerate(values):
+            yield from addresses(inner, f"{dotted}.{place}")
+    elif isinstance(values, str):
+        found, base = exposed(values), re.search(r"\.urls?(\.\d+)?$", dotted) is not None
+        if not found and base and "@" in values:
+            found = "a user name or a password"
+        if not found and base and ("?" in values or "#" in values):
+            found = "more than a base address (what stands behind ? or #)"
+        if found:
+            yield dotted, found
+
+
 def explain(error: ValidationError, where: str, model: type[BaseModel]) -> UserError:
     """Turn pydantic's findings into one error that names every offending key and its remedy."""
     lines = []
@@ -92,7 +166,9 @@ def explain(error: ValidationError, where: str, model: type[BaseModel]) -> UserE
         elif isinstance(item["input"], dict):
             lines.append(f"{key}: {item['msg']}")
         else:
-            hint = "; YAML reads it as text: write a decimal point, 5.0e-4" if _unread_number(item["input"]) else ""
+            hint = "; it stands in quotation marks: leave them out" if _quoted_number(item["input"]) else ""
+            if item["type"] == "string_type" and isinstance(item["input"], bool | int | float):
+                hint = "; put it into quotation marks if it is a name"
             lines.append(f"{key}: {item['msg']} (found {item['input']!r}{hint})")
     return UserError(
         "Parameters are not valid:\n    " + "\n    ".join(lines),
@@ -101,7 +177,7 @@ def explain(error: ValidationError, where: str, model: type[BaseModel]) -> UserE
     )
 
 
-def _unread_number(value: object) -> bool:
+def _quoted_number(value: object) -> bool:
     if not isinstance(value, str):
         return False
     try:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from emosynth.cards import Card, atomic, write_table
+from emosynth.cards import Card, atomic, disk_errors, write_table
 from emosynth.errors import UserError
-from emosynth.paths import Paths
+from emosynth.escape import csv_frame
+from emosynth.paths import Paths, repro
 from emosynth.report.examples import shown_rows
 from emosynth.report.tables import Tables
 
@@ -25,8 +26,15 @@ _COPIED: Mapping[str, tuple[str, ...]] = {
     "candidates": ("generators.json",),
     "verdicts": ("verdicts.parquet", "teachers.parquet", "reliability.parquet"),
     "trials": ("trials.parquet", "test_rows.parquet", "per_class.parquet"),
-    "authenticity": ("panel.parquet", "diversity.parquet"),
-    "context": ("context.parquet", "reader.parquet", "scale.parquet"),
+    "authenticity": ("panel.parquet", "diversity.parquet", "coverage.parquet"),
+    "context": (
+        "context.parquet",
+        "reader.parquet",
+        "scale.parquet",
+        "dialogues.parquet",
+        "dialogue_predictions.parquet",
+        "dialogue_rows.parquet",
+    ),
 }
 """What the report reads and what holds no text, by step."""
 
@@ -57,7 +65,7 @@ def publish(tables: Tables) -> Path:
         _write(frame, made / f"{name}.parquet")
     if tables.contrasts is not None:
         made.mkdir(parents=True, exist_ok=True)
-        tables.contrasts.to_csv(made / "contrasts.csv", index=False, lineterminator="\n", encoding="utf-8")
+        csv_frame(tables.contrasts).to_csv(made / "contrasts.csv", index=False, lineterminator="\n", encoding="utf-8", errors="replace")
     shutil.rmtree(target, ignore_errors=True)
     if made.is_dir():
         made.replace(target)
@@ -100,16 +108,21 @@ def restore(paths: Paths) -> list[str]:
     Raises
     ------
     UserError
-        If the profile has no published results.
+        If the profile has no published results, or they are of a version with other steps.
     """
-    source = paths.report / FOLDER
-    if not source.is_dir():
+    source, run = paths.report / FOLDER, f"Run it: {repro(profile=paths.profile)}"
+    folders = [folder for folder in sorted(source.iterdir()) if folder.is_dir()] if source.is_dir() else []
+    if not folders:
+        raise UserError("This profile has no published results.", where=str(source), remedy=run)
+    if {folder.name for folder in folders} - {*_COPIED, "corpora"}:
         raise UserError(
-            "This profile has no published results.",
-            where=str(source),
-            remedy=f"Run it: dvc repro, see README.md (profile {paths.profile}).",
+            "The results were published by a version with other steps, which this one cannot read.", where=str(source), remedy=run
         )
-    steps = [folder for folder in sorted(source.iterdir()) if folder.is_dir() and not (paths.data / folder.name).exists()]
+    steps = [folder for folder in folders if not (paths.data / folder.name).exists()]
     for folder in steps:
-        shutil.copytree(folder, paths.data / folder.name)
+        part = paths.data / f".{folder.name}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        with disk_errors(part):
+            shutil.copytree(folder, part)
+            part.rename(paths.data / folder.name)
     return [folder.name for folder in steps]

