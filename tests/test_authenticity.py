@@ -24,7 +24,6 @@ from emosynth.authenticity.diversity import diversity, spread
 from emosynth.authenticity.panel import MEASURES, OTHER, PANEL_COLUMNS, REAL, authenticity_panel
 from emosynth.authenticity.pronouns import PronounCounts, count_pronouns
 from emosynth.authenticity.sample import Sample, real_halves, sample_of
-from emosynth.authenticity.tagger import Tag, load_tagger, read_weights
 from emosynth.authenticity.temporal import count_temporal, find_temporal
 from emosynth.authenticity.tense import count_tenses
 from emosynth.cards import Card, read_table, write_json, write_table
@@ -33,6 +32,7 @@ from emosynth.design.arms import ResolvedArm, cells_of_arm, resolve_arms
 from emosynth.design.cells import stable_seed
 from emosynth.errors import UserError
 from emosynth.generation import candidates_of
+from emosynth.models.tagger import Tag, load_tagger, read_weights
 from emosynth.params import Authenticity, Params
 from emosynth.paths import Paths
 from emosynth.stats import Nest
@@ -810,10 +810,35 @@ def test_grounded_arms_stand_against_ungrounded_ones(made: Any) -> None:
 
 def test_tables_are_equal_to_the_byte_from_the_cache(made: Any) -> None:
     before = {path.name: path.read_bytes() for path in sorted(made.paths.authenticity.iterdir())}
-    assert set(before) == {"panel.parquet", "panel.md", "diversity.parquet", "diversity.md"}
+    assert set(before) == {f"{name}.{kind}" for name in ("panel", "diversity", "coverage") for kind in ("parquet", "md")}
     build_panel(made.given, None, made.paths, tag=fake_tag, embed=embed)  # type: ignore[arg-type]
     assert {path.name: path.read_bytes() for path in sorted(made.paths.authenticity.iterdir())} == before
     assert "below 0.05" in before["panel.md"].decode(), "1 / 20 is the least p of 19 permutations"
+
+
+def test_coverage_is_that_of_its_definition() -> None:
+    """Against the definitions, ball by ball."""
+    from emosynth.authenticity.coverage import prdc
+
+    rng = np.random.default_rng(1)
+    real, made = rng.normal(size=(30, 4)), rng.normal(0.5, 0.6, size=(25, 4))
+
+    def radius(points: Any, place: int) -> float:
+        return float(np.sort(np.linalg.norm(points - points[place], axis=1))[3])
+
+    inside = np.array([[np.linalg.norm(r - m) < radius(real, i) for m in made] for i, r in enumerate(real)])
+    within = np.array([[np.linalg.norm(r - m) < radius(made, j) for j, m in enumerate(made)] for r in real])
+    wanted = inside.any(axis=0).mean(), within.any(axis=1).mean(), inside.sum() / (3 * 25), inside.any(axis=1).mean()
+    assert prdc(real, made, 3) == pytest.approx(wanted)
+    assert prdc(real, real.copy() + 1e-9, 3)[0] == 1.0 and prdc(real, made + 99.0, 3) == (0.0, 0.0, 0.0, 0.0)
+
+
+def test_real_text_is_the_control_of_coverage(made: Any) -> None:
+    table = made.tables["coverage"]
+    assert set(table.measure) == {"precision", "recall", "density", "coverage"} and "real-other" in set(table.arm)
+    assert (
+        table.groupby("corpus")["vectors"].nunique().eq(1).all() and (table.low <= table.value).all() and (table.value <= table.high).all()
+    )
 
 
 def test_an_arm_of_which_nothing_is_written_has_no_rows(made: Any) -> None:

@@ -3,6 +3,5 @@
 from emosynth.authenticity.build import build_panel
 from emosynth.authenticity.panel import MEASURES, OTHER, REAL
 from emosynth.authenticity.sample import arm_rows
-from emosynth.authenticity.tagger import load_tagger
 
-__all__ = ["MEASURES", "OTHER", "REAL", "arm_rows", "build_panel", "load_tagger"]
+__all__ = ["MEASURES", "OTHER", "REAL", "arm_rows", "build_panel"]

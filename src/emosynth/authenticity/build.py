@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
+from emosynth.authenticity.coverage import COLUMNS as REACHED
+from emosynth.authenticity.coverage import coverage
 from emosynth.authenticity.diversity import COLUMNS, Embed, diversity
-from emosynth.authenticity.panel import PANEL_COLUMNS, authenticity_panel
+from emosynth.authenticity.panel import OTHER, PANEL_COLUMNS, authenticity_panel
+from emosynth.authenticity.resampling import seed_for
 from emosynth.authenticity.sample import Sample, arm_rows, real_halves, sample_of
-from emosynth.authenticity.tagger import Tag, load_tagger
 from emosynth.cards import Card, Source, read_table, write_table
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus, load_corpus
 from emosynth.design.arms import ResolvedArm, resolve_arms
+from emosynth.models.tagger import Tag, load_tagger
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.progress import say
@@ -25,7 +30,7 @@ KINDS = {"contextual": ("utterance", "context"), "contextless": ("contextless",)
 def build_panel(
     params: Params, catalog: Catalog, paths: Paths, *, tag: Tag | None = None, embed: Embed | None = None
 ) -> dict[str, pd.DataFrame]:
-    """Measure every written arm on every corpus that it has candidates of; write ``panel`` and ``diversity`` with cards.
+    """Measure every written arm on every corpus that it has candidates of; write ``panel``, ``diversity`` and ``coverage`` with cards.
 
     Parameters
     ----------
@@ -38,7 +43,7 @@ def build_panel(
     -------
     dict
         ``panel``: see `emosynth.authenticity.panel.authenticity_panel`. ``diversity``: see
-        `emosynth.authenticity.diversity.diversity`. Both with the column ``corpus``; arms for which nothing was written have no rows.
+        `emosynth.authenticity.diversity.diversity`. ``coverage``: see `emosynth.authenticity.coverage.coverage`. All with the column ``corpus``; arms for which nothing was written have no rows.
     """
     candidates = read_table(paths.candidates / "candidates.parquet", stage="generation")
     verdicts = read_table(
@@ -49,7 +54,7 @@ def build_panel(
     arms = {name: arm for name, arm in resolve_arms(params).items() if arm.written}
     tag = tag or load_tagger(catalog.fetch("aptagger"), paths.cache / "nltk_data")
     embed = embed or _embedder(params, catalog, paths)
-    panels, tables, corpora = [], [], []
+    panels, tables, reached, corpora = [], [], [], []
     with RowStore(paths.cache / "rows" / "authenticity.sqlite") as store:
         for name in params.corpora.names:
             corpus = load_corpus(paths, name)
@@ -61,11 +66,15 @@ def build_panel(
             rows = {key: arm_rows(params, arm, name, size, candidates, verdicts) for key, arm in arms.items()}
             written = {key: found for key, found in rows.items() if len(found)}
             say(f"authenticity: {len(written)} arms of {name}")
-            panels.append(_panel(params, corpus, seeds, arms, written, taxonomies, tag, store).assign(corpus=name))
+            halves = real_halves(corpus, seeds, params.authenticity.texts, params.authenticity.random_seed)
+            samples = _samples(params, corpus, arms, written, taxonomies)
+            panels.append(_panel(params, corpus, seeds, halves, samples, tag, store).assign(corpus=name))
+            reached.append(_coverage(params, halves, samples, embed).assign(corpus=name))
             tables.append(_diversity(params, corpus, arms, written, taxonomies, embed).assign(corpus=name))
     tables_made = {
         "panel": pd.concat(panels, ignore_index=True)[list(PANEL_COLUMNS)],
         "diversity": pd.concat(tables, ignore_index=True)[list(COLUMNS)],
+        "coverage": pd.concat(reached, ignore_index=True)[list(REACHED)],
     }
     for name, frame in tables_made.items():
         write_table(frame, paths.authenticity / f"{name}.parquet", _card(name, frame, params, corpora))
@@ -85,21 +94,35 @@ def _labels(arm: ResolvedArm, corpus: Corpus, taxonomies: Taxonomies) -> tuple[l
     return list(corpus.classes if own else taxonomies.get(arm.origin.space).labels), own
 
 
-def _panel(
-    params: Params, corpus: Corpus, seeds: set[str], arms: dict[str, ResolvedArm], written: dict[str, pd.DataFrame],
-    taxonomies: Taxonomies, tag: Tag, store: RowStore,
-) -> pd.DataFrame:  # fmt: skip
-    given = params.authenticity
-    real, other = real_halves(corpus, seeds, given.texts, given.random_seed)
-    seed_texts = corpus.frame.loc[corpus.frame["id"].isin(seeds), "text"].tolist()
-    samples: dict[tuple[str, bool], Sample] = {}
+Samples = dict[tuple[str, bool], Sample]
+
+
+def _samples(
+    params: Params, corpus: Corpus, arms: dict[str, ResolvedArm], written: dict[str, pd.DataFrame], taxonomies: Taxonomies
+) -> Samples:
+    samples: Samples = {}
     for name, rows in written.items():
         labels, balanced = _labels(arms[name], corpus, taxonomies)
         for verified in (False, True):
-            samples[name, verified] = sample_of(rows[rows["accepted"] | (not verified)], labels, given.texts, balanced=balanced)
+            samples[name, verified] = sample_of(
+                rows[rows["accepted"] | (not verified)], labels, params.authenticity.texts, balanced=balanced
+            )
+    return samples
+
+
+def _panel(
+    params: Params, corpus: Corpus, seeds: set[str], halves: tuple[list[str], list[str]], samples: Samples, tag: Tag, store: RowStore
+) -> pd.DataFrame:
+    seed_texts = corpus.frame.loc[corpus.frame["id"].isin(seeds), "text"].tolist()
     # A corpus in several languages counts as English if that is one of them: most of its words can be read.
     language = next((item for item in corpus.languages if item.split("-")[0].lower() == "en"), (corpus.languages or ["unknown"])[0])
-    return authenticity_panel(real, other, samples, given, tag, seed_texts, language=language, store=store)
+    return authenticity_panel(*halves, samples, params.authenticity, tag, seed_texts, language=language, store=store)
+
+
+def _coverage(params: Params, halves: tuple[list[str], list[str]], samples: Samples, embed: Embed) -> pd.DataFrame:
+    given = params.authenticity
+    beside = {(OTHER, False): Sample.flat(halves[1]), **samples}
+    return coverage(halves[0], beside, embed, partial(seed_for, given.random_seed, "coverage"), given.confidence)
 
 
 def _diversity(
@@ -148,6 +171,17 @@ def _card(name: str, frame: pd.DataFrame, params: Params, corpora: list[Corpus])
             "Pronouns, temporal expressions and tense are measured in English alone.",
             "Arms that ask for other labels than the corpus's cannot be drawn with the corpus's class shares.",
             "Two or three repeats say little of how repeats differ; intervals are then too narrow by up to a third.",
+        ]
+    elif name == "coverage":
+        title, what = (
+            "Coverage",
+            "Precision, recall, density and coverage of each arm's texts among real text, in the space of sentence embeddings.",
+        )
+        columns = {
+            "value": "mean over draws", "low": "over draws by repeat, prompt or story, and text", "high": "likewise", "vectors": "texts of each draw",
+        }  # fmt: skip
+        limits = [
+            "The encoder decides what is near; all four measures depend on the number of texts, which is the same for all arms of a corpus."
         ]
     else:
         title, what = (

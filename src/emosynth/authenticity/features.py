@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from emosynth.authenticity import tokens as tokens_module
 from emosynth.authenticity.pronouns import count_pronouns
 from emosynth.authenticity.repetition import SELF, count_novel, seed_grams
-from emosynth.authenticity.tagger import Tag
 from emosynth.authenticity.temporal import count_temporal
 from emosynth.authenticity.tense import TenseCounts, count_tenses
+from emosynth.models.tagger import Tag
 from emosynth.text import ngrams, normalise
 
 COLUMNS = (

@@ -22,7 +22,7 @@ from emosynth.authenticity.features import Extractor
 from emosynth.authenticity.rates import LENGTH, RATIOS, rate_rows
 from emosynth.authenticity.rows import NAN, Row, Studied, labellings
 from emosynth.authenticity.sample import Sample
-from emosynth.authenticity.tagger import Tag
+from emosynth.models.tagger import Tag
 from emosynth.params import Authenticity
 from emosynth.stats import Interval, holm
 from emosynth.store import RowStore
@@ -68,7 +68,7 @@ def authenticity_panel(
     params
         Token counts, numbers of resamples, confidence, seed.
     tag
-        Part-of-speech tagger (:func:`emosynth.authenticity.tagger.load_tagger`); None leaves the tense family empty.
+        Part-of-speech tagger (:func:`emosynth.models.tagger.load_tagger`); None leaves the tense family empty.
     seed_texts
         The seed that arms grew from, for novelty; None leaves novelty empty. For real text novelty is the baseline.
     language

@@ -14,8 +14,7 @@ from emosynth.design.arms import arm_title
 from emosynth.evidence.declared import Declared, Side, corpus_of, lacking
 from emosynth.evidence.judging import Claim, Finding, decide
 from emosynth.evidence.numbers import POINTS, gain, known, listed, number, p_text, score, some, span
-from emosynth.evidence.resampling import floor
-from emosynth.evidence.scored import UNVERIFIED, Group, Scored, seed_of
+from emosynth.evidence.scored import UNVERIFIED, Group, Scored
 from emosynth.evidence.text_claims import judge_text
 from emosynth.params import Params
 
@@ -64,35 +63,44 @@ def rare_classes(shares: Mapping[str, float], share: float) -> list[int]:
     return [place for place, part in enumerate(shares.values()) if part < share / len(shares)]
 
 
+@dataclass(frozen=True)
+class Cell:
+    """Where a claim can be judged: the trials of its sides.
+
+    Attributes
+    ----------
+    rights
+        With the declared side that each is.
+    growth
+        Synthetic rows a seed row of the left side.
+    """
+
+    left: Group
+    rights: list[tuple[Side, Group]]
+    growth: float
+
+
 def _scores(claim: Declared, params: Params, found: Found, short: list[str]) -> Claim:
-    corpus, learner = corpus_of(claim, params), claim.learners[0]
-    made = Claim(claim, corpus, learner)
+    corpus = corpus_of(claim, params)
+    made = Claim(claim, corpus, claim.learners[0])
     if found.scored is None:
         return replace(made, learner="", why="The run has no trials.")
-    replications = _replications(claim, params, found, found.scored, (corpus, learner))
+    cell = None if short else _judged(claim, params, found.scored, corpus)
+    replications = _replications(claim, params, found, found.scored, cell)
     if short:
         return replace(made, why=_lacks(short), replications=replications)
-    sizes = _sizes(claim, found.scored, corpus, learner)
-    if not sizes:
-        where = f"{learner} on {corpus}"
+    if cell is None:
+        where = f"{' or '.join(claim.learners)} on {corpus}"
         return replace(
             made, why=f"No trials of {' and '.join(side.words() for side in claim.sides)} with {where}.", replications=replications
         )
-    size = sizes[-1 if claim.size == "largest" else 0]
+    made = replace(made, learner=cell.left.learner, size=cell.left.size, replications=replications, stand_in=_stand_in(claim, params, cell))
     classes = _classes(claim, params, found, corpus)
     if classes == []:
         why = f"No class of {corpus} is under-represented (below {number(100 * params.evidence.minority_share, 0)} % of an equal share)."
-        return replace(made, size=size, why=why, replications=replications)
-    finding, right, why = _deciding(claim, params, found.scored, (corpus, learner, size), classes)
-    replications = [row for row in replications if (row["corpus"], row["learner"], row["size"]) != (corpus, learner, size)]
-    return replace(
-        made,
-        size=size,
-        comparison=f"{_title(params, claim.left)} − {_title(params, right)}",
-        finding=finding,
-        why=why,
-        replications=replications,
-    )
+        return replace(made, why=why)
+    finding, right, why = _deciding(claim, params, found.scored, cell, classes)
+    return replace(made, comparison=f"{_title(params, claim.left)} − {_title(params, right)}", finding=finding, why=why)
 
 
 def _title(params: Params, side: Side) -> str:
@@ -100,25 +108,56 @@ def _title(params: Params, side: Side) -> str:
     return arm_title(params, side.arm) + (f" ({', '.join(more)})" if more else "")
 
 
-def _sizes(claim: Declared, scored: Scored, corpus: str, learner: str) -> list[int]:
-    """Return the seed sizes, ascending, at which all sides were run."""
-    sizes = sorted({group.size for group in scored.groups if (group.corpus, group.learner) == (corpus, learner)})
-    return [size for size in sizes if all(side.group(corpus, learner, size) in scored.groups for side in claim.sides)]
+def _cell(claim: Declared, params: Params, scored: Scored, corpus: str, learner: str, size: int) -> Cell | None:
+    """Return the trials of all sides, with the first declared number of synthetic rows that was run; None: one lacks."""
+    for growth in [*claim.growth, None]:
+        left, *rights = (side.group(corpus, learner, size, params, growth) for side in claim.sides)
+        if all(group in scored.groups for group in (left, *rights)):
+            return Cell(left, list(zip(claim.right, rights, strict=True)), scored.growth(params, left))
+    return None
+
+
+def _sizes(scored: Scored, corpus: str, learner: str) -> list[int]:
+    return sorted({group.size for group in scored.groups if (group.corpus, group.learner) == (corpus, learner)})
+
+
+def _judged(claim: Declared, params: Params, scored: Scored, corpus: str) -> Cell | None:
+    """Return where a claim is judged: the published learner and label budget if all sides were run there, else what may stand in."""
+    for learner in claim.learners:
+        cells = {size: _cell(claim, params, scored, corpus, learner, size) for size in _sizes(scored, corpus, learner)}
+        there = [size for size, cell in cells.items() if cell is not None]
+        ends = {"largest": there[-1:], "smallest": there[:1]}
+        wanted = [size for given in claim.sizes for size in (ends[given] if isinstance(given, str) else [given]) if size in there]
+        if wanted:
+            return cells[wanted[0]]
+    return None
+
+
+def _stand_in(claim: Declared, params: Params, cell: Cell) -> str:
+    """Say what of the published setting something stands in for; empty: nothing."""
+    said = []
+    if claim.corpora[0] not in ("target", cell.left.corpus):
+        said.append(f"{cell.left.corpus} for {claim.corpora[0]}")
+    if cell.left.learner != claim.learners[0]:
+        said.append(f"{cell.left.learner} for {claim.learners[0]}")
+    if isinstance(claim.sizes[0], int) and cell.left.size != claim.sizes[0]:
+        said.append(f"{cell.left.size} labels for {claim.sizes[0]}")
+    if claim.growth and cell.growth != claim.growth[0]:
+        said.append(f"{number(cell.growth, 0)} synthetic rows a seed row for {number(claim.growth[0], 0)}")
+    return ", ".join(said)
 
 
 def _classes(claim: Declared, params: Params, found: Found, corpus: str) -> list[int] | None:
     return None if claim.metric == MACRO else rare_classes(found.shares[corpus], params.evidence.minority_share)
 
 
-def _deciding(
-    claim: Declared, params: Params, scored: Scored, cell: tuple[str, str, int], classes: list[int] | None
-) -> tuple[Finding, Side, str]:
+def _deciding(claim: Declared, params: Params, scored: Scored, cell: Cell, classes: list[int] | None) -> tuple[Finding, Side, str]:
     """Return the finding that decides, the side it is against, and what must be known besides.
 
     Of several right sides the one least in favour decides: it is enough to support the claim (intersection–union); to contradict it,
     one of several is enough, so that all p are multiplied by their number.
     """
-    found = [(side, _finding(claim, params, scored, side, cell, classes)) for side in claim.right]
+    found = [(side, _finding(claim, params, scored, cell.left, other, classes)) for side, other in cell.rights]
     towards = -1.0 if claim.expects in ("worse", "no-better") else 1.0
     side, (finding, why) = min(found, key=lambda item: towards * item[1][0].p_better if known(item[1][0].p_better) else -2.0)
     many = len(found)
@@ -127,56 +166,38 @@ def _deciding(
     return finding, side, why
 
 
-def _finding(
-    claim: Declared, params: Params, scored: Scored, right: Side, cell: tuple[str, str, int], classes: list[int] | None
-) -> tuple[Finding, str]:
-    left, other = claim.left.group(*cell), right.group(*cell)
+def _finding(claim: Declared, params: Params, scored: Scored, left: Group, other: Group, classes: list[int] | None) -> tuple[Finding, str]:
     found = scored.compare(left, other, classes)
     if found is None:
-        return Finding(), f"{claim.left.words()} and {right.words()} share no repeat."
-    margin, p_equivalent, why = _equivalence(params, scored, left, other, classes)
+        return Finding(), f"{left.arm} and {other.arm} share no repeat."
+    same = scored.equivalence(params, left, other, claim.margin, classes)
+    why = ""
+    if same.why:
+        told = same.gained
+        gained = f" ({gain(told.effect)}, {span(POINTS * told.low, POINTS * told.high)})" if told is not None and not told.low > 0 else ""
+        why = f"Equivalence is not testable here: {same.why}{gained}."
     if found.repeats == 1:
-        why = "One repeat: how seeds differ is not in the interval. " + why
+        why = f"One repeat: how seeds differ is not in the interval. {why}"
     p_size = math.nan
     if claim.claimed is not None:
         p_size = found.beyond((-1 if claim.expects == "worse" else 1) * claim.claimed.points / POINTS)
     return Finding(
-        POINTS * found.effect, POINTS * found.low, POINTS * found.high, "F1 points", found.p, p_equivalent, found.p_better, POINTS * margin,
-        f"{some(found.repeats, 'repeat')}, {some(found.rows, 'test row')}", p_size,
+        POINTS * found.effect, POINTS * found.low, POINTS * found.high, "F1 points", found.p, same.p, found.p_better, POINTS * same.margin,
+        f"{some(found.repeats, 'repeat')}, {some(found.rows, 'test row')}", p_size, found.wins,
     ), why.strip()  # fmt: skip
 
 
-def _equivalence(params: Params, scored: Scored, left: Group, right: Group, classes: list[int] | None) -> tuple[float, float, str]:
-    """Return margin, p of equivalence, and why there is none.
-
-    The margin is a share of what real expansion gains over the labels alone in the same cell. It is estimated on the same draws, so that
-    its own uncertainty is in the test.
-    """
-    real, seed = scored.real_of(params, left), seed_of(left)
-    if real is None or seed not in scored.groups:
-        return math.nan, math.nan, "Equivalence is not testable here: no real expansion in this cell."
-    gained = scored.compare(real, seed, classes)
-    if gained is None or not (gained.low > 0):
-        told = "" if gained is None else f" ({gain(gained.effect)}, {span(POINTS * gained.low, POINTS * gained.high)})"
-        return math.nan, math.nan, f"Equivalence is not testable here: what real expansion gains cannot be told from zero{told}."
-    share = params.evidence.margin
-    limits = [scored.combine([(1, left), (-1, right), (-side * share, real), (side * share, seed)], classes) for side in (1, -1)]
-    above, below = limits
-    if above is None or below is None:
-        return math.nan, math.nan, "Equivalence is not testable here: the arms and real expansion share no repeat."
-    count = len(above.draws) + 1
-    p = max((1 + int((above.draws >= 0).sum())) / count, (1 + int((below.draws <= 0).sum())) / count)
-    return share * gained.effect, p, ""
-
-
-def _replications(claim: Declared, params: Params, found: Found, scored: Scored, judged: tuple[str, str]) -> list[dict[str, Any]]:
+def _replications(claim: Declared, params: Params, found: Found, scored: Scored, judged: Cell | None) -> list[dict[str, Any]]:
     """Return the same comparison in every other cell that holds it: learners, corpora, sizes; p uncorrected."""
     rows = []
     for corpus in params.corpora.names:
-        for learner in dict.fromkeys([*claim.learners, *params.learners]):
-            classes = _classes(claim, params, found, corpus)
-            for size in _sizes(claim, scored, corpus, learner) if classes != [] else []:
-                finding, right, _ = _deciding(claim, params, scored, (corpus, learner, size), classes)
+        classes = _classes(claim, params, found, corpus)
+        for learner in dict.fromkeys([*claim.learners, *params.learners]) if classes != [] else ():
+            for size in _sizes(scored, corpus, learner):
+                cell = _cell(claim, params, scored, corpus, learner, size)
+                if cell is None or cell == judged:
+                    continue
+                finding, right, _ = _deciding(claim, params, scored, cell, classes)
                 rows.append(
                     {
                         "corpus": corpus, "learner": learner, "size": size, "comparison": f"{claim.left.words()} − {right.words()}",
@@ -204,13 +225,19 @@ def reading(claim: Claim, params: Params) -> str:
     level = f"{params.evidence.confidence:.0%}".replace("%", "\u00a0%")
     words = f"{claim.comparison}: {number(finding.effect, digits, sign=True)} {finding.unit} ({level} interval {span(finding.low, finding.high, digits)}; {finding.n})."
     words += f" Outcome: {claim.outcome}, p = {p_text(claim.p_adjusted)} after correction. {_EXPECTED[declared.expects]}."
+    if known(finding.wins):
+        words += f" A run of the first beats its partner in {number(100 * finding.wins, 0)} % of runs; {number(100 * params.evidence.wins, 0)} % are asked for."
     if claim.outcome == "equivalent" or (claim.outcome == "too imprecise" and known(finding.margin)):
-        words += f" Margin of equivalence: ±{number(finding.margin, digits)}, {number(100 * params.evidence.margin, 0)} % of what real expansion gains."
+        words += (
+            f" Margin of equivalence: ±{number(finding.margin, digits)}, {number(100 * declared.margin, 0)} % of what real expansion gains."
+        )
     if declared.claimed is not None and claim.size_verdict is not None:
         words += (
             f" Size claimed: {declared.claimed.bound} {number(declared.claimed.points, 0)} points – {claim.size_verdict} "
             f"(p = {p_text(claim.size_p_adjusted)})."
         )
+    if claim.stand_in:
+        words += f" Not the published setting: {claim.stand_in}."
     return f"{words} {claim.why}".strip()
 
 
@@ -222,7 +249,6 @@ def as_json(profile: str, claims: Sequence[Claim], params: Params) -> dict[str, 
         "confidence": params.evidence.confidence,
         "alpha": params.evidence.alpha,
         "correction": f"Holm over {tests} tests",
-        "smallest_p": _rounded(floor(params.evidence.resamples)),
         "claims": [_one(claim, params) for claim in claims],
     }
 
@@ -232,10 +258,12 @@ def _one(claim: Claim, params: Params) -> dict[str, Any]:
     tested = claim.outcome != "not tested"
     return {
         "id": declared.id, "system": declared.system, "source": declared.source, "place": declared.place, "statement": declared.statement,
-        "declaration": declared.hash, "expects": declared.expects, "verdict": claim.verdict, "outcome": claim.outcome,
+        "declaration": declared.hash, "sha256": declared.sha256, "history": declared.history(), "expects": declared.expects, "verdict": claim.verdict, "outcome": claim.outcome,
         "comparison": claim.comparison, "corpus": claim.corpus, "learner": claim.learner, "size": claim.size, "metric": declared.metric,
+        "stand_in": claim.stand_in,
         "effect": _rounded(finding.effect), "interval": [_rounded(finding.low), _rounded(finding.high)], "unit": finding.unit if tested else "",
         "p": _rounded(finding.least), "p_adjusted": _rounded(claim.p_adjusted), "p_better": _rounded(finding.p_better),
+        "wins": _rounded(finding.wins),
         "margin": _rounded(finding.margin), "n": finding.n,
         "claimed": None if declared.claimed is None else {
             **declared.claimed.model_dump(), "verdict": claim.size_verdict or "not tested", "p_adjusted": _rounded(claim.size_p_adjusted),
@@ -260,7 +288,7 @@ def metrics(
     Parameters
     ----------
     headline
-        ``corpus``, ``learner``, ``arm``, ``size`` of the report's first page; empty without trials.
+        ``corpus``, ``learner``, ``arm``, ``real``, ``size`` and ``honest`` gain (a contrast, or None) of the report's first page; empty without trials.
     """
     found: dict[str, Any] = {}
     if contrasts is not None and headline:
@@ -269,9 +297,13 @@ def metrics(
         own, real = (rows[(rows["arm"] == arm) & (rows["against"] == "seed")] for arm in (headline["arm"], headline["real"]))
         found |= {"learner": headline["learner"], "seed_rows": headline["size"], "best_arm": headline["arm"]}
         if len(own):
-            row = own.iloc[0]
-            found["seed_macro_f1"] = float(score(row["score"] - row["gain"]))
-            found |= {f"best_{name}": round(POINTS * float(row[name]), 1) for name in ("gain", "low", "high")}
+            row, honest = own.iloc[0], headline["honest"]
+            found |= {"seed_macro_f1": float(score(row["score"] - row["gain"])), "picked_gain": round(POINTS * float(row["gain"]), 1)}
+            if honest is not None:  # not flattered by having been picked
+                found |= {
+                    f"best_{name}": round(POINTS * value, 1)
+                    for name, value in zip(("gain", "low", "high"), (honest.effect, honest.low, honest.high), strict=True)
+                }
             found["best_worth_labels"] = round(float(row["worth"])) if np.isfinite(row["worth"]) else None
         if len(real):
             found["real_gain"] = round(POINTS * float(real.iloc[0]["gain"]), 1)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -43,10 +43,19 @@ class Side(Section):
             return {"arm": arm, "version": version}
         return given
 
-    def group(self, corpus: str, learner: str, size: int) -> Group:
-        """Return the trials of this side."""
-        value = "" if not self.sweep else spelled(self.value)
-        return Group(corpus, learner, size, self.arm, self.version, "accepted", self.sweep, value)
+    def group(self, corpus: str, learner: str, size: int, params: Params, growth: float | None = None) -> Group:
+        """Return the trials of this side; ``growth``: with so many synthetic rows a seed row, by the arm's own setting or by a sweep."""
+        sweep, value = self.sweep, self.value
+        arm = params.arms.get(self.arm)
+        if (
+            growth is not None
+            and not sweep
+            and arm is not None
+            and arm.add == "written"
+            and (arm.growth or params.generation.growth) != growth
+        ):
+            sweep, value = "growth", growth
+        return Group(corpus, learner, size, self.arm, self.version, "accepted", sweep, spelled(value) if sweep else "")
 
     def words(self) -> str:
         """Return the side as the declaration spells it."""
@@ -58,6 +67,14 @@ class Size(Section):
 
     points: float = Field(gt=0, description="points of F1, in the direction of the claim")
     bound: Literal["at least", "at most"] = "at least"
+
+
+class Dated(Section):
+    """That a declaration stood on a day."""
+
+    on: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{12,64}$", description="first digits at least")
+    why: str = Field("", description="why it was changed")
 
 
 class Declared(Section):
@@ -75,11 +92,18 @@ class Declared(Section):
     expects: Literal["better", "worse", "equivalent", "at-least", "no-better"] = "better"
     left: Side
     right: list[Side] = Field(default_factory=list, description="scores: left must be so to each of these")
-    learners: list[str] = Field(default_factory=list, description="the published one first: it is judged on; the others are replications")
-    corpora: list[str] = Field(default=["target"], description="the published one first; the first that a profile builds is judged on")
-    size: Literal["largest", "smallest"] = "largest"
+    learners: list[str] = Field(default_factory=list, description="the published one first, then those that may stand in for it")
+    corpora: list[str] = Field(default=["target"], description="likewise; the first that a profile builds is judged on")
+    sizes: list[int | Literal["largest", "smallest"]] = Field(
+        default=["largest"], min_length=1, description="label budgets: the published one first, then those that may stand in"
+    )
+    growth: list[Annotated[float, Field(gt=0)]] = Field(
+        default_factory=list, description="synthetic rows a seed row, likewise; an arm's own number always may stand in"
+    )
+    margin: float = Field(0.5, gt=0, le=1, description="of equivalence, as a share of what real expansion gains in the same cell")
     metric: str = Field("macro-F1", description="macro-F1, rare-class F1, or a measure of the table")
     claimed: Size | None = None
+    dated: list[Dated] = Field(default_factory=list, exclude=True, description="from the file's list declared, the latest last")
 
     @model_validator(mode="after")
     def _complete(self) -> Declared:
@@ -93,9 +117,25 @@ class Declared(Section):
         return [self.left, *self.right]
 
     @property
+    def sha256(self) -> str:
+        """The hash of what is declared: what was declared is what was judged. Defaults are not in it, so that a new key changes nothing."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True).encode("utf-8")).hexdigest()
+
+    @property
     def hash(self) -> str:
-        """First 12 digits of the sha256 of the declaration: what was declared is what was judged."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode("utf-8")).hexdigest()[:12]
+        """First 12 digits of it."""
+        return self.sha256[:12]
+
+    def history(self) -> str:
+        """Say when it was declared, and whether it was changed."""
+        if not self.dated:
+            return f"Declared on no date (sha256 {self.hash})."
+        first, last = self.dated[0], self.dated[-1]
+        if not self.sha256.startswith(last.sha256):
+            return f"CHANGED since it was declared on {last.on} (sha256 {last.sha256[:12]}; now {self.hash})."
+        if first is last:
+            return f"Declared on {last.on} (sha256 {self.hash})."
+        return f"First declared on {first.on}, changed on {last.on} (sha256 {self.hash}): {last.why}"
 
 
 def load_claims(path: Path) -> list[Declared]:
@@ -107,13 +147,18 @@ def load_claims(path: Path) -> list[Declared]:
         If the file is missing or not valid, or an id stands twice; it names claim and key.
     """
     content = read_file(path)
-    if set(content) != {"claims"} or not isinstance(content["claims"], list):
-        raise UserError("The file of claims must hold one list, claims.", where=str(path), remedy="See data/claims.yaml in the repository.")
+    if not set(content) <= {"claims", "declared"} or not isinstance(content.get("claims"), list):
+        raise UserError(
+            "The file of claims must hold a list, claims, and may hold one, declared.", where=str(path),
+            remedy="See data/claims.yaml in the repository.",
+        )  # fmt: skip
+    dated = _ledger(content.get("declared"), path)
     claims = []
     for number, item in enumerate(content["claims"], start=1):
         where = f"{path}, claim {item.get('id', number) if isinstance(item, dict) else number}"
         try:
-            claims.append(Declared.model_validate(item))
+            claim = Declared.model_validate(item)
+            claims.append(claim.model_copy(update={"dated": dated.pop(claim.id, [])}))
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"]) or "claim"
@@ -124,7 +169,26 @@ def load_claims(path: Path) -> list[Declared]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"The claim {twice} is declared twice.", where=str(path), remedy="Give it an id of its own.")
+    if dated:
+        raise UserError(
+            f"declared: dates a claim {next(iter(dated))} that is not there.", where=str(path), remedy="A claim that was declared stays."
+        )
     return claims
+
+
+def _ledger(entries: Any, path: Path) -> dict[str, list[Dated]]:
+    """Return by claim what the list ``declared`` says: a day, why, and the hash of each claim as it stood."""
+    found: dict[str, list[Dated]] = {}
+    for number, entry in enumerate(entries or [], start=1):
+        try:
+            for claim, digest in entry["claims"].items():
+                found.setdefault(claim, []).append(Dated(on=str(entry["on"]), sha256=digest, why=entry.get("why", "")))
+        except (ValidationError, KeyError, TypeError, AttributeError):
+            raise UserError(
+                "A date of declaration is not valid.", where=f"{path}, declared, entry {number}",
+                remedy="It needs: on (a date), claims (id: sha256), and may have why.",
+            ) from None  # fmt: skip
+    return found
 
 
 def profile_names(root: Path) -> tuple[list[str], list[str]]:
@@ -153,6 +217,14 @@ def check_names(claims: Iterable[Declared], arms: Iterable[str], learners: Itera
                 raise unknown("learner", learner, f"{where}, claim {claim.id}", known_learners)
 
 
+def check_declared(root: Path) -> list[Declared]:
+    """Return the declared claims, checked: called before a run, which they are declared for."""
+    path = root / "data" / "claims.yaml"
+    claims = load_claims(path)
+    check_names(claims, *profile_names(root), str(path))
+    return claims
+
+
 def lacking(claim: Declared, params: Params) -> list[str]:
     """Return what a profile lacks to judge a claim, in words."""
     found = [f"the arm {side.arm}" for side in claim.sides if side.arm != SEED and side.arm not in params.arms]
@@ -162,8 +234,8 @@ def lacking(claim: Declared, params: Params) -> list[str]:
             found.append(f"{side.arm} with {side.sweep} = {side.value}")
         if side.version == UNVERIFIED and params.arms.get(side.arm) is not None and not _written_too(params, side.arm):
             found.append(f"{side.arm} as written")
-    if claim.kind == "scores" and claim.learners[0] not in params.learners:
-        found.append(f"the learner {claim.learners[0]}")
+    if claim.kind == "scores" and not any(name in params.learners for name in claim.learners):
+        found.append(f"the learner {' or '.join(claim.learners)}")
     if claim.kind == "scores" and not any(name == "target" or name in params.corpora.names for name in claim.corpora):
         found.append(f"the corpus {claim.corpora[0]}")
     return list(dict.fromkeys(found))

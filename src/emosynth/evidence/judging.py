@@ -48,6 +48,8 @@ class Finding:
     n: str = ""
     p_size: float = math.nan
     """Two-sided p of an effect of the claimed size."""
+    wins: float = math.nan
+    """P(a run of left beats the paired run of right), see `emosynth.evidence.resampling.Contrast`."""
 
     @property
     def least(self) -> float:
@@ -72,6 +74,8 @@ class Claim:
     corpus: str
     learner: str = ""
     size: int | None = None
+    stand_in: str = ""
+    """What of the published setting something else stands in for; empty: nothing."""
     comparison: str = ""
     finding: Finding = Finding()
     outcome: Outcome = "not tested"

@@ -13,9 +13,10 @@ import pandas as pd
 
 from emosynth.design.arms import SEED
 from emosynth.errors import UserError
-from emosynth.evidence.resampling import Contrast, Draws, contrast, draw_f1
+from emosynth.evidence.resampling import Contrast, Draws, Equivalence, contrast, draw_f1, equivalence
 from emosynth.models.metrics import decide
 from emosynth.params import Evidence, Params
+from emosynth.paths import repro
 
 UNVERIFIED = "unverified"
 
@@ -77,6 +78,7 @@ class Scored:
             corpus, learner, size, *rest = map(str, key)
             self.groups[Group(corpus, learner, int(size), *rest)] = part.sort_values("repeat")
         self._draws: dict[Group, Draws] = {}
+        self._halves: dict[Group, tuple[Draws, Draws]] = {}
 
     def rows(self, corpus: str) -> int:
         """Return the number of test rows of a corpus."""
@@ -91,12 +93,27 @@ class Scored:
             self._draws[group] = draw_f1(truth, predicted, repeats, self.evidence.resamples, self.evidence.random_seed)
         return self._draws[group]
 
+    def halves(self, group: Group) -> tuple[Draws, Draws]:
+        """Return the same on every other test row, and on those between; rows are in no order."""
+        if group not in self._halves:
+            part, truth = self.groups[group], self._truth[group.corpus]
+            predicted = np.stack([self._decoded(str(trial), group.corpus) for trial in part["trial_id"]])
+            repeats = tuple(int(repeat) for repeat in part["repeat"])
+            first, second = (
+                draw_f1(truth[side::2], predicted[:, side::2], repeats, self.evidence.resamples, self.evidence.random_seed + side)
+                for side in (0, 1)
+            )
+            self._halves[group] = first, second
+        return self._halves[group]
+
     def _decoded(self, trial: str, corpus: str) -> npt.NDArray[np.bool_]:
         """Return (n, k) predicted labels of a trial."""
         labels, n = self.labels[corpus], self.rows(corpus)
         if trial not in self._predictions:
             raise UserError(
-                "A trial has no predictions.", where=f"trials/predictions.parquet, {trial}", remedy="Run the training stage again."
+                "A trial has no predictions.",
+                where=f"trials/predictions.parquet, {trial}",
+                remedy=f"Run: {repro('07_training', again=True)}",
             )
         found, threshold = self._predictions[trial], self._thresholds[trial]
         k = len(labels.classes)
@@ -109,7 +126,7 @@ class Scored:
         if p.size != n * k:
             raise UserError(
                 f"A trial has {p.size} predictions for {n} test rows of {k} labels.", where=f"trials/predictions.parquet, {trial}",
-                remedy="Predictions and test rows are of different runs: run the training stage again.",
+                remedy=f"Predictions and test rows are of different runs. Run: {repro('07_training', again=True)}",
             )  # fmt: skip
         decided = decide(p.reshape(n, k), None if labels.single else 0.5 if np.isnan(threshold) else float(threshold))
         return np.asarray(decided, dtype=bool)
@@ -124,21 +141,31 @@ class Scored:
         if any(group not in self.groups for _, group in chosen):
             return None
         parts = [(weight, self.draws(group)) for weight, group in chosen]
-        return contrast(parts, self.evidence.confidence, self.evidence.random_seed, self.rows(chosen[0][1].corpus), classes)
+        return contrast(parts, self.evidence.confidence, self.evidence.random_seed, classes)
 
     def mean(self, group: Group) -> float:
         """Return the mean macro-F1 over repeats."""
         return float(self.draws(group).over()[0].mean())
 
+    def growth(self, params: Params, group: Group) -> float:
+        """Return how many rows an arm adds a seed row: by its own setting, or by a sweep."""
+        wanted = json.loads(group.value) if group.sweep == "growth" else params.arms[group.arm].growth if group.arm in params.arms else None
+        return params.generation.growth if wanted is None else float(wanted)
+
     def real_of(self, params: Params, group: Group) -> Group | None:
         """Return the real expansion that adds about as many rows as an arm, in the same cells; None if there is none."""
-        wanted = params.arms[group.arm].growth if group.arm in params.arms else None
-        growth = params.generation.growth if wanted is None else wanted
+        growth = self.growth(params, group)
         found = [name for name, arm in params.arms.items() if arm.add == "real" and group.with_arm(name) in self.groups]
         if not found:
             return None
         nearest = min(found, key=lambda name: abs(np.log((params.arms[name].growth or params.generation.growth) / growth)))
         return group.with_arm(nearest)
+
+    def equivalence(self, params: Params, left: Group, right: Group, share: float, classes: list[int] | None = None) -> Equivalence:
+        """Test equivalence, see `emosynth.evidence.resampling.equivalence`."""
+        real, seed = self.real_of(params, left), seed_of(left)
+        there = None if seed not in self.groups else real
+        return equivalence(lambda terms: self.combine(terms, classes), left, right, there, seed, share)
 
 
 def normal(trials: pd.DataFrame) -> pd.DataFrame:
@@ -178,7 +205,9 @@ def _multi_hot(rows: Iterable[Any], labels: Labels, corpus: str) -> npt.NDArray[
         for label in row:
             if label not in place:
                 raise UserError(
-                    f"A test row has the label {label!r}.", where=f"trials, corpus {corpus}", remedy="Run the training stage again."
+                    f"A test row has the label {label!r}.",
+                    where=f"trials, corpus {corpus}",
+                    remedy=f"Run: {repro('07_training', again=True)}",
                 )
             out[number, place[label]] = True
     return out

@@ -3,87 +3,95 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+import math
+from typing import Any
 
 import pandas as pd
 
-from emosynth import pieces
 from emosynth.evidence import VERDICTS, naive_arm
-from emosynth.evidence.numbers import POINTS, count, gain, gain_span, listed, number, per_cent, score, some
-from emosynth.learners.base import Learner
+from emosynth.evidence.numbers import POINTS, count, gain, gain_span, known, listed, number, p_text, per_cent, score, some
 from emosynth.report.figures.answer import headline_row
 from emosynth.report.figures.base import rows_of
 from emosynth.report.provenance import public
 from emosynth.report.tables import Tables, main_rows
-from emosynth.report.wording import gain_words, size, worth
-
-_LIKELY = 0.9
+from emosynth.report.wording import gain_words, size
+from emosynth.stats import holm
 
 
 def answer(tables: Tables) -> str:
-    """Return the answer in one sentence with its number, learner and corpus."""
+    """Return the answer in one sentence with its number, learner and corpus; the number is the cross-fitted one."""
     head, looks = tables.headline, tables.looks
     if head is None:
         return "This run holds no trials yet that could give an answer."
     row = headline_row(tables, head.learner, head.arm)
-    other = None if head.other is None else headline_row(tables, head.other, head.arm)
-    told = f"worth {worth(row.worth)}" if row.low > 0 else "which cannot be told from no gain" if row.high > 0 else "which is a loss"
-    words = (
-        f"With {count(head.size)} labelled posts of {head.corpus}, letting a small language model write more and keeping what passes the checks "
-        f"adds {gain_words(row, tables.params)} with {looks.learner(head.learner)}, {told}"
+    where = f"With {count(head.size)} labelled posts of {head.corpus} and {looks.learner(head.learner)}"
+    if head.honest is None:
+        return f"{where}, letting a language model write more adds {gain_words(row, tables.params)}; one repeat cannot show that it helps."
+    told = gain_words(head.honest, tables.params)
+    if tables.helps:
+        return f"{where}, letting a language model write more and keeping what passes the checks helps: picking the best way adds {told}."
+    if head.honest.high < 0:
+        return f"{where}, letting a language model write more hurts: picking the best way changes macro-F1 by {told}."
+    allowed = ", once all rows of the table below are allowed for" if head.honest.low > 0 else ""
+    return (
+        f"{where}, letting a language model write more is not shown to help{allowed}: picking the best way adds {told}. "
+        f"Best guess: {looks.title(head.arm)}, P = {number(head.honest.p_better, 2)}."
     )
-    if other is not None and head.other is not None:
-        words += f"; with {looks.learner(head.other)} by {gain(other.gain)}"
-    return f"{words}."
 
 
-def sure(low: float, high: float, p_better: float) -> str:
-    """Return how sure a gain is, by its interval and the probability that it is above zero."""
-    if low > 0:
-        return "sure: the interval is above zero"
-    if high < 0:
-        return "sure that it hurts"
-    return f"likely (P = {number(p_better, 2)})" if p_better >= _LIKELY else f"not shown (P = {number(p_better, 2)})"
+def shown(row: Any) -> str:
+    """Say whether a cross-fitted gain is shown, after correction for all rows of the table."""
+    if row.shown:
+        return f"shown: p = {p_text(row.p_adjusted)}"
+    if row.gain < 0 and row.p_adjusted < 0.05:
+        return f"shown to hurt: p = {p_text(row.p_adjusted)}"
+    return f"not shown: P = {number(row.p_better, 2)}" + ("" if known(row.gain) else ", one repeat")
 
 
 def advice(tables: Tables) -> list[dict[str, str]]:
-    """Return by situation the recipe that gained most: corpus, smallest and largest seed, best learner trained to its optimum or fine-tuned."""
-    if tables.contrasts is None:
+    """Return by corpus, seed size and kind of learner what to add; nothing is recommended whose gain is not shown."""
+    if tables.answers is None:
         return []
-    params, looks, rows = tables.params, tables.looks, main_rows(tables.contrasts)
-    rows = rows[[not looks.real(arm) and not version for arm, version in zip(rows["arm"], rows["version"], strict=True)]]
-    rows = rows.assign(own=rows["score"] - rows["gain"], tuned=[_stepped(name) for name in rows["learner"]])
-    found = []
-    for corpus in params.corpora.names:
-        of_corpus = rows[rows["corpus"] == corpus]
-        for at in sorted({int(of_corpus["size"].min()), int(of_corpus["size"].max())} if len(of_corpus) else ()):
-            for tuned in (False, True):
-                here = of_corpus[(of_corpus["size"] == at) & (of_corpus["tuned"] == tuned)]
-                if here.empty:
-                    continue
-                learner = here.groupby("learner", sort=False)["own"].mean().idxmax()
-                best = next(rows_of(here[here["learner"] == learner].sort_values("gain", ascending=False, kind="stable").head(1)))
-                helps = best.gain > 0
-                found.append(
-                    {
-                        "situation": f"{corpus}, {count(len(tables.corpora[corpus]['classes']))} classes, {count(at)} labels",
-                        "learner": looks.learner(str(learner)),
-                        "recipe": looks.title(best.arm) if helps else "add nothing",
-                        "gain": gain(best.gain), "span": gain_span(best.low, best.high), "worth": worth(best.worth) if helps else "–",
-                        "cost": f"{count(best.tokens / 1000)} thousand tokens, {count(best.thrown)} rows thrown away" if helps else "none",
-                        "sure": sure(best.low, best.high, best.p_better),
-                    }
-                )  # fmt: skip
+    looks, found = tables.looks, []
+    for row in rows_of(tables.answers):
+        cheaper = [looks.title(arm) for arm in row.cheaper.split()]
+        best = f"{looks.title(row.arm)}, P = {number(row.p_better, 2)}"
+        found.append(
+            {
+                "situation": f"{row.corpus}, {count(len(tables.corpora[row.corpus]['classes']))} classes, {count(row.size)} labels",
+                "learner": looks.learner(row.learner),
+                "recipe": looks.title(row.arm) if row.shown else f"nothing shown to help at this size; best guess: {best}",
+                "gain": gain(row.gain), "span": gain_span(row.low, row.high), "picked": gain(row.picked), "worth": _labels(row.worth), "worth_span": f"{_labels(row.worth_low)} to {_labels(row.worth_high)}",
+                "cost": f"{count(row.tokens / 1000)} thousand tokens, {count(row.thrown)} rows thrown away",
+                "cheaper": listed(cheaper) if cheaper else "", "sure": shown(row),
+            }
+        )  # fmt: skip
     return found
 
 
-def _stepped(learner: str) -> bool:
-    found = pieces.registered("learner").get(learner)
-    return found is not None and cast(type[Learner], found).stepped
+def _labels(value: float) -> str:
+    return "more than were tried" if value == math.inf else number(value, 0)
+
+
+def paying(tables: Tables) -> list[str]:
+    """Say by corpus and kind of learner up to which seed size written rows are shown to pay, and from which not."""
+    said = []
+    for (corpus, _), own in (
+        [] if tables.answers is None else tables.answers.groupby(["corpus", tables.answers["learner"].map(tables.kinds)], sort=False)
+    ):
+        pays, not_ = ([count(at) for at in own.loc[own["shown"] == value, "size"]] for value in (True, False))
+        names = listed([tables.looks.learner(name) for name in dict.fromkeys(own["learner"])])
+        where = f"{corpus}, {names}: written rows are shown to pay"
+        said.append(
+            f"{where} at {listed(pays)} labels{f', not at {listed(not_)}' if not_ else ''}."
+            if pays
+            else f"{where} at no size that was run ({listed(not_)} labels)."
+        )
+    return said
 
 
 def no_help(tables: Tables) -> list[str]:
-    """Return sentences on what did not help, with numbers."""
+    """Return sentences on what did not help, with numbers; tests are corrected for the arms that were compared."""
     head, looks = tables.headline, tables.looks
     if head is None or tables.contrasts is None:
         return []
@@ -92,18 +100,19 @@ def no_help(tables: Tables) -> list[str]:
     said = []
     own = main_rows(rows)
     own = own[[not looks.real(arm) for arm in own["arm"]]]
-    hurt, unclear = own[own["high"] < 0], own[(own["low"] <= 0) & (own["high"] >= 0) & (own["version"] == "")]
+    told, alpha = holm(own["p"].to_numpy(dtype=float)) < tables.params.evidence.alpha, tables.params.evidence.alpha
+    hurt, unclear = own[told & (own["gain"] < 0)], own[~told & (own["version"] == "")]
     if len(hurt):
         names = [f"{looks.title(row.arm, row.version)} ({gain(row.gain)})" for row in rows_of(hurt)]
-        said.append(f"For sure worse than the labels alone at {size(head.size)}: {listed(names)} points.")
+        said.append(f"Worse than the labels alone at {size(head.size)}: {listed(names)} points.")
     naive = naive_arm(tables.params)
     if naive is not None:
         versus = main_rows(rows, "naive")
         versus = versus[versus["version"] == ""]
-        better = versus[versus["low"] > 0]
+        better = versus[(holm(versus["p"].to_numpy(dtype=float)) < alpha) & (versus["gain"] > 0)]
         said.append(
             f"Of {some(len(versus), 'arm')} compared with plain prompts ({looks.title(naive)}), {len(better)} "
-            f"{'is' if len(better) == 1 else 'are'} better for sure"
+            f"{'is' if len(better) == 1 else 'are'} shown to be better"
             + (f": {listed([looks.title(arm) for arm in better['arm']])}." if len(better) else ": nothing that was put into a prompt is shown to pay.")
         )  # fmt: skip
     if len(unclear):
@@ -157,9 +166,11 @@ def trust(tables: Tables) -> list[str]:
             f"most frequent label, in {per_cent(float(row['frequency_top1']))}."
         )
     head = tables.headline
-    if head is not None and head.crossed == head.crossed:
+    if head is not None and head.honest is not None:
+        row = headline_row(tables, head.learner, head.arm)
         said.append(
-            f"The recipe shown was picked on these test rows. If each repeat is judged with the recipe that the other repeats pick, the gain is {gain(head.crossed)} points."
+            f"The best way was picked on these test rows, which flatters it: {gain(row.gain)}. What is told instead is cross-fitted, each repeat and half "
+            f"of the test rows judged with the way that the other repeats pick on the other half: {gain(head.honest.effect)} points."
         )
     said.append("Not done: shuffled labels, unlabelled real text as a rival, larger language models, and people's judgement of the texts.")
     return said
