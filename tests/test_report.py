@@ -17,6 +17,7 @@ import pytest
 from corpus_text import find_corpus_text
 from emosynth.catalog import Catalog
 from emosynth.errors import UserError
+from emosynth.escape import readable
 from emosynth.params import Figures, Params
 from emosynth.paths import Paths
 from emosynth.pieces import registered
@@ -27,7 +28,8 @@ from emosynth.report.draw import figures, find_figure, why_left_out
 from emosynth.report.examples import WITHHELD_RUN, WITHHELD_SEED, shown_rows
 from emosynth.report.figures.base import Figure
 from emosynth.report.figures.sweeps import Sweeps
-from emosynth.report.pages import PAGES, readable, render_pages
+from emosynth.report.first_page import advice, answer
+from emosynth.report.pages import PAGES, render_pages
 from emosynth.report.provenance import public
 from emosynth.report.tables import Tables
 from emosynth.style import Looks, figure_style, new_figure, save_figure
@@ -35,7 +37,7 @@ from fake_results import CLASSES, COPIED, PASSAGE, REPEATED, SCRIPT, fake_params
 
 NAMES = [
     "answer", "head_to_head", "learning_curves", "sweeps", "acceptance", "teacher_calibration", "tokens", "token_agreement", "tuning", "authenticity",
-    "diversity", "context_effect", "claims", "classes",
+    "diversity", "context_effect", "claims", "classes", "forest", "frontier",
 ]  # fmt: skip
 FILES = ["index.html", *(f"{page.name}.html" for page in PAGES)]
 
@@ -172,11 +174,8 @@ def test_titles_are_findings_of_the_numbers(tables: Tables) -> None:
         "learner == @head.learner and arm == @head.arm and version == '' and budget == 'accepted' and sweep == '' and against == 'seed' and size == @head.size"
     ).iloc[0]
     words = figure.words(frame, tables)
-    assert (
-        f"{100 * row['gain']:.1f}" in words.title + words.reading
-        and f"{head.size} labels" in words.title
-        and "95\u00a0% interval" in words.reading
-    )
+    assert f"{100 * row['gain']:.1f}" in words.reading and f"{head.size} labels" in words.title and "95\u00a0% interval" in words.reading
+    assert head.honest is not None and f"{100 * head.honest.effect:.1f}" in words.reading and "cross-fitted" in words.reading
     trials = tables.need("trials/trials").query("learner == 'embedding' and arm == 'seed' and size == @head.size and sweep == ''")
     drawn = frame.query("learner == 'embedding' and curve == 'own' and size == @head.size")["mean"].iloc[0]
     assert drawn == pytest.approx(100 * trials["macro_f1"].mean(), abs=1e-6)
@@ -239,7 +238,7 @@ def test_one_repeat_has_words_without_nan(tmp_path: Path) -> None:
         figure = find_figure(name)
         words = figure.words(figure.frame(tables), tables)
         assert "nan" not in f"{words.title} {words.reading} {words.limits}".lower()
-    assert tables.headline is not None and tables.headline.crossed != tables.headline.crossed
+    assert tables.headline is not None and tables.headline.honest is None
     assert "One repeat" in json.dumps([claim.why for claim in tables.claims])
 
 
@@ -298,9 +297,63 @@ def test_the_first_page_follows_the_storyboard(pages: dict[str, str], tables: Ta
         assert claim.declared.hash in pages["claims.html"]
 
 
+def test_nothing_is_recommended_whose_gain_is_not_shown(pages: dict[str, str], tables: Tables) -> None:
+    """“Sure” was said of intervals that were corrected for nothing, and rows were recommended whose gain was not shown."""
+    page = re.sub(r"<[^>]+>", " ", pages["index.html"])
+    assert not re.search(r"\bsure\b", page, re.I) and "cross-fitted" in page
+    rows, told = advice(tables), tables.answers
+    assert (
+        told is not None
+        and len(rows) == len(told)
+        and {row["situation"].split(", ")[-1] for row in rows} == {f"{size} labels" for size in tables.params.cells.sizes}
+    )
+    for row, shown in zip(rows, told["shown"], strict=True):
+        assert (
+            shown
+            == row["sure"].startswith("shown: p = ")
+            == (not row["recipe"].startswith("nothing shown to help at this size; best guess: "))
+        )
+    assert ("not shown to help" in answer(tables)) == (not tables.helps)
+
+
+def test_claims_stand_with_their_declaration_and_sizes_in_rows_of_their_own(pages: dict[str, str], tables: Tables) -> None:
+    page = pages["claims.html"]
+    sized = [claim.declared.id for claim in tables.claims if claim.declared.claimed is not None]
+    assert sized == ["A3", "C1", "C2"] and all(f'id="{name}-size"' in page for name in sized)
+    assert page.count("First declared on 2026-11-25") >= 15 and "CHANGED since" not in page
+
+
+def test_the_frontier_holds_the_arms_that_none_beats(tables: Tables) -> None:
+    frame = find_figure("frontier").frame(tables)
+    for _, own in frame.groupby("measure"):
+        best = own.loc[own["gain"].idxmax()]
+        assert best["frontier"] or (own["gain"] == best["gain"]).sum() > 1
+
+
 def test_every_figure_stands_once(pages: dict[str, str]) -> None:
     for name in NAMES:
         assert sum(f'<article class="figure" id="{name}"' in page for page in pages.values()) == 1, name
+
+
+def test_every_figure_says_how_it_was_made(pages: dict[str, str], report: Paths, params: Params) -> None:
+    """What it says it reads is what it reads."""
+
+    class Watched(Tables):
+        def get(self, name: str) -> pd.DataFrame | None:
+            seen.add(name)
+            return super().get(name)
+
+    for figure in figures():
+        seen: set[str] = set()
+        watched = Watched(report, params)
+        figure.words(figure.frame(watched), watched)
+        assert set(figure.reads) <= seen, (figure.name, seen)
+        # Claims are judged together, whatever a figure shows of them.
+        assert seen <= set(figure.reads) or figure.page == "claims", (figure.name, seen)
+    for page in pages.values():
+        assert page.count('<article class="figure"') == page.count("How this figure was made:")
+    assert "07_training" in pages["index.html"] and "<code>trials/predictions.parquet</code>" in pages["index.html"]
+    assert "python -m emosynth figure answer --profile demo" in pages["index.html"]
 
 
 def test_hostile_text_is_escaped(pages: dict[str, str]) -> None:
@@ -390,6 +443,7 @@ def test_unprintable_characters_do_not_reach_the_page(hostile: str) -> None:
     [
         ("model", "/home/me/models/x.gguf", "x.gguf"),
         ("url", "http://me:secret@host:8080/v1?key=1", "http://host:8080/v1"),
+        ("urls", "['http://me:secret@host:1/v1', 'http://b/v1?k=1']", "['http://host:1/v1', 'http://b/v1']"),
         ("title", "/a/b", "/a/b"),
     ],
 )

@@ -11,6 +11,7 @@ import errno
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosynth.errors import UserError
+from emosynth.escape import json_text, markdown, printable
+from emosynth.paths import repro
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M")]
@@ -128,8 +131,8 @@ def plain(value: Any) -> Any:
 
 
 def write_json(path: str | os.PathLike[str], obj: Any) -> None:
-    """Write ``obj`` as JSON: keys in the order given, indented, one newline at the end, whole or not at all."""
-    write_text(Path(path), json.dumps(plain(obj), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    """Write ``obj`` as JSON that may stand in HTML: keys in the order given, indented, one newline at the end, whole or not at all."""
+    write_text(Path(path), json_text(plain(obj), indent=2) + "\n")
 
 
 def read_json(path: str | os.PathLike[str], stage: str = "") -> Any:
@@ -140,9 +143,7 @@ def read_json(path: str | os.PathLike[str], stage: str = "") -> Any:
     except FileNotFoundError:
         raise _missing(path, stage) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"This is not a JSON file: {error}", where=str(path), remedy="Delete it and make it again with dvc repro."
-        ) from None
+        raise UserError(f"This is not a JSON file: {error}", where=str(path), remedy=f"Delete it and make it again: {repro()}") from None
 
 
 def write_table(frame: pd.DataFrame, path: str | os.PathLike[str], card: Card) -> Path:
@@ -241,7 +242,7 @@ def read_table(path: str | os.PathLike[str], columns: Sequence[str] | None = Non
             raise UserError(
                 f"The table lacks the column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}; it has {', '.join(known)}.",
                 where=str(path),
-                remedy="It was made by another version of the code: make it again with dvc repro.",
+                remedy=f"It was made by another version of the code; make it again: {repro()}",
             )
         table = file.read(columns=list(columns) if columns is not None else None)
         frame = table.to_pandas()
@@ -250,7 +251,9 @@ def read_table(path: str | os.PathLike[str], columns: Sequence[str] | None = Non
                 frame[field.name] = pd.Series(table.column(field.name).to_pylist(), dtype=object)  # lists, not arrays
         return frame
     except pa.ArrowInvalid as error:
-        raise UserError(f"This is not a whole Parquet file: {error}", where=str(path), remedy="Delete it and run dvc repro.") from None
+        raise UserError(
+            f"This is not a whole Parquet file: {error}", where=str(path), remedy=f"Delete it and make it again: {repro()}"
+        ) from None
 
 
 _STAGES = {"seeds": "seeding", "materials": "shap", "candidates": "generation", "verdicts": "verification", "trials": "training"}
@@ -259,9 +262,7 @@ _STAGES = {"seeds": "seeding", "materials": "shap", "candidates": "generation", 
 
 def _missing(path: Path, stage: str) -> UserError:
     stage = stage or _STAGES.get(path.parent.name, path.parent.name)
-    return UserError(
-        "This file has not been made yet.", where=str(path), remedy=f"Run the {stage} stage first (dvc repro runs all that is needed)."
-    )
+    return UserError("This file has not been made yet.", where=str(path), remedy=f"Run the {stage} stage first: {repro()}")
 
 
 def size_category(rows: int) -> str:
@@ -274,8 +275,8 @@ _IDENTIFIERS = {"mit", "apache-2.0", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "ag
 
 def render_card(card: Card, frame: pd.DataFrame, file_name: str) -> str:
     """Return the card as Markdown with YAML front matter."""
-    licence = card.licence.strip()
-    head: dict[str, Any] = {"pretty_name": card.title, "language": card.languages}
+    licence = printable(card.licence.strip())
+    head: dict[str, Any] = {"pretty_name": printable(card.title), "language": card.languages}
     if licence.lower() in _IDENTIFIERS:
         head["license"] = licence.lower()
     else:
@@ -288,44 +289,43 @@ def render_card(card: Card, frame: pd.DataFrame, file_name: str) -> str:
         yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=1000).rstrip(),
         "---",
         "",
-        f"# {card.title}",
+        f"# {markdown(card.title)}",
         "",
-        card.what.strip(),
+        markdown(card.what),
         "",
     ]
     if card.sources:
         lines += ["## Made from", ""]
         for source in card.sources:
-            detail = ", ".join(part for part in (source.version, f"sha256 `{source.hash}`" if source.hash else "") if part)
-            lines.append(f"- {source.name}{f' ({detail})' if detail else ''}")
+            detail = ", ".join(
+                part for part in (markdown(source.version), f"sha256 `{markdown(source.hash)}`" if source.hash else "") if part
+            )
+            lines.append(f"- {markdown(source.name)}{f' ({detail})' if detail else ''}")
         lines.append("")
-    lines += ["## How", "", card.made.strip(), "", "## Columns", "", "| column | type | meaning |", "|---|---|---|"]
+    lines += ["## How", "", markdown(card.made), "", "## Columns", "", "| column | type | meaning |", "|---|---|---|"]
     for column in frame.columns:
-        lines.append(f"| {column} | {_kind(frame[column])} | {_cell(card.columns.get(column, ''))} |")
+        lines.append(f"| {markdown(column)} | {_kind(frame[column])} | {markdown(card.columns.get(column, ''))} |")
     lines += ["", "## Counts", "", f"- rows: {len(frame):,}"]
     tables = {name: value for name, value in card.counts.items() if isinstance(value, Mapping)}
-    lines += [f"- {name}: {_number(value)}" for name, value in card.counts.items() if name not in tables]
+    lines += [f"- {markdown(name)}: {_number(value)}" for name, value in card.counts.items() if name not in tables]
     if tables:
         keys = list(dict.fromkeys(str(key) for value in tables.values() for key in value))
-        lines += ["", "| | " + " | ".join(map(_cell, keys)) + " |", "|---" * (len(keys) + 1) + "|"]
+        lines += ["", "| | " + " | ".join(map(markdown, keys)) + " |", "|---" * (len(keys) + 1) + "|"]
         for name, value in tables.items():
             row = {str(key): item for key, item in value.items()}
-            lines.append(f"| {_cell(name)} | " + " | ".join(_number(row.get(key, "")) for key in keys) + " |")
+            lines.append(f"| {markdown(name)} | " + " | ".join(_number(row.get(key, "")) for key in keys) + " |")
     lines.append("")
     if card.limits:
-        lines += ["## Known limits", "", *(f"- {limit}" for limit in card.limits), ""]
-    lines += ["## Licence", "", card.licence, ""]
+        lines += ["## Known limits", "", *(f"- {markdown(limit)}" for limit in card.limits), ""]
+    lines += ["## Licence", "", markdown(card.licence), ""]
     if card.citation.strip():
-        lines += ["## Citation", "", "```bibtex", card.citation.strip(), "```", ""]
+        fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", card.citation)), default=0))
+        lines += ["## Citation", "", f"{fence}bibtex", printable(card.citation.strip()), fence, ""]
     return "\n".join(lines)
 
 
-def _cell(value: object) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
-
-
 def _number(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _cell(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else markdown(value)
 
 
 def _kind(column: pd.Series) -> str:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from emosynth.escape import terminal
+from emosynth.secrets import redact
+
 
 class UserError(Exception):
     """A problem with the input, the configuration or the surroundings, not with the code.
+
+    Its message can be shown on a terminal: what could steer one is spelled out, and secrets are taken out. The attributes hold what was given.
 
     Parameters
     ----------
@@ -20,7 +25,23 @@ class UserError(Exception):
         self.what, self.where, self.remedy = what, where, remedy
         parts = [what]
         if where:
-            parts.append(f"  where:  {where}")
+            parts.append(f"  where:  {terminal(where)}")
         if remedy:
             parts.append(f"  remedy: {remedy}")
-        super().__init__("\n".join(parts))
+        super().__init__(terminal(redact("\n".join(parts)), lines=True))
+
+
+class Stopped(KeyboardInterrupt):
+    """A run was told to stop, or whoever started it is gone.
+
+    Parameters
+    ----------
+    what
+        One line: what stopped, what is kept, how to go on.
+    status
+        Exit status: 128 and the number of the signal.
+    """
+
+    def __init__(self, what: str, status: int = 130) -> None:
+        super().__init__(what)
+        self.status = status

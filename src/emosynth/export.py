@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from emosynth.design.arms import ResolvedArm, arm_title, resolve_arm, unknown
 from emosynth.design.cells import Cell
 from emosynth.design.space import Space
 from emosynth.errors import UserError
+from emosynth.escape import csv_cell, json_text, markdown, printable
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.progress import say
@@ -34,7 +34,6 @@ BEST = "best"
 SHARED = 6
 """Words in a row that a text may not share with a real one."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS = {
     "id": "unique; the texts of one situation share what stands before the last slash",
     "text": "the text",
@@ -93,7 +92,7 @@ def export_best(params: Params, paths: Paths, catalog: Catalog) -> Path:
         return export_dataset(params, paths, BEST, folder, catalog)
     except UserError as error:
         say(f"export: {error.what}")
-        write_text(folder / "README.md", f"{error.what} {error.remedy}\n")
+        write_text(folder / "README.md", f"{markdown(error.what)} {markdown(error.remedy)}\n")
         return folder
 
 
@@ -131,11 +130,11 @@ def export_dataset(params: Params, paths: Paths, arm: str, folder: Path, catalog
     parquet = folder / "data" / "train.parquet"
     _write_parquet(made, parquet)
     write_text(folder / "train.csv", _csv(made.frame))
-    lines = [json.dumps(plain(row), ensure_ascii=False, allow_nan=False) for row in made.frame.to_dict("records")]
+    lines = [json_text(plain(row)) for row in made.frame.to_dict("records")]
     write_text(folder / "train.jsonl", "".join(f"{line}\n" for line in lines))
     about = _about(params, resolved, made, catalog)
     write_text(folder / "README.md", _readme(made, about))
-    write_text(folder / "croissant.json", json.dumps(croissant(made.frame, about, parquet), ensure_ascii=False, indent=2) + "\n")
+    write_text(folder / "croissant.json", json_text(croissant(made.frame, about, parquet), indent=2) + "\n")
     say(f"export: {len(made.frame)} rows of {name} to {folder}; {made.left_out} that share {SHARED} words with real text are left out")
     return folder
 
@@ -220,7 +219,7 @@ def _write_parquet(made: _Exported, path: Path) -> None:
 def _csv(frame: pd.DataFrame) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(frame.columns)
+    writer.writerow([csv_cell(str(column)) for column in frame.columns])
     writer.writerows([[_cell(value) for value in row] for row in frame.itertuples(index=False)])
     return out.getvalue()
 
@@ -231,7 +230,7 @@ def _cell(value: Any) -> Any:
         value = "|".join(str(item) for item in value)
     if isinstance(value, float) and np.isnan(value):
         return ""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return csv_cell(value)
 
 
 def _about(params: Params, arm: ResolvedArm, made: _Exported, catalog: Catalog) -> dict[str, Any]:
@@ -253,7 +252,7 @@ def _about(params: Params, arm: ResolvedArm, made: _Exported, catalog: Catalog) 
 
 def _readme(made: _Exported, about: Mapping[str, Any]) -> str:
     head = {
-        "pretty_name": about["name"], "language": about["languages"], "license": "mit", "task_categories": ["text-classification"],
+        "pretty_name": printable(about["name"]), "language": about["languages"], "license": "mit", "task_categories": ["text-classification"],
         "tags": ["emotions", "synthetic", "soft-labels", *([] if about["single"] else ["multi-label"])],
         "size_categories": [size_category(about["rows"])],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train.parquet"}]}],
@@ -262,16 +261,17 @@ def _readme(made: _Exported, about: Mapping[str, Any]) -> str:
     meaning = {column: _COLUMNS.get(column) or f"score of the check {column.removeprefix('score_')}" for column in made.frame.columns}
     return "\n".join(
         [
-            "---", yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=1000).rstrip(), "---", "", f"# {about['name']}", "",
-            f"{about['rows']:,} texts that a language model wrote for the classes of {about['corpus']}, and that passed every check.", "",
-            "## How they were made", "", *(f"- {choice}: {what}" for choice, what in about["choices"].items()),
-            *(f"- licence of the model {name}: {licence}" for name, licence in about["models"].items()),
+            "---", yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=1000).rstrip(), "---", "", f"# {markdown(about['name'])}", "",
+            f"{about['rows']:,} texts that a language model wrote for the classes of {markdown(about['corpus'])}, and that passed every check.", "",
+            "## How they were made", "", *(f"- {choice}: {markdown(what)}" for choice, what in about["choices"].items()),
+            *(f"- licence of the model {markdown(name)}: {markdown(licence)}" for name, licence in about["models"].items()),
             f"- left out: {about['left_out']:,} rows that share {SHARED} words in a row with a real text of the corpus", "",
-            "## Columns", "", "| column | meaning |", "|---|---|", *(f"| {column} | {what} |" for column, what in meaning.items()), "",
-            f"Class labels, in order: {', '.join(about['labels'])}.", "", "| label | rows |", "|---|---|",
-            *(f"| {label} | {int(counts.get(label, 0)):,} |" for label in about["labels"]), "",
-            "`train.csv` and `train.jsonl` hold the same rows. In the CSV file lists have bars between their items, and an apostrophe stands before "
-            "what a spreadsheet would take for a formula.", "",
+            "## Columns", "", "| column | meaning |", "|---|---|", *(f"| {markdown(column)} | {markdown(what)} |" for column, what in meaning.items()), "",
+            f"Class labels, in order: {markdown(', '.join(about['labels']))}.", "", "| label | rows |", "|---|---|",
+            *(f"| {markdown(label)} | {int(counts.get(label, 0)):,} |" for label in about["labels"]), "",
+            "`train.csv` and `train.jsonl` hold the same rows. In the CSV file lists have bars between their items, and one apostrophe more stands "
+            "before what a spreadsheet would take for a formula: a cell, or the name of a column, that begins with =, +, -, @, a tab or the end of a line, "
+            "or with apostrophes before one of these.", "",
             "## Limits", "", "- Nobody has checked that the texts express their labels; checks and soft labels are those of small models.",
             "- All texts are synthetic and not to be taken for what people say. They may offend.",
             "- There is a train split only: measure on real text.", "",

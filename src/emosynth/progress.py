@@ -7,24 +7,76 @@ the terminal; without a runner (Jupyter, scripts) lines are printed.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
+from typing import Any, Literal
+
+from emosynth.escape import terminal
+from emosynth.secrets import redact
+
+WARNING = "warning: "
+"""How a line begins that the run's summary repeats."""
 
 
-def say(line: str) -> None:
-    """Show one line of progress."""
+def say(line: str, kind: Literal["progress", "warning"] = "progress") -> None:
+    """Show one line; what could steer a terminal is spelled out, secrets are taken out.
+
+    Parameters
+    ----------
+    kind
+        A warning is what a person has to know who did not watch: it stands in the stage's log, in the report's record of the run, and once
+        more at the end.
+    """
+    line = (WARNING if kind == "warning" else "") + terminal(redact(line))
     target = os.environ.get("EMOSYNTH_PROGRESS")
     if target:
         with Path(target).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+            file.write(f"{line}\n")
     else:
         print(line, file=sys.stderr, flush=True)
 
 
+def warn(line: str) -> None:
+    """Show what a reader must know: on the terminal, and in the notebook. It must be the same in every run, from the cache too."""
+    say(line, "warning")
+    if os.environ.get("EMOSYNTH_PROGRESS"):
+        print(f"{WARNING}{terminal(redact(line))}")
+
+
+class _Warnings(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage(), "warning")
+
+
+def catch_warnings() -> None:
+    """Let warnings of this package and of pieces, from ``warnings`` and from ``logging``, be said as `say` does; those of libraries stay as they are."""
+    log = logging.getLogger("emosynth")
+    if any(isinstance(handler, _Warnings) for handler in log.handlers):
+        return
+    log.addHandler(_Warnings(logging.WARNING))
+    # The modules of pieces in files begin with this name too, see `emosynth.pieces.load_files`.
+    warnings.filterwarnings("default", category=UserWarning, module="emosynth")
+    show = warnings.showwarning
+
+    def shown(message: Warning | str, category: type[Warning], filename: str, lineno: int, *more: Any, **options: Any) -> None:
+        if category is UserWarning:
+            say(str(message), "warning")
+        else:
+            show(message, category, filename, lineno, *more, **options)
+
+    warnings.showwarning = shown
+
+
+WARM_UP = 0.05
+"""Share of the work that must be done before a rate means anything: before it models are loaded and batches filled."""
+
+
 class Progress:
-    """Counts work done and shows rate and time left at most every few seconds.
+    """Counts work done and shows rate and time left at most every few seconds; no forecast before the warm-up is over.
 
     Parameters
     ----------
@@ -41,12 +93,15 @@ class Progress:
     def __init__(self, total: int, label: str, unit: str = "rows", every: float = 5.0) -> None:
         self.total, self.label, self.unit, self.every = total, label, unit, every
         self.done = self.skipped = 0
-        self._start = self._last = time.monotonic()
+        self._last = time.monotonic()
+        self._warm: tuple[float, int] | None = None
 
     def skip(self, count: int) -> None:
         """Count units that were already there: they do not enter the rate."""
         self.done += count
         self.skipped += count
+        if count and self.done >= self.total:
+            say(f"{self.label}: " + (f"all {self.total} {self.unit} already there" if self.skipped >= self.total else self._counts()))
 
     def advance(self, count: int = 1) -> None:
         """Count units just finished."""
@@ -56,17 +111,25 @@ class Progress:
         """Set the number of finished units."""
         self.done = done
         now = time.monotonic()
+        made = done - self.skipped
+        if self._warm is None and made >= max(1.0, WARM_UP * (self.total - self.skipped)):
+            self._warm = now, made
         if now - self._last >= self.every or self.done >= self.total:
             self._last = now
-            elapsed = max(now - self._start, 1e-9)
-            rate = (self.done - self.skipped) / elapsed
-            left = (self.total - self.done) / rate if rate > 0 else float("nan")
-            known = f", {self.skipped} already there" if self.skipped else ""
-            say(f"{self.label}: {self.done}/{self.total} {self.unit}{known}, {rate:.1f}/s, {_clock(left)} left")
+            say(f"{self.label}: {self._counts()}{self._forecast(now, made)}")
+
+    def _counts(self) -> str:
+        return f"{self.done}/{self.total} {self.unit}" + (f", {self.skipped} already there" if self.skipped else "")
+
+    def _forecast(self, now: float, made: int) -> str:
+        """Return rate and time left, from what was done since the warm-up; nothing until that says something."""
+        since, before = self._warm or (now, made)
+        if made <= before or now - since < min(self.every, 1.0):
+            return ""
+        rate = (made - before) / max(now - since, 1e-9)
+        return f", {rate:.1f}/s, {_clock((self.total - self.done) / rate)} left"
 
 
 def _clock(seconds: float) -> str:
-    if seconds != seconds:
-        return "?"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"

@@ -9,23 +9,30 @@ Files are byte-reproducible: equal numbers, parameters and library versions give
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
 
 import matplotlib
 import pandas as pd
 import seaborn as sns
+from matplotlib import font_manager
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter
 
 from emosynth import pieces
 from emosynth.design.arms import SEED, arm_title
 from emosynth.errors import UserError
+from emosynth.escape import csv_frame, printable
 from emosynth.learners.base import Learner
 from emosynth.params import Figures, Params
 
@@ -179,11 +186,14 @@ def figure_style(figures: Figures, dark: bool = False) -> Iterator[Theme]:
         _palette.reset(tokens[1])
 
 
+_FONT = "DejaVu Sans"
+
+
 def _rc(figures: Figures, theme: Theme) -> Any:
     size = figures.font_size
     return {
         # DejaVu Sans is inside matplotlib, so that every machine draws with the same glyphs.
-        "font.family": "DejaVu Sans", "font.size": size, "axes.titlesize": size, "axes.titleweight": "bold", "axes.titlelocation": "left",
+        "font.family": _FONT, "font.size": size, "axes.titlesize": size, "axes.titleweight": "bold", "axes.titlelocation": "left",
         "axes.titlepad": 8.0, "axes.labelsize": 0.95 * size, "xtick.labelsize": 0.9 * size, "ytick.labelsize": 0.9 * size,
         "legend.fontsize": 0.9 * size, "legend.frameon": False,
         "figure.facecolor": theme.background, "axes.facecolor": theme.background, "savefig.facecolor": theme.background,
@@ -191,6 +201,7 @@ def _rc(figures: Figures, theme: Theme) -> Any:
         "xtick.color": theme.muted, "ytick.color": theme.muted, "xtick.labelcolor": theme.ink, "ytick.labelcolor": theme.ink,
         "axes.grid": True, "axes.grid.axis": "y", "axes.axisbelow": True, "grid.color": theme.grid, "grid.linewidth": 0.7,
         "axes.linewidth": 0.7, "axes.spines.top": False, "axes.spines.right": False, "xtick.major.size": 3.0, "ytick.major.size": 0.0,
+        "text.parse_math": False,  # a $ in a label is a $
         "xtick.minor.visible": False, "lines.linewidth": 1.6, "lines.markersize": 5.0, "axes.unicode_minus": True, "figure.dpi": figures.dpi,
         **_REPRODUCIBLE,
     }  # fmt: skip
@@ -211,6 +222,52 @@ def new_figure(figures: Figures, height: float) -> Figure:
     return Figure(figsize=(figures.width, height), dpi=figures.dpi, layout="constrained")
 
 
+LONGEST_NAME = 36
+"""Characters of a name at an axis."""
+LONGEST_ENTRY = 48
+"""Characters of an entry of a legend."""
+_LONGEST, _LONGEST_NOTE, _MOST_LINES = 60, 280, 3
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    return frozenset(font_manager.get_font(font_manager.findfont(_FONT)).get_charmap())
+
+
+def drawn(text: str, longest: int = _LONGEST) -> str:
+    """Return a text as a figure can draw it: few lines of bounded length, no control characters, and what the font lacks as its code points.
+
+    The font is one, so that every machine draws the same; ``‹559C 60A6›`` keeps apart what boxes would make alike. Marks that only join or
+    vary characters are left out. The text itself is in the CSV file and on the page.
+    """
+    lines = []
+    for line in printable(text).replace("\r", " ").expandtabs(1).split("\n")[:_MOST_LINES]:
+        shown = [char for char in line[: 2 * longest] if ord(char) in _glyphs() or unicodedata.category(char) not in ("Cf", "Mn", "Me")]
+        runs = groupby(shown, lambda char: ord(char) in _glyphs())
+        line = "".join("".join(run) if known else f"‹{' '.join(f'{ord(char):X}' for char in run)}›" for known, run in runs)
+        lines.append(line if len(line) <= longest else line[: longest - 1].rstrip() + "…")
+    return "\n".join(lines)
+
+
+def drawn_name(text: str, longest: int = LONGEST_NAME) -> str:
+    """Return a text as a figure can draw it on one line."""
+    return drawn(" ".join(text.split()), longest)
+
+
+def tidy(fig: Figure) -> Figure:
+    """Make every text of a figure one that it can draw, see `drawn`; labels of ticks too, which are made when it is drawn."""
+    for axes in fig.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            made = axis.get_major_formatter()
+            if isinstance(made, FuncFormatter):
+                axis.set_major_formatter(FuncFormatter(lambda at, place, made=made: drawn_name(made(at, place))))
+    names = {text for legend in fig.findobj(Legend) for text in legend.get_texts()}
+    for text in fig.findobj(Text):
+        said = text.get_text()
+        text.set_text(drawn_name(said, LONGEST_ENTRY) if text in names else drawn(said, _LONGEST_NOTE if text.get_wrap() else _LONGEST))
+    return fig
+
+
 def save_figure(fig: Figure, folder: Path, name: str, data: pd.DataFrame | None, formats: Sequence[str], dpi: int) -> list[Path]:
     """Save a figure in each format, with the numbers behind it as CSV.
 
@@ -219,7 +276,7 @@ def save_figure(fig: Figure, folder: Path, name: str, data: pd.DataFrame | None,
     fig
         Figure drawn inside ``figure_style``; its layout is made once and stays as it is.
     data
-        What was drawn, one row a mark, written as ``name.csv``; None: no CSV (second theme of the same figure).
+        What was drawn, one row a mark, written as ``name.csv`` (see `emosynth.escape.csv_cell`); None: no CSV (second theme of the same figure).
     formats
         Among png, svg and pdf.
 
@@ -238,6 +295,6 @@ def save_figure(fig: Figure, folder: Path, name: str, data: pd.DataFrame | None,
             written.append(path)
     if data is not None:
         path = folder / f"{name}.csv"
-        data.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
+        csv_frame(data).to_csv(path, index=False, lineterminator="\n", encoding="utf-8", errors="replace")
         written.append(path)
     return written

@@ -9,6 +9,7 @@ from typing import Any
 
 from emosynth.cards import write_json
 from emosynth.catalog import Catalog
+from emosynth.escape import terminal
 from emosynth.evidence import as_json, metrics
 from emosynth.params import Params
 from emosynth.paths import Paths
@@ -77,6 +78,9 @@ def build_report(params: Params, catalog: Catalog, paths: Paths) -> Report:
 
 
 def headline(tables: Tables) -> dict[str, Any]:
-    """Return what the first page is about, for the metrics."""
+    """Return what the first page is about, for the metrics, which terminals show."""
     head = tables.headline
-    return {} if head is None else {"corpus": head.corpus, "learner": head.learner, "arm": head.arm, "real": head.real, "size": head.size}
+    if head is None:
+        return {}
+    said = {"corpus": head.corpus, "learner": head.learner, "arm": head.arm, "real": head.real, "size": head.size, "honest": head.honest}
+    return {key: terminal(value) if isinstance(value, str) else value for key, value in said.items()}

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from emosynth import pieces
 from emosynth.errors import UserError
 from emosynth.params import Figures, Params
-from emosynth.paths import Paths
+from emosynth.paths import Paths, repro
 from emosynth.report.figures.base import Figure, Missing
 from emosynth.report.tables import Tables
 from emosynth.style import figure_style, save_figure
@@ -52,7 +52,7 @@ def regenerate(name: str, paths: Paths, params: Params) -> list[Path]:
     except Missing as reason:
         raise UserError(
             f"The figure {name} cannot be drawn. {reason}", where=str(paths.data),
-            remedy=f"Run the pipeline, or emosynth restore --profile {paths.profile} where results are published.",
+            remedy=f"Run: {repro(profile=paths.profile)}, or, where results are published: python -m emosynth restore --profile {paths.profile}",
         ) from None  # fmt: skip
     return write_figure(figure, tables, params.figures, paths.report / "figures")
 

@@ -19,7 +19,9 @@ import pandas as pd
 
 from emosynth.authenticity import REAL
 from emosynth.catalog import Catalog
+from emosynth.escape import printable, readable
 from emosynth.evidence.numbers import count, known, number, p_text, per_cent, sized, span
+from emosynth.params import Params
 from emosynth.pipeline import STAGES
 from emosynth.report import first_page as first
 from emosynth.report import provenance
@@ -30,7 +32,6 @@ from emosynth.report.figures.base import Figure, Words
 from emosynth.report.tables import Tables
 
 TITLE = "The Synthetic Emotion Compendium"
-_LONGEST = 280
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ def render_pages(tables: Tables, catalog: Catalog, left_out: Mapping[str, str]) 
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.filters |= {"words": readable, "slug": lambda text: str(text).replace(" ", "-")}
     folder = tables.paths.report
@@ -131,7 +133,7 @@ def render_pages(tables: Tables, catalog: Catalog, left_out: Mapping[str, str]) 
         _write(folder / f"{page.name}.html", content)
     shown, missing = _figures(tables, "index", left_out)
     content = environment.get_template("index.html.j2").render(
-        **shared, page=None, figures=shown, missing=missing, answer=first.answer(tables), advice=first.advice(tables), no_help=first.no_help(tables),
+        **shared, page=None, figures=shown, missing=missing, answer=first.answer(tables), advice=first.advice(tables), paying=first.paying(tables), no_help=first.no_help(tables),
         boxes=first.boxes(tables), examples=example_rows(tables), trust=first.trust(tables), strip=first.strip(tables), target=tables.target,
         arm_title=tables.looks.title,
     )  # fmt: skip
@@ -150,16 +152,6 @@ def _notebooks(folder: Path) -> list[str]:
     return [stage.name for stage in STAGES if (folder / "notebooks" / f"{stage.name}.html").is_file() or stage is STAGES[-1]]
 
 
-# Characters that no HTML may hold, and those that turn the direction of the text around them.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]")
-
-
-def readable(text: object) -> str:
-    """Return a text fit for a page: no control characters, cut to a length that a table bears. It is *not* escaped."""
-    clean = _UNPRINTABLE.sub("\ufffd", str(text))
-    return clean if len(clean) <= _LONGEST else clean[:_LONGEST].rstrip() + " …"
-
-
 # --- figures ------------------------------------------------------------------------------------------------
 
 
@@ -172,11 +164,14 @@ def _figures(tables: Tables, page: str, left_out: Mapping[str, str]) -> tuple[li
         if figure.name in left_out:
             missing.append(f"{figure.shown_name()}: {left_out[figure.name]}")
         else:
-            shown.append(_figure(figure, figure.words(figure.frame(tables), tables), tables.paths.report / "figures"))
+            shown.append(_figure(figure, figure.words(figure.frame(tables), tables), tables))
     return shown, missing
 
 
-def _figure(figure: Figure, words: Words, folder: Path) -> dict[str, Any]:
+def _figure(figure: Figure, words: Words, tables: Tables) -> dict[str, Any]:
+    folder, made = tables.paths.report / "figures", {name.partition("/")[0] for name in figure.reads}
+    stages = [stage for stage in STAGES if stage.makes in made]
+    sections = {section for stage in stages for section in stage.sections}
     files = [ending for ending in ("png", "svg", "pdf", "csv") if (folder / f"{figure.name}.{ending}").is_file()]
     return {
         "name": figure.name,
@@ -184,6 +179,9 @@ def _figure(figure: Figure, words: Words, folder: Path) -> dict[str, Any]:
         "words": words,
         "size": _svg_size(folder / f"{figure.name}.svg"),
         "files": files,
+        "stages": [stage.name for stage in stages],
+        "tables": [f"{name}.parquet" for name in figure.reads],
+        "sections": [section for section in Params.model_fields if section in sections],
     }
 
 
@@ -341,7 +339,16 @@ def _claims(tables: Tables) -> list[dict[str, Any]]:
                 "setting": ", ".join(
                     part for part in (claim.corpus, tables.looks.learner(claim.learner) if claim.learner else "", f"n = {claim.size}" if claim.size else "") if part
                 ),
-                "hash": declared.hash, "replications": _rows(declared.id, replications),
+                "history": declared.history(), "stand_in": claim.stand_in, "replications": _rows(declared.id, replications),
             }
         )  # fmt: skip
+        if declared.claimed is not None:  # a claim of a size is a row of its own
+            size = f"{'−' if declared.expects == 'worse' else '+'}{number(declared.claimed.points, 0)} F1 points, {declared.claimed.bound}"
+            rows.append(
+                {
+                    **rows[-1], "id": f"{declared.id}-size", "statement": f"The size of it: {size}.", "verdict": claim.size_verdict or "not tested",
+                    "outcome": "size", "p": p_text(claim.size_p_adjusted), "reading": "Judged apart from the direction, on the same difference.",
+                    "replications": None,
+                }
+            )  # fmt: skip
     return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePath
@@ -50,12 +51,20 @@ def corpora(tables: Tables) -> list[Row]:
                 "text": f"{about.get('register_noun', 'text')}, {'several labels each' if about['task'] == 'multi' else 'one label each'}",
                 "rows": f"{count(counts['train'])} train, {count(counts['validation'])} validation, {count(counts['test'])} test",
                 "classes": ", ".join(f"{label} {per_cent(share)}" for label, share in tables.shares(name).items()),
+                "texts with several labels": _torn(about.get("conflicts")),
                 "licence": str(about.get("licence", "unknown")),
                 "source": str(about.get("source", "")),
                 "sha256": str(about.get("hash", "")),
             }
         )
     return rows
+
+
+def _torn(conflicts: Mapping[str, Any] | None) -> str:
+    if conflicts is None:
+        return "not counted"
+    done = {"kept": "kept", "majority": "label of most rows", "drop": "left out"}[conflicts["done"]]
+    return f"{count(conflicts['texts'])} ({done})" if conflicts["texts"] else "0"
 
 
 def _model_names(params: Params) -> list[str]:
@@ -107,12 +116,16 @@ def bibliography(tables: Tables, catalog: Catalog) -> list[str]:
 def public(key: str, value: str) -> str:
     """Return a parameter's value fit for a page that is kept in git: paths by their last part, addresses without who and what."""
     last = key.rpartition(".")[2]
-    if "://" in value and last == "url":
-        found = urlsplit(value)
-        return f"{found.scheme}://{found.hostname or ''}{f':{found.port}' if found.port else ''}{found.path}"
+    if last in ("url", "urls"):
+        return re.sub(r"\w+://[^\s,'\"\]]+", lambda found: _address(found[0]), value)
     if (last in _PLACES or "." in last) and (value.startswith(("/", "~", ".")) or "\\" in value):
         return PurePath(value.replace("\\", "/")).name
     return value
+
+
+def _address(value: str) -> str:
+    found = urlsplit(value)
+    return f"{found.scheme}://{found.hostname or ''}{f':{found.port}' if found.port else ''}{found.path}"
 
 
 def parameters(params: Params, sections: tuple[str, ...] | None = None) -> list[dict[str, Any]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
+from emosynth import pieces
 from emosynth.cards import read_json, read_table
 from emosynth.design.arms import SEED
-from emosynth.evidence import Claim, Found, Labels, Scored, check_names, contrasts, judge, load_claims, profile_names
+from emosynth.evidence import Claim, Contrast, Found, Group, Labels, Scored, answers, check_declared, contrasts, judge, pick, usable
+from emosynth.learners.base import Learner
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.report.checks import Texts
@@ -35,9 +37,8 @@ class Headline:
         The written arm whose checked rows gain most over the labels alone with this learner, averaged over seed sizes, of those run on all.
     real
         The real expansion that adds as many rows; None: there is none.
-    crossed
-        Gain at the largest size if every repeat is judged with the arm that the *other* repeats would choose: what the choice flatters is
-        out of it. NaN with one repeat.
+    honest
+        What picking among these arms gains at the largest size, cross-fitted (`emosynth.evidence.picked`). None with one repeat.
     """
 
     corpus: str
@@ -46,7 +47,7 @@ class Headline:
     arm: str
     real: str | None
     sizes: tuple[int, ...]
-    crossed: float
+    honest: Contrast | None
 
     @property
     def size(self) -> int:
@@ -141,6 +142,27 @@ class Tables:
         """Every arm against the labels alone, real rows and plain prompts."""
         return None if self.scored is None else contrasts(self.scored, self.params)
 
+    @cached_property
+    def answers(self) -> pd.DataFrame | None:
+        """What to do, by corpus, seed size and kind of learner: trained to its optimum, or fine-tuned in steps."""
+        return None if self.scored is None else answers(self.scored, self.params, self.kinds)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Learner -> how it is trained."""
+        known = pieces.registered("learner")
+        return {name: "steps" if name in known and cast(type[Learner], known[name]).stepped else "optimum" for name in self.params.learners}
+
+    @property
+    def helps(self) -> bool:
+        """Whether written rows are shown to help where the first page is about, after correction for all rows of its table."""
+        head, rows = self.headline, self.answers
+        if head is None or rows is None:
+            return False
+        return bool(
+            rows.loc[(rows["corpus"] == head.corpus) & (rows["learner"] == head.learner) & (rows["size"] == head.size), "shown"].any()
+        )
+
     def need_contrasts(self, *, sweep: bool = False) -> pd.DataFrame:
         """Return contrasts of the target, outside sweeps or within them."""
         if self.contrasts is None or self.contrasts.empty:
@@ -153,9 +175,7 @@ class Tables:
     @cached_property
     def claims(self) -> list[Claim]:
         """The declared claims, judged."""
-        path = self.paths.root / "data" / "claims.yaml"
-        declared = load_claims(path)
-        check_names(declared, *profile_names(self.paths.root), str(path))
+        declared = check_declared(self.paths.root)
         shares = {name: self.shares(name) for name in self.corpora}
         tables = (self.get("authenticity/panel"), self.get("authenticity/diversity"), self.get("context/context"))
         return judge(declared, self.params, Found(self.scored, *tables, shares))
@@ -177,7 +197,7 @@ def _headline(tables: Tables) -> Headline | None:
     sizes = tuple(sorted({group.size for group in scored.groups if group.corpus == target and group.arm == SEED}))
     rows = main_rows(tables.contrasts)
     rows = rows[(rows["corpus"] == target) & (rows["version"] == "")]
-    own = rows[[name in params.arms and params.arms[name].add == "written" for name in rows["arm"]]]
+    own = rows[[name in params.arms and usable(params.arms[name]) for name in rows["arm"]]]
     complete = own.groupby(["learner", "arm"], sort=False).filter(lambda part: set(part["size"]) == set(sizes))
     if complete.empty or not sizes:
         return None
@@ -193,31 +213,6 @@ def _headline(tables: Tables) -> Headline | None:
     short = versus.groupby("learner", sort=False)["gain"].mean()
     others = [name for name in dict.fromkeys(own["learner"]) if name != learner]
     other = str(short.index[int(short.to_numpy().argmin())]) if len(short) else next(iter(others), None)
-    return Headline(
-        target, learner, other, arm, None if real is None else real.arm, sizes, _crossed(tables, learner, list(gains.index), sizes)
-    )
-
-
-def _crossed(tables: Tables, learner: str, arms: list[str], sizes: tuple[int, ...]) -> float:
-    """Return the mean gain at the largest size when each repeat is judged with the arm that the other repeats choose."""
-    assert tables.scored is not None
-    table: dict[tuple[str, int, int], float] = {}
-    for group in tables.scored.groups:
-        here = (group.corpus, group.learner, group.version, group.budget, group.sweep) == (tables.target, learner, "", "accepted", "")
-        if here and group.arm in (SEED, *arms):
-            draws = tables.scored.draws(group)
-            table |= {(group.arm, group.size, repeat): value for repeat, value in zip(draws.repeats, draws.over()[0], strict=True)}
-    repeats = [repeat for arm, size, repeat in table if arm == SEED and size == sizes[-1]]
-    shared = [repeat for repeat in repeats if all((arm, size, repeat) in table for arm in (SEED, *arms) for size in sizes)]
-    if len(shared) < 2:
-        return float("nan")
-
-    def gain(arm: str, size: int, repeat: int) -> float:
-        return table[arm, size, repeat] - table[SEED, size, repeat]
-
-    total = 0.0
-    for repeat in shared:
-        rest = [other for other in shared if other != repeat]
-        best = max(arms, key=lambda arm: sum(gain(arm, size, other) for size in sizes for other in rest))
-        total += gain(best, sizes[-1], repeat)
-    return total / len(shared)
+    picked = pick(scored, [Group(target, learner, sizes[-1], str(name)) for name in gains.index])
+    honest = None if picked is None else picked.honest
+    return Headline(target, learner, other, arm, None if real is None else real.arm, sizes, honest)

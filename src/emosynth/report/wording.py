@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from emosynth.evidence.numbers import count, gain, gain_span, per_cent
+from emosynth.evidence.numbers import gain, gain_span, per_cent
 from emosynth.params import Params
 
 
@@ -15,19 +14,8 @@ def level(params: Params) -> str:
 
 
 def gain_words(row: Any, params: Params) -> str:
-    """Write a gain with its interval: ``+3.1 points of macro-F1 (95 % interval +1.0 to +5.2)``."""
-    return f"{gain(row.gain)} points of macro-F1 ({level(params)} {gain_span(row.low, row.high)})"
-
-
-def worth(value: float) -> str:
-    """Write what a gain is worth: further real labels that give as much."""
-    if math.isnan(value):
-        return "not known"
-    if math.isinf(value):
-        return "more than were tried"
-    if value < -0.5:
-        return f"{count(-value)} fewer labels"
-    return "no label" if value < 0.5 else f"about {count(value)} labels"
+    """Write a gain (of a contrast, or a row of a table of them) with its interval: ``+3.1 points of macro-F1 (95 % interval +1.0 to +5.2)``."""
+    return f"{gain(row.gain if hasattr(row, 'gain') else row.effect)} points of macro-F1 ({level(params)} {gain_span(row.low, row.high)})"
 
 
 def size(n: int) -> str:

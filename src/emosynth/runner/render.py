@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from emosynth.cards import write_text
+from emosynth.escape import printable
 from emosynth.paths import Paths
 from emosynth.pipeline import STAGES, Stage
 
@@ -18,6 +18,11 @@ WITHHELD = {
     "in-report": 'The figures are on the <a href="../index.html">page of the report</a>, each with its reading and its numbers.',
 }
 """What stands on public pages instead of the outputs of cells with such a tag."""
+
+_TAGS = ["a", "b", "br", "caption", "code", "div", "em", "i", "li", "ol", "p", "pre", "span", "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th",
+         "thead", "tr", "ul"]  # fmt: skip
+_ATTRIBUTES = {"*": ["class", "scope", "colspan", "rowspan"], "a": lambda _, name, value: name == "href" and value.startswith("../")}
+_SHOWN_AS_IT_IS = {"text/plain", "image/png", "image/jpeg", "image/svg+xml"}  # pictures are data of the page: nothing in them runs
 
 
 def normalise(notebook: Any) -> Any:
@@ -38,8 +43,11 @@ def normalise(notebook: Any) -> Any:
         cell.metadata = {"tags": tags} if tags else {}
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if not _fleeting(output)]
-            _name_tables(cell, position)
             for output in cell.outputs:
+                if output.output_type == "stream":
+                    output.text = printable("".join(output.text))
+                elif "text/html" in output.get("data", {}):
+                    output["data"]["text/plain"] = "table"  # of some objects it is an address in memory
                 output.pop("metadata", None) if output.output_type == "stream" else output.update({"metadata": {}})
     return notebook
 
@@ -47,23 +55,6 @@ def normalise(notebook: Any) -> Any:
 def _fleeting(output: Any) -> bool:
     is_error_stream = output.output_type == "stream" and output.name == "stderr"
     return is_error_stream or "application/vnd.jupyter.widget-view+json" in output.get("data", {})
-
-
-def _name_tables(cell: Any, position: int) -> None:
-    """Give the styled tables of a cell fixed names; pandas draws them at random."""
-    names: dict[str, str] = {}
-    for output in cell.outputs:
-        html = output.get("data", {}).get("text/html")
-        if html:
-            joined = "".join(html)
-            for found in dict.fromkeys(re.findall(r"\bT_[0-9a-f]{5}(?=_|\b)", joined)):
-                names.setdefault(found, f"T_{position:02d}_{len(names)}")
-            for found, name in names.items():
-                joined = joined.replace(found, name)
-            output["data"]["text/html"] = joined
-            # The plain-text form of a styled table is its address in memory.
-            if "pandas.io.formats.style.Styler" in str(output["data"].get("text/plain", "")):
-                output["data"]["text/plain"] = "table"
 
 
 def public(notebook: Any) -> Any:
@@ -79,13 +70,22 @@ def public(notebook: Any) -> Any:
 
 
 def page(notebook: Any, item: Stage) -> str:
-    """Return the HTML page of an executed notebook: no asset from another host, code folded away."""
+    """Return the HTML page of an executed notebook: no asset from another host, code folded away.
+
+    Of what cells show as HTML only plain elements are left, whoever made it; what is no picture, text or HTML is left out, and the page's
+    policy lets nothing run and nothing be asked for.
+    """
     from nbconvert import HTMLExporter
+    from nbconvert.preprocessors.sanitize import SanitizeHTML
 
     exporter = HTMLExporter(template_name="compendium", extra_template_basedirs=[str(TEMPLATES)])
     shown = copy.deepcopy(notebook)
     # The injected parameters repeat the profile; the report lists them once.
     shown.cells = [cell for cell in shown.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    clean = SanitizeHTML(tags=_TAGS, attributes=_ATTRIBUTES, safe_output_keys=_SHOWN_AS_IT_IS, sanitized_output_types={"text/html"})
+    for cell in shown.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in clean.sanitize_code_outputs(cell.outputs) if output.get("data", True)]
     names = [stage.name for stage in STAGES]
     here = names.index(item.name)
     resources = {

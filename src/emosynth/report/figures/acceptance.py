@@ -36,6 +36,7 @@ class Acceptance(Figure):
     label = "Acceptance"
     page = "writing"
     order = 10
+    reads = ("verdicts/verdicts",)
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return counts and shares of candidates by arm and first reason against them, at the largest size of each arm."""

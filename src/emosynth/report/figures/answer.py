@@ -12,9 +12,9 @@ from emosynth.design.arms import SEED
 from emosynth.evidence import Group
 from emosynth.evidence.numbers import POINTS, gain, score
 from emosynth.params import Figures
-from emosynth.report.figures.base import Figure, Missing, Words, rows_of, size_axis
+from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of, size_axis
 from emosynth.report.tables import Headline, Tables, main_rows
-from emosynth.report.wording import INTERVALS, gain_words, size, worth
+from emosynth.report.wording import INTERVALS, gain_words, size
 from emosynth.style import blend, current_theme, new_figure
 
 LABELS = {"own": "your labels only", "written": "+ generated and checked", "real": "+ as many real"}
@@ -49,6 +49,7 @@ class Answer(Figure):
     label = "The answer"
     page = "index"
     order = 0
+    reads = SCORES
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return mean macro-F1 in points with its interval, by learner, curve and seed size."""
@@ -107,26 +108,20 @@ class Answer(Figure):
         head, looks = headline_of(tables), tables.looks
         own = headline_row(tables, head.learner, head.arm)
         real = None if head.real is None else headline_row(tables, head.learner, head.real)
-        helps = own.low > 0
-        told = (
-            f"Generated and checked text adds {gain(own.gain)} points"
-            if helps
-            else "Generated and checked text cannot be told from no gain"
-        )
-        title = f"{told} to {own.size} labels" + (f"; as many real rows add {gain(real.gain)}" if real is not None else "")
+        told = "Written and checked text helps" if tables.helps else "Written and checked text is not shown to help"
+        title = f"{told} at {own.size} labels" + (f"; as many real rows add {gain(real.gain)}" if real is not None else "")
         reading = (
             f"{looks.title(head.arm)} rows on {head.corpus}, {looks.learner(head.learner)}: {gain_words(own, tables.params)} at {size(own.size)} over "
-            f"{score(own.score - own.gain)} with the labels alone" + (f"; that is worth {worth(own.worth)}." if helps else ".")
+            f"{score(own.score - own.gain)} with the labels alone"
         )
+        reading += "." if head.honest is None else f"; cross-fitted, {gain_words(head.honest, tables.params)}."
         other = None if head.other is None else headline_row(tables, head.other, head.arm)
         if other is not None and head.other is not None:
             reading += f" With {looks.learner(head.other)}: {gain_words(other, tables.params)} at {size(other.size)}."
         limits = (
             "The arm shown is the one whose checked rows gain most with this learner over all seed sizes, chosen on these test rows, "
-            "which flatters it"
+            "which flatters it; the cross-fitted gain is not flattered. "
         )
-        crossed = head.crossed
-        limits += f"; with the choice made on the other repeats the gain is {gain(crossed)}. " if crossed == crossed else ". "
         alt = "Line chart of macro-F1 against the number of labelled posts; three curves with ribbons, and a small second panel for another learner."
         return Words(title, reading, limits + INTERVALS, alt)
 

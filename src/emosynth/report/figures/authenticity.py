@@ -53,6 +53,7 @@ class Authenticity(Figure):
     label = "Distance from real text"
     page = "authenticity"
     order = 10
+    reads = ("authenticity/panel",)
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return the panel of accepted text on the target, measures that were tested only, the control first."""

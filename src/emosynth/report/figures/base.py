@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -18,9 +19,10 @@ from matplotlib.lines import Line2D
 from emosynth.params import Figures
 from emosynth.pieces import Piece
 from emosynth.report.tables import Missing, Tables
-from emosynth.style import Looks, current_theme, new_figure
+from emosynth.style import LONGEST_ENTRY, Looks, current_theme, new_figure, tidy
 
 __all__ = [
+    "SCORES",
     "Figure",
     "Missing",
     "Words",
@@ -34,6 +36,14 @@ __all__ = [
     "size_axis",
     "zero_line",
 ]
+
+
+SCORES = ("trials/trials", "trials/predictions", "trials/test_rows")
+"""What every score and contrast is computed from."""
+
+
+_LEGEND_WIDTH = 112
+"""Characters that the width of a figure bears, a marker counting as six."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +77,14 @@ class Figure(Piece):
         Page of the report that it stands on, without ending; empty: on none, drawn when asked for.
     order
         Its place there, lower first.
+    reads
+        Tables that ``frame`` and ``words`` read, by step and name; the page says so under the figure.
     """
 
     kind: ClassVar[str] = "figure"
     page: ClassVar[str] = ""
     order: ClassVar[int] = 50
+    reads: ClassVar[tuple[str, ...]] = ()
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return what is drawn, one row a mark.
@@ -100,8 +113,8 @@ class Figure(Piece):
         try:
             frame = self.frame(tables)
         except Missing as reason:
-            return _note(str(reason), figures), pd.DataFrame({"note": [str(reason)]})
-        return self.paint(frame, tables, figures), frame
+            return tidy(_note(str(reason), figures)), pd.DataFrame({"note": [str(reason)]})
+        return tidy(self.paint(frame, tables, figures)), frame
 
 
 def _note(text: str, figures: Figures) -> Canvas:
@@ -175,6 +188,7 @@ def bare(axes: Axes, names: list[str]) -> None:
 
 def handle(label: str, look: dict[str, Any], line: bool = True) -> Line2D:
     """Return a legend entry."""
+    label = f"\u200a{label}" if label.startswith("_") else label  # matplotlib would leave it out
     return Line2D([], [], **{**look, "linestyle": look["linestyle"] if line else "none"}, label=label, markersize=5.5)
 
 
@@ -193,4 +207,7 @@ def learner_legend(fig: Canvas, looks: Looks, learners: Iterable[str]) -> None:
 
 def legend_below(fig: Canvas, handles: list[Any], columns: int) -> None:
     """Put one legend below all panels."""
-    fig.legend(handles=handles, loc="outside lower center", ncols=min(columns, max(len(handles), 1)), handlelength=2.2, columnspacing=1.6)
+    lengths = [min(len(str(item.get_label())), LONGEST_ENTRY) + 6 for item in handles] or [0]
+    widths = {count: sum(max(part) for part in np.array_split(lengths, count)) for count in range(1, min(columns, len(lengths)) + 1)}
+    columns = max((count for count, width in widths.items() if width <= _LEGEND_WIDTH), default=1)
+    fig.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=2.2, columnspacing=1.6)

@@ -8,14 +8,27 @@ from matplotlib.figure import Figure as Canvas
 from emosynth.evidence import VERDICTS
 from emosynth.evidence.numbers import known, some
 from emosynth.params import Figures
-from emosynth.report.figures.base import Figure, Missing, Words, bare, dot_interval, handle, legend_below, limits_of, rows_of, zero_line
+from emosynth.report.figures.base import (
+    SCORES,
+    Figure,
+    Missing,
+    Words,
+    bare,
+    dot_interval,
+    handle,
+    legend_below,
+    limits_of,
+    rows_of,
+    zero_line,
+)
 from emosynth.report.tables import Tables
 from emosynth.style import current_theme, new_figure, palette_colour
 
 _MARKERS = {"supported": "o", "contradicted": "X", "undecided": "D", "not tested": "."}
 
 
-def _look(verdict: str) -> dict[str, object]:
+def look(verdict: str) -> dict[str, object]:
+    """Return colour and marker of a verdict."""
     theme = current_theme()
     colour = {"supported": palette_colour(2), "contradicted": palette_colour(3)}.get(
         verdict, theme.ink if verdict == "undecided" else theme.muted
@@ -30,6 +43,7 @@ class Claims(Figure):
     label = "Published claims"
     page = "claims"
     order = 10
+    reads = (*SCORES, "authenticity/panel", "authenticity/diversity", "context/context")
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return effect, interval, verdict and outcome of every claim."""
@@ -59,10 +73,10 @@ class Claims(Figure):
         for y, row in enumerate(rows_of(rows)):
             if known(row.margin):
                 axes.fill_betweenx([y - 0.35, y + 0.35], -row.margin, row.margin, color=theme.grid, alpha=0.7, linewidth=0)
-            dot_interval(axes, row.effect, y, (row.low, row.high), _look(row.verdict), size=7.0)
+            dot_interval(axes, row.effect, y, (row.low, row.high), look(row.verdict), size=7.0)
         bare(axes, [f"{row.id}: {row.outcome}" for row in rows_of(rows)])
         axes.set_xlabel("effect (F1 points)")
-        legend_below(fig, [handle(name, _look(name), line=False) for name in VERDICTS if name in set(rows["verdict"])], 4)
+        legend_below(fig, [handle(name, look(name), line=False) for name in VERDICTS if name in set(rows["verdict"])], 4)
         return fig
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:

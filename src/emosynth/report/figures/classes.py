@@ -10,7 +10,7 @@ from emosynth.evidence import Group, rare_classes
 from emosynth.evidence.numbers import POINTS, gain, gain_span, per_cent
 from emosynth.params import Figures
 from emosynth.report.figures.answer import headline_of
-from emosynth.report.figures.base import Figure, Words, bare, dot_interval, handle, legend_below, limits_of, rows_of, zero_line
+from emosynth.report.figures.base import SCORES, Figure, Words, bare, dot_interval, handle, legend_below, limits_of, rows_of, zero_line
 from emosynth.report.tables import Tables
 from emosynth.report.wording import INTERVALS, level, size
 from emosynth.style import new_figure
@@ -25,6 +25,7 @@ class Classes(Figure):
     label = "Gain by class"
     page = "training"
     order = 30
+    reads = SCORES
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return the gain in F1 of each class over the labels alone at the largest size: headline arm, real rows, balanced real rows."""

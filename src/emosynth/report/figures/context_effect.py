@@ -25,6 +25,7 @@ class ContextEffect(Figure):
     label = "What context is worth"
     page = "context"
     order = 10
+    reads = ("context/context",)
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return means over repeats by learner, input, test and measure, inputs and differences between them, in per cent."""

@@ -28,6 +28,7 @@ class Diversity(Figure):
     label = "Diversity"
     page = "authenticity"
     order = 20
+    reads = ("authenticity/diversity",)
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return differences of accepted texts by measure, kind and label; labels with too few texts are left out."""
@@ -67,7 +68,7 @@ class Diversity(Figure):
         return fig
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
-        """Say in how many comparisons grounding is the more diverse for sure."""
+        """Say in how many comparisons grounding is shown to be the more diverse."""
         rows = frame[(frame["label"] == ALL) & (frame["measure"] != "self_repetition")]
         more, less = int((rows["low"] > 0).sum()), int((rows["high"] < 0).sum())
         arm, against = (tables.looks.title(str(frame[name].iloc[0])) for name in ("arm", "against"))

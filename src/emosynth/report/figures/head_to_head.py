@@ -7,7 +7,7 @@ from matplotlib.figure import Figure as Canvas
 
 from emosynth.evidence.numbers import POINTS, gain, gain_span, listed, some
 from emosynth.params import Figures
-from emosynth.report.figures.base import Figure, Words, bare, dot_interval, learner_legend, limits_of, rows_of, zero_line
+from emosynth.report.figures.base import SCORES, Figure, Words, bare, dot_interval, learner_legend, limits_of, rows_of, zero_line
 from emosynth.report.tables import Tables
 from emosynth.report.wording import INTERVALS, size
 from emosynth.style import current_theme, new_figure
@@ -22,6 +22,7 @@ class HeadToHead(Figure):
     label = "All arms, head to head"
     page = "training"
     order = 10
+    reads = SCORES
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return gains over the labels alone in points at the largest seed size of each learner, with cost."""
@@ -80,16 +81,14 @@ class HeadToHead(Figure):
         return fig
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
-        """Say which written arms gain for sure, and which lose."""
+        """Say which written arms are shown to gain, and which to lose."""
         looks = tables.looks
         learner = tables.headline.learner if tables.headline else str(frame["learner"].iloc[0])
         rows = frame[(frame["learner"] == learner) & (frame["budget"] == "accepted")]
         written = rows[[not looks.real(arm) for arm in rows["arm"]]]
-        sure, loses = written[written["low"] > 0], written[written["high"] < 0]
+        gains, loses = written[written["low"] > 0], written[written["high"] < 0]
         at = size(int(rows["size"].max())) if len(rows) else ""
-        title = (
-            f"{len(sure)} of {some(len(written), 'written arm')} gain for sure over the labels alone at {at} with {looks.learner(learner)}"
-        )
+        title = f"{len(gains)} of {some(len(written), 'written arm')} are shown to gain over the labels alone at {at} with {looks.learner(learner)}"
         parts = []
         if len(written):
             best = written.iloc[int(written["gain"].to_numpy().argmax())]
@@ -97,7 +96,7 @@ class HeadToHead(Figure):
                 f"The largest gain is that of {looks.title(str(best['arm']))}: {gain(best['gain'] / POINTS)} ({gain_span(best['low'] / POINTS, best['high'] / POINTS)})"
             )
         if len(loses):
-            parts.append(f"for sure worse than the labels alone: {listed([looks.title(str(arm)) for arm in loses['arm']])}")
+            parts.append(f"shown to be worse than the labels alone: {listed([looks.title(str(arm)) for arm in loses['arm']])}")
         reading = "; ".join(parts) + "." if parts else ""
         limits = f"The largest of {len(written)} gains is flattered by having been picked, and these intervals are not corrected for their number. "
         return Words(

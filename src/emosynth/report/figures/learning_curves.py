@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from emosynth.design.arms import SEED
 from emosynth.evidence.numbers import POINTS, gain
 from emosynth.params import Figures
-from emosynth.report.figures.base import Figure, Missing, Words, dot_interval, handle, legend_below, limits_of, rows_of, size_axis
+from emosynth.report.figures.base import SCORES, Figure, Missing, Words, dot_interval, handle, legend_below, limits_of, rows_of, size_axis
 from emosynth.report.tables import Tables
 from emosynth.report.wording import INTERVALS, size
 from emosynth.style import new_figure
@@ -24,6 +24,7 @@ class LearningCurves(Figure):
     label = "Learning curves"
     page = "training"
     order = 20
+    reads = SCORES
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return mean macro-F1 in points by learner, arm and seed size, of arms with more than one size."""

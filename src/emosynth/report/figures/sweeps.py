@@ -9,10 +9,10 @@ from matplotlib.figure import Figure as Canvas
 
 from emosynth.evidence.numbers import POINTS, gain
 from emosynth.params import Figures
-from emosynth.report.figures.base import Figure, Missing, Words, dot_interval, learner_legend, limits_of, rows_of, zero_line
+from emosynth.report.figures.base import SCORES, Figure, Missing, Words, dot_interval, learner_legend, limits_of, rows_of, zero_line
 from emosynth.report.tables import Tables
 from emosynth.report.wording import INTERVALS
-from emosynth.style import new_figure
+from emosynth.style import drawn_name, new_figure
 
 FEWEST = 3
 """Values from which a sweep is drawn."""
@@ -26,6 +26,7 @@ class Sweeps(Figure):
     label = "Settings, one at a time"
     page = "training"
     order = 40
+    reads = SCORES
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return gains over the labels alone in points, by sweep, value and learner, of sweeps with three values or more."""
@@ -70,7 +71,7 @@ class Sweeps(Figure):
                     dot_interval(axes, row.gain, at, (row.low, row.high), look, size=5.0, horizontal=False)
             axes.set_xticks(range(len(values)), values)
             axes.set_xlim(-0.5, len(values) - 0.5)
-            axes.set_title(f"{looks.title(str(arm))}\n{sweep}", fontsize=0.95 * figures.font_size)
+            axes.set_title(f"{drawn_name(looks.title(str(arm)), 32)}\n{sweep}", fontsize=0.95 * figures.font_size)
         for axes in grid[:, 0]:
             axes.set_ylabel("gain (F1 points)")
         learner_legend(fig, looks, learners)

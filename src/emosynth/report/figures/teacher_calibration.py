@@ -24,6 +24,7 @@ class TeacherCalibration(Figure):
     label = "The teacher's confidence"
     page = "writing"
     order = 20
+    reads = ("verdicts/reliability", "verdicts/teachers")
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return confidence, accuracy and count by bin, repeats taken together, at the target's largest seed size."""

@@ -23,6 +23,7 @@ class TokenAgreement(Figure):
     label = "Do rankings agree?"
     page = "guidance"
     order = 20
+    reads = ("materials/stability", "materials/agreement")
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return mean overlap by panel, series and seed size; ``low`` and ``high`` are the smallest and largest repeat (or pair)."""

@@ -10,7 +10,7 @@ from emosynth.params import Figures
 from emosynth.report.figures.base import Figure, Words
 from emosynth.report.tables import Missing, Tables
 from emosynth.report.wording import size
-from emosynth.style import current_theme, new_figure, palette_colour
+from emosynth.style import current_theme, drawn_name, new_figure, palette_colour
 
 SHOWN = 8
 _COLUMNS = 3
@@ -24,6 +24,7 @@ class Tokens(Figure):
     label = "Words that carry a class"
     page = "guidance"
     order = 10
+    reads = ("materials/tokens",)
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return the tokens with the highest mean SHAP value by class, and in how many repeats each is among the first, at the largest seed."""
@@ -55,9 +56,9 @@ class Tokens(Figure):
             bars = axes.barh(range(len(rows)), rows["shap"], color=colour, height=0.62)
             for bar, share in zip(bars, rows["first"] / rows["repeats"], strict=True):
                 bar.set_alpha(0.3 + 0.7 * share)
-            axes.set_yticks(range(len(rows)), [str(token)[:16].replace("$", r"\$") for token in rows["token"]])
+            axes.set_yticks(range(len(rows)), [drawn_name(str(token), 16) for token in rows["token"]])
             axes.set_ylim(len(rows) - 0.4, -0.6)
-            axes.set_title(label)
+            axes.set_title(drawn_name(str(label), 22))
             axes.tick_params(axis="x", labelcolor=current_theme().muted)
             axes.grid(axis="x")
             axes.grid(visible=False, axis="y")

@@ -20,6 +20,7 @@ class Tuning(Figure):
     label = "Tuned writers"
     page = "writing"
     order = 30
+    reads = ("tuning/history",)
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return held-out perplexity by writer, size, repeat and epoch on the target; epoch 0 is the untuned model."""
