@@ -98,6 +98,9 @@ def test_the_learner_learns(params) -> None:
 def test_a_name_taken_twice_and_an_unknown_name_are_errors(mine: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.py"
     other.write_text(mine.read_text(encoding="utf-8"), encoding="utf-8")
+    pieces.load_files([other])  # a mere copy brings nothing new
+    other = tmp_path / "changed.py"
+    other.write_text(mine.read_text(encoding="utf-8") + "# changed", encoding="utf-8")
     with pytest.raises(UserError, match="Two pieces have the name"):
         pieces.load_files([other])
     with pytest.raises(UserError, match="Did you mean no-shouting"):

@@ -261,26 +261,6 @@ def test_hash_of_a_model_depends_on_content_alone(tmp_path: Path) -> None:
     assert assets.model_hash(tmp_path / "one" / "model.safetensors") == hashlib.sha256(b"weights").hexdigest()
 
 
-def test_conversions_are_whole_or_not_there(tmp_path: Path) -> None:
-    target = tmp_path / "models" / "x"
-
-    def half(work: Path) -> None:
-        (work / "part").write_text("1")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(UserError, match="No space left"):
-        assets._made_once(target, half)
-    assert list((tmp_path / "models").iterdir()) == []
-    made = []
-
-    def whole(work: Path) -> None:
-        made.append(1)
-        (work / "part").write_text("1")
-
-    assert assets._made_once(target, whole) == assets._made_once(target, whole) == target
-    assert len(made) == 1 and [path.name for path in target.parent.iterdir()] == ["x"]
-
-
 @pytest.mark.parametrize("backend", ["openvino", "transformers"])
 def test_a_gguf_file_that_is_none(tmp_path: Path, backend: Any) -> None:
     (tmp_path / "bad.gguf").write_bytes(b"not a model" * 100)

@@ -492,7 +492,7 @@ def test_held_out_stories(count, share, seed):
 
 @pytest.mark.model
 def test_the_real_tagger_finds_them_too():
-    from emosynth.authenticity.tagger import load_tagger
+    from emosynth.models.tagger import load_tagger
 
     paths = Paths(ROOT, "demo")
     real = load_tagger(Catalog.load(paths).fetch("aptagger"), paths.cache / "nltk_data")

@@ -163,7 +163,9 @@ def test_a_damaged_value_counts_as_missing_and_is_said(tmp_path: Path, said: Pat
 @slow
 def test_bits_that_flip_anywhere_never_give_a_wrong_value(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     draw_flips = st.lists(st.integers(0, 10**6), min_size=1, max_size=40)
-    flip_and_use(tmp_path_factory.mktemp("store") / "rows.sqlite", [(place, data.draw(st.integers(1, 255))) for place in data.draw(draw_flips)])
+    flip_and_use(
+        tmp_path_factory.mktemp("store") / "rows.sqlite", [(place, data.draw(st.integers(1, 255))) for place in data.draw(draw_flips)]
+    )
 
 
 @pytest.mark.parametrize("place", [*range(8_050, 8_192, 3), *range(22_200, 22_300, 3)])  # the schema; keys that lead to others

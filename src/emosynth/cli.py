@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from emosynth.errors import UserError
-from emosynth.paths import Paths, repository_root
+from emosynth.errors import Stopped, UserError
+from emosynth.paths import Paths, repository_root, work_on
+from emosynth.trying import commands as trying
 
 
 def parser() -> argparse.ArgumentParser:
@@ -16,48 +17,80 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="emosynth", description="The Synthetic Emotion Compendium")
     made.add_argument("--root", type=Path, default=None, help="repository (default: the one around the current folder)")
     commands = made.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="run one stage (DVC calls this)")
-    run.add_argument("stage")
-    run.add_argument("--profile", default="demo")
-    pipeline = commands.add_parser("pipeline", help="write dvc.yaml and profiles/*/dvc.yaml")
+
+    def command(name: str, explained: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=explained)
+        added.add_argument("--profile", default="demo", help="demo, or the name of a file in profiles/")
+        return added
+
+    for name, explained, add in (
+        ("check", "say what a file of labelled text is understood as; nothing is run", trying.add_check),
+        ("try", "say what a file is understood as, write a profile for it, and show a preview", trying.add_try),
+    ):
+        own = commands.add_parser(name, help=explained)
+        own.set_defaults(profile="demo")
+        add(own)
+    trying.add_browse(command("browse", "show the rows of a profile with verdicts and reasons, on this machine alone"))
+    command("doctor", "say whether this machine can run a profile, and what to do if not")
+    command("run", "run one stage (DVC calls this)").add_argument("stage")
+    command("params", "check and show the parameters of a profile")
+    pipeline = command("pipeline", "write dvc.yaml and profiles/*/dvc.yaml, and check one profile")
     pipeline.add_argument("--check", action="store_true", help="only say whether they are up to date")
-    figure = commands.add_parser("figure", help="draw one figure of the report again from the files that the stages wrote")
+    figure = command("figure", "draw one figure of the report again from the files that the stages wrote")
     figure.add_argument("name", nargs="?", help="figure; none: list them")
-    figure.add_argument("--profile", default="demo")
-    restore = commands.add_parser("restore", help="put a profile's published result tables where its stages would have written them")
-    restore.add_argument("--profile", default="demo")
-    export = commands.add_parser("export", help="write the rows of an arm as a data set to take away")
+    command("restore", "put a profile's published result tables where its stages would have written them")
+    export = command("export", "write the rows of an arm as a data set to take away")
     export.add_argument("arm", help="name of an arm, or best: the one that is worth most on these labels")
     export.add_argument("--to", type=Path, required=True, help="folder; it must not hold anything yet")
-    export.add_argument("--profile", default="demo")
-    params = commands.add_parser("params", help="check and show the parameters of a profile")
-    params.add_argument("--profile", default="demo")
     return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status. User errors are printed without a traceback."""
+    """Run a command; returns the exit status. User errors are printed without a traceback, and so is being stopped."""
     given = parser().parse_args(arguments)
     try:
-        return _COMMANDS[given.command](given, repository_root(given.root))
+        root = repository_root(given.root)
+        work_on(given.profile)
+        return _COMMANDS[given.command](given, root)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.status
+    except KeyboardInterrupt:
+        print("stopped; what was written before is whole", file=sys.stderr)
+        return 130
+
+
+def _doctor(given: argparse.Namespace, root: Path) -> int:
+    from emosynth.doctor import doctor
+
+    return int(not doctor(Paths(root, given.profile)))
 
 
 def _run(given: argparse.Namespace, root: Path) -> int:
+    from emosynth.pipeline import STAGES
     from emosynth.runner import run_stage
 
+    if given.stage == STAGES[0].name:
+        from emosynth.evidence.declared import check_declared
+
+        check_declared(root)  # claims are declared before a run, and a claim that names what is nowhere is no declaration
     run_stage(root, given.stage, given.profile)
     return 0
 
 
 def _pipeline(given: argparse.Namespace, root: Path) -> int:
-    from emosynth.pipeline import stale_pipelines, write_pipelines
+    from emosynth.params import load_params
+    from emosynth.pipeline import fit_dvc, stale_pipelines, write_pipelines
 
+    load_params(root, given.profile)
     changed = stale_pipelines(root) if given.check else write_pipelines(root)
     for path in changed:
         print(f"{'out of date' if given.check else 'written'}: {path.relative_to(root)}")
+    if not given.check and fit_dvc(root):
+        print("written: .dvc/config.local (whether DVC is to look for a git repository)")
     return int(given.check and bool(changed))
 
 
@@ -100,4 +133,7 @@ def _params(given: argparse.Namespace, root: Path) -> int:
     return 0
 
 
-_COMMANDS = {"run": _run, "pipeline": _pipeline, "figure": _figure, "restore": _restore, "export": _export, "params": _params}
+_COMMANDS = {
+    "doctor": _doctor, "run": _run, "params": _params, "pipeline": _pipeline, "figure": _figure, "restore": _restore, "export": _export,
+    "check": trying.check, "try": trying.try_file, "browse": trying.browse,
+}  # fmt: skip

@@ -88,6 +88,8 @@ class Piece:
 
 _REGISTRY: dict[str, dict[str, type[Piece]]] = {}
 _FOUND: set[str] = set()
+_LOADED: set[str] = set()
+"""Hashes of the users' files that are loaded: a copy of one brings nothing new."""
 
 
 def _register(cls: type[Piece]) -> None:
@@ -140,6 +142,9 @@ def load_files(files: Iterable[Path]) -> None:
         spec = importlib.util.spec_from_file_location(name, path)
         if not path.is_file() or spec is None or spec.loader is None:
             raise UserError("There is no such file with pieces.", where=str(file), remedy="Correct the parameter pieces.")
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        if content in _LOADED:
+            continue
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
@@ -150,6 +155,7 @@ def load_files(files: Iterable[Path]) -> None:
             raise UserError(
                 f"The file with pieces fails: {type(error).__name__}: {error}", where=f"{file}, line {line}", remedy="Mend it."
             ) from error
+        _LOADED.add(content)
 
 
 def registered(kind: str) -> dict[str, type[Piece]]:

@@ -18,12 +18,8 @@ from types import TracebackType
 from typing import Any
 
 from emosynth.errors import UserError
+from emosynth.locks import take
 from emosynth.progress import say
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system: nothing guards against a second writer there
-    fcntl = None  # type: ignore[assignment]
 
 # One tree: an index of its own could be damaged and disagree with the table.
 _SCHEMA = "CREATE TABLE IF NOT EXISTS rows (key TEXT NOT NULL PRIMARY KEY, value NOT NULL, crc32 INTEGER NOT NULL) WITHOUT ROWID"
@@ -124,21 +120,7 @@ class RowStore:
         )
 
     def _take_lock(self) -> None:
-        lock = self.path.with_name(self.path.name + ".lock")
-        self._lock = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-        if fcntl is None:
-            return
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(self._lock, 200, 0).decode("utf-8", "replace").strip() or "an unknown process"
-            raise UserError(
-                f"The row cache is being written by another run ({holder}).",
-                where=str(self.path),
-                remedy="Wait until that run has ended, or stop it.",
-            ) from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"process {os.getpid()}\n".encode(), 0)
+        self._lock = take(self.path.with_name(self.path.name + ".lock"), "The row cache is being written by another run")
 
     def _open_for_writing(self) -> None:
         try:
@@ -311,7 +293,7 @@ class RowStore:
         try:
             self._db.executemany(_UPSERT, unit)
             # A damaged key misleads the search through the tree: what was just written could not be found again.
-            for row in dict((row[0], row) for row in unit).values():
+            for row in {row[0]: row for row in unit}.values():
                 if self._db.execute("SELECT key, value, crc32 FROM rows WHERE key = ?", row[:1]).fetchone() != row:
                     raise _unfound(row[0])
             self._db.execute("COMMIT")

@@ -133,6 +133,10 @@ def understand(
         spec = _guessed(tables[0], path, spec, notes, guess)
     faults = cells.Faults()
     values = _Values(tables, spec, path, notes)
+    if values.text in values.labels:
+        raise UserError(
+            f"The column {values.text} cannot hold both texts and labels.", where=str(path), remedy="Name both columns (text, labels)."
+        )
     texts = cells.texts(values.texts, spec, faults)
     if values.flags is not None:
         given: list[Any] = []
@@ -199,12 +203,7 @@ def _guessed(table: Table, path: Path, spec: UserCorpus, notes: Notes, wanted: C
         notes.found(
             {"text": "text column", "labels": "label column"}[name], ", ".join(value) if isinstance(value, list) else str(value), name
         )
-    made = spec.model_copy(update=found)
-    if made.text == made.labels:
-        raise UserError(
-            f"The column {made.text} cannot hold both texts and labels.", where=str(path), remedy="Name both columns (text, labels)."
-        )
-    return made
+    return spec.model_copy(update=found)
 
 
 class _Values:

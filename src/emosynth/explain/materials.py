@@ -11,7 +11,7 @@ from emosynth.cards import read_table
 from emosynth.design.cells import Cell
 from emosynth.errors import UserError
 from emosynth.guides.base import Materials, Tables
-from emosynth.paths import Paths
+from emosynth.paths import Paths, repro
 
 COLUMNS = ["corpus", "size", "repeat", "label", "kind", "by", "rank", "value", "score"]
 
@@ -31,7 +31,7 @@ def load_materials(paths: Paths) -> Callable[[Cell], Materials]:
     def of(cell: Cell) -> Materials:
         key = (cell.corpus, cell.repeat, cell.size)
         if key not in found:
-            raise UserError(f"There are no materials of the seed {cell}.", where=str(path), remedy="Run step 02_shap again: dvc repro.")
+            raise UserError(f"There are no materials of the seed {cell}.", where=str(path), remedy=f"Run: {repro('02_shap', again=True)}")
         rows = found[key]
         tokens: dict[tuple[str, str], list[tuple[str, float]]] = {}
         exemplars: dict[tuple[str, str], list[str]] = {}

@@ -10,6 +10,7 @@ from emosynth.cards import Card, Source, write_table
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus
 from emosynth.design.arms import writer_spec
+from emosynth.escape import markdown
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.progress import say
@@ -55,7 +56,7 @@ def build_tuned(params: Params, catalog: Catalog, paths: Paths) -> dict[str, pd.
         model = generator_of(params, name).model
         card = (
             f"# {model} tuned on a seed of {cell.corpus}\n\nWriter {name} ({spec.tune}), guides {origin.salt}; {len(rows[0])} rows of the seed of size "
-            f"{cell.size}, repeat {cell.repeat}, behind the prefix “{params.tuning.prefix}”; stopped early on {len(rows[1])} other rows of that seed.\n"
+            f"{cell.size}, repeat {cell.repeat}, behind the prefix “{markdown(params.tuning.prefix)}”; stopped early on {len(rows[1])} other rows of that seed.\n"
         )
 
         def tell(line: str, head: str = f"tuning {number} of {len(plan)}: {what}: ") -> None:

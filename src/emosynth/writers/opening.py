@@ -12,7 +12,7 @@ from emosynth.design.checked import model_of
 from emosynth.errors import UserError
 from emosynth.models.lm import LanguageModel, open_language_model
 from emosynth.params import Decoding, Generator, Params
-from emosynth.paths import Paths
+from emosynth.paths import Paths, repro
 
 
 def is_tuned(params: Params, name: str) -> bool:
@@ -67,9 +67,11 @@ def open_writer(params: Params, name: str, catalog: Catalog, paths: Paths, cell:
     key = {"corpus": cell.corpus, "size": cell.size, "repeat": cell.repeat, "writer": name, "salt": salt or "none"}
     found = table[(table[list(key)] == list(key.values())).all(axis=1)]
     if found.empty:
-        raise UserError("Step 04 has not tuned this writer.", where=where, remedy="Run: dvc repro -f 04_tuning.")
+        raise UserError("Step 04 has not tuned this writer.", where=where, remedy=f"Run: {repro('04_tuning', again=True)}")
     row = found.iloc[0]
     weights = load_tuned(paths.cache / "tuned" / str(row["folder"]), spec)
     if weights.sha256 != row["sha256"]:
-        raise UserError("The tuned writer in the cache is not the one of step 04.", where=where, remedy="Run: dvc repro -f 04_tuning.")
+        raise UserError(
+            "The tuned writer in the cache is not the one of step 04.", where=where, remedy=f"Run: {repro('04_tuning', again=True)}"
+        )
     return TunedModel(generator, weights, catalog)

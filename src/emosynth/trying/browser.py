@@ -1,0 +1,215 @@
+"""``emosynth browse``: pages of rows, made here and served to this machine alone. No scripts, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseServer
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pandas as pd
+
+from emosynth.errors import UserError
+from emosynth.trying.found import PER_PAGE, Query, Rows, settings_of
+from emosynth.trying.web import POLICY, document, escaped, verdict
+
+WHOLE = 5000
+"""Rows of a page that is written to a file, at most."""
+_PROVENANCE = (
+    "candidate_id", "origin", "writer", "generator", "space", "corpus", "size", "repeat", "index", "label", "labels", "kind", "character",
+    "passage_id", "story_id", "row_seed", "finish", "complete", "prompt_tokens", "new_tokens", "error",
+)  # fmt: skip
+_NAMES = {
+    "q": "search",
+    "arm": "arm",
+    "origin": "origin",
+    "label": "class",
+    "verdict": "verdict",
+    "reason": "rejected by",
+    "check": "score of",
+}
+
+
+def listing(rows: Rows, query: Query, *, whole: bool = False) -> str:
+    """Return a page of rows.
+
+    Parameters
+    ----------
+    whole
+        All rows in one page that stands alone, `WHOLE` at most, prompt and provenance within; else one page of the browser.
+    """
+    places = rows.find(query)
+    start = 0 if whole else query.page * PER_PAGE
+    shown = places[start : start + (WHOLE if whole else PER_PAGE)]
+    out = [f"<p>{escaped(rows.note)}</p>" if rows.note else ""]
+    if not whole:
+        out.append(_form(rows, query))
+    last = start + len(shown)
+    span = f"{start + 1:,} to {last:,} of {len(places):,}" if len(shown) else f"none of {len(places):,}"
+    out.append(f"<p>{span} rows; {len(rows.frame):,} in all{'; the others are left out' if whole and last < len(places) else ''}</p>")
+    out.append('<ul class="rows">')
+    out += [_item(rows, int(place), query, whole) for place in shown]
+    out.append("</ul>")
+    if not whole:
+        links = [(query.page - 1, "previous")] * (query.page > 0) + [(query.page + 1, "next")] * (last < len(places))
+        out.append("<p>" + " · ".join(f'<a href="/?{escaped(query.at(page))}">{name}</a>' for page, name in links) + "</p>")
+    return document(f"Rows of {rows.profile}", "\n".join(out))
+
+
+def _item(rows: Rows, place: int, query: Query, whole: bool) -> str:
+    row = rows.frame.iloc[place]
+    found = rows.verdicts_of(place)
+    if query.arm:
+        found = found[found["arm"] == query.arm]
+    told = "; ".join(f"{escaped(arm)} {_tally(part)}" for arm, part in found.groupby("arm", sort=False)) or "not judged"
+    if query.check:
+        own = rows.scores_of(place)
+        told += f"; {escaped(query.check)} " + ", ".join(f"{score:.3g}" for score in own.loc[own["check"] == query.check, "score"].unique())
+    context = f'<p class="soft">{escaped(row["context"])}</p>' if row["context"] and row["kind"] == "contextual" else ""
+    more = (
+        f"<details><summary>prompt, scores, provenance</summary>{_details(rows, place)}</details>"
+        if whole
+        else f'<a href="/row?{escaped(urlencode({"id": row["candidate_id"]}))}">prompt, scores, provenance</a>'
+    )
+    text = row["text"] if isinstance(row["text"], str) and row["text"] else row["error"]
+    labels = ", ".join(row["labels"])
+    return f'<li>{context}<p>{escaped(text)}</p><span class="soft">{escaped(labels)} · {escaped(row["origin"])}</span><br>{told}<br>{more}</li>'
+
+
+def _tally(part: pd.DataFrame) -> str:
+    """Return what an arm says of a candidate, in one seed or several."""
+    accepted = int(part["accepted"].sum())
+    if len(part) == 1 or (accepted in (0, len(part)) and part["reason"].nunique() == 1):
+        return verdict(bool(accepted), str(part["reason"].iloc[0]))
+    reasons = ", ".join(dict.fromkeys(str(reason) for reason in part["reason"] if reason))
+    return f"accepted on {accepted} of {len(part)} seeds (else {escaped(reasons)})"
+
+
+def row_page(rows: Rows, place: int) -> str:
+    """Return all that is known of one candidate."""
+    row = rows.frame.iloc[place]
+    text = row["text"] if isinstance(row["text"], str) else ""
+    body = f'<p><a href="/">all rows</a></p><ul class="rows"><li><p>{escaped(text)}</p></li></ul>{_details(rows, place)}'
+    return document(str(row["candidate_id"]), body)
+
+
+def _details(rows: Rows, place: int) -> str:
+    row = rows.frame.iloc[place]
+    found, scores = rows.verdicts_of(place), rows.scores_of(place)
+    out = [f"<h3>prompt</h3><pre>{escaped(row['prompt'])}</pre>"]
+    if row["context"]:
+        out.append(f"<h3>context</h3><pre>{escaped(row['context'])}</pre>")
+    if len(found):
+        cells = [
+            [str(one.arm), f"{one.corpus}/{one.size}/{one.repeat}", "accepted" if one.accepted else f"rejected: {one.reason}"]
+            for one in found.itertuples(index=False)
+        ]
+        out.append("<h3>verdicts</h3>" + _table(["arm", "seed", "verdict"], cells))
+    if len(scores):
+        cells = [
+            [
+                str(check),
+                settings_of(str(judge)),
+                f"{corpus}/{size}/{repeat}" if size >= 0 else "any",
+                "–" if pd.isna(score) else f"{score:.4g}",
+            ]
+            for check, judge, corpus, size, repeat, score in zip(
+                *(scores[name].tolist() for name in ("check", "judge", "corpus", "size", "repeat", "score")), strict=True
+            )
+        ]
+        out.append("<h3>scores</h3>" + _table(["check", "settings", "seed", "score"], cells))
+    known = [[name, ", ".join(row[name]) if isinstance(row[name], list) else str(row[name])] for name in _PROVENANCE]
+    return "\n".join([*out, "<h3>provenance</h3>" + _table(["column", "value"], [cell for cell in known if cell[1]])])
+
+
+def _table(head: list[str], cells: list[list[str]]) -> str:
+    lines = ["".join(f"<td>{escaped(cell)}</td>" for cell in line) for line in cells]
+    heads = "".join(f'<th scope="col">{name}</th>' for name in head)
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(f'<tr>{line}</tr>' for line in lines)}</tbody></table>"
+
+
+def _form(rows: Rows, query: Query) -> str:
+    out = ['<form method="get" action="/">', f'<label>search<input type="search" name="q" value="{escaped(query.q)}"></label>']
+    for name in ("arm", "origin", "label", "verdict", "reason", "check"):
+        chosen = getattr(query, name)
+        options = [("", "any"), *((value, value) for value in rows.choices[name])]
+        items = "".join(
+            f'<option value="{escaped(value)}"{" selected" if value == chosen else ""}>{escaped(shown)}</option>'
+            for value, shown in options
+        )
+        out.append(f'<label>{_NAMES[name]}<select name="{name}">{items}</select></label>')
+    for name, shown in (("least", "at least"), ("most", "at most")):
+        value = getattr(query, name)
+        out.append(f'<label>{shown}<input type="number" step="any" name="{name}" value="{"" if value is None else f"{value:g}"}"></label>')
+    return "".join([*out, '<button type="submit">show</button> <a href="/">all</a></form>'])
+
+
+# --- serving --------------------------------------------------------------------------------------------
+
+
+def server_of(rows: Rows, port: int) -> ThreadingHTTPServer:
+    """Return a server of the pages on 127.0.0.1, not yet serving. It answers to its own address and no other name, and only reads.
+
+    Raises
+    ------
+    UserError
+        If the port is taken.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            own = port_of(self.server)
+            # A page elsewhere could let a name of its own point here and read what is answered.
+            if self.headers.get("Host", "") not in (f"127.0.0.1:{own}", f"localhost:{own}"):
+                return self._answer(403, document("Not here", "<p>Only 127.0.0.1 is answered.</p>"))
+            address = urlsplit(self.path)
+            try:
+                if address.path == "/":
+                    return self._answer(200, listing(rows, Query.read(address.query)))
+                if address.path == "/row":
+                    place = rows.place_of(parse_qs(address.query).get("id", [""])[0])
+                    if place is not None:
+                        return self._answer(200, row_page(rows, place))
+            except UserError as error:
+                return self._answer(400, document("This cannot be shown", f"<p>{escaped(error.what)} {escaped(error.remedy)}</p>"))
+            return self._answer(404, document("Nothing is here", '<p><a href="/">all rows</a></p>'))
+
+        def _answer(self, status: int, page: str) -> None:
+            body = page.encode("utf-8", "replace")
+            self.send_response(status)
+            for name, value in (
+                ("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(body))), ("Cache-Control", "no-store"),
+                ("Content-Security-Policy", f"{POLICY}; frame-ancestors 'none'"), ("X-Content-Type-Options", "nosniff"),
+                ("Referrer-Policy", "no-referrer"), ("Cross-Origin-Resource-Policy", "same-origin"),
+            ):  # fmt: skip
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def version_string(self) -> str:
+            return "emosynth"
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    try:
+        return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except (OSError, OverflowError) as error:
+        raise UserError(f"Nothing can be served here: {error}.", where=f"127.0.0.1:{port}", remedy="Take another port: --port 0") from None
+
+
+def port_of(server: BaseServer) -> int:
+    """Return the port that a server listens on."""
+    return int(server.server_address[1])  # type: ignore[index,arg-type]
+
+
+def serve(rows: Rows, port: int) -> int:
+    """Serve the pages until interrupted."""
+    with server_of(rows, port) as server:
+        print(
+            f"http://127.0.0.1:{port_of(server)}/ shows {len(rows.frame):,} rows to this machine alone; they hold corpus text. Stop: Ctrl+C"
+        )
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print("stopped")
+    return 0

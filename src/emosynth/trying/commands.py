@@ -1,0 +1,136 @@
+"""``emosynth check``, ``try`` and ``browse``."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from emosynth.errors import UserError
+from emosynth.escape import json_text
+from emosynth.paths import Paths, repro, work_on
+from emosynth.trying.told import add_flags, found_at, lines, look, spec_of
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``check``."""
+    add_flags(parser)
+    parser.add_argument("--json", action="store_true", help="as JSON, an error too")
+
+
+def add_try(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``try``."""
+    add_flags(parser)
+    parser.add_argument("--name", default="mine", help="name of the profile and of the corpus")
+    parser.add_argument("--texts", type=int, default=3, help="texts of each class and arm")
+    parser.add_argument("--force", action="store_true", help="replace a profile of this name that is for something else")
+    parser.add_argument("--go", action="store_true", help="then run the profile whole")
+
+
+def add_browse(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``browse``."""
+    parser.add_argument("--port", type=int, default=8765, help="port on 127.0.0.1; 0: any that is free")
+    parser.add_argument("--to", type=Path, default=None, help="write a page instead; it holds corpus text, and is not to be published")
+    parser.add_argument("--query", default="", help="what to show, as behind ? in the browser's address: arm=shap&verdict=rejected")
+
+
+def check(given: argparse.Namespace, root: Path) -> int:
+    """Say what a file is understood as; nothing is run or written."""
+    try:
+        seen = look(given, found_at(root, given.file))
+    except UserError as error:
+        if not given.json:
+            raise
+        print(json_text({"error": error.what, "where": error.where, "remedy": error.remedy}, indent=2))
+        return 1
+    print(seen.to_json() if given.json else "\n".join(lines(seen)))
+    return 0
+
+
+def try_file(given: argparse.Namespace, root: Path) -> int:
+    """Say what a file is understood as, write a profile for it, and show a preview."""
+    from emosynth.cards import write_text
+    from emosynth.catalog import Catalog
+    from emosynth.params import load_params
+    from emosynth.params.corpora import NAME
+    from emosynth.seeding.seeds import primary_labels
+    from emosynth.trying import page
+    from emosynth.trying.preview import look_at_corpus, params_with, preview
+    from emosynth.trying.profile import fitting, path_in, spelled_out, text_of, write_profile
+
+    name, path = given.name, found_at(root, given.file)
+    paths = Paths(root, name)
+    catalog = Catalog.load(paths)
+    if not re.fullmatch(NAME, name) or name == "demo" or name in catalog:
+        raise UserError(
+            f"{name!r} cannot be the name of a profile and of its corpus.", where="--name",
+            remedy="Use lower-case letters, digits, and - between them; not demo, and no name of data/catalog.yaml.",
+        )  # fmt: skip
+    if given.texts < 1:
+        raise UserError("There must be texts to show.", where="--texts", remedy="Ask for at least 1 of each class and arm.")
+    work_on(name)
+    seen = look(given, path)
+    understood = list(lines(seen))
+    print("\n".join(understood), flush=True)
+    spec = spec_of(given)
+    said = {} if spec is None else spec.model_dump(exclude_unset=True, exclude={"path"})
+    custom = {"path": path_in(root, path)} | spelled_out(path, seen, said, given.conflicts)
+    custom.setdefault("register_noun", "message")
+    if (root / "profiles" / f"{name}.yaml").exists() and not given.force:
+        write_profile(root, name, text_of(name, custom, {}, given.conflicts), tuple(said), force=False)
+        print(f"kept as it is: profiles/{name}.yaml", flush=True)
+        params = load_params(root, name)
+        corpus = look_at_corpus(params, catalog, paths)
+    else:
+        start = params_with(root, {"target": name, "conflicts": given.conflicts, "custom": custom})
+        corpus = look_at_corpus(start, catalog, paths)
+        labels = primary_labels(corpus.split("train"), corpus.classes)
+        cells = fitting({label: labels.count(label) for label in corpus.classes}, start.cells, name)
+        text = text_of(name, custom, cells, given.conflicts)
+        profile, _ = write_profile(root, name, text, tuple(said), force=given.force)
+        print(f"written: {profile.relative_to(root)}", flush=True)
+        params = load_params(root, name)
+    made = preview(params, catalog, paths, corpus, given.texts)
+    target = paths.data / "preview.html"
+    write_text(target, page.page(made, name, understood))
+    print(
+        "\n".join([*page.lines(made), "", *page.summary(made, name), "", f"page: {target.relative_to(root)} (never published)"]), flush=True
+    )
+    if given.go:
+        return go(root, name)
+    print(f"all of it: make reproduce PROFILE={name}    its rows: python -m emosynth browse --profile {name}")
+    return 0
+
+
+def go(root: Path, name: str) -> int:
+    """Write the pipeline of a profile and run it; returns the status of DVC."""
+    from emosynth.pipeline import fit_dvc, write_pipelines
+
+    for path in write_pipelines(root):
+        print(f"written: {path.relative_to(root)}")
+    fit_dvc(root)
+    print(f"running: {repro(profile=name)}", flush=True)
+    return subprocess.run([sys.executable, "-m", "dvc", "repro", f"profiles/{name}/dvc.yaml"], cwd=root, check=False).returncode
+
+
+def browse(given: argparse.Namespace, root: Path) -> int:
+    """Show the candidates of a profile with their verdicts, in a browser or as a page."""
+    from emosynth.cards import write_text
+    from emosynth.params import load_params
+    from emosynth.trying.browser import listing, serve
+    from emosynth.trying.found import Query, Rows
+
+    load_params(root, given.profile)
+    rows = Rows.load(Paths(root, given.profile))
+    if given.to is not None:
+        to = given.to.expanduser().absolute()
+        if to.is_relative_to(root / "reports"):
+            raise UserError(
+                "What lies in reports/ is published, and this page holds corpus text.", where=str(given.to), remedy="Write it elsewhere."
+            )
+        write_text(to, listing(rows, Query.read(given.query), whole=True))
+        print(f"written: {given.to} (it holds corpus text: do not publish it)")
+        return 0
+    return serve(rows, given.port)

@@ -1,0 +1,74 @@
+"""A preview for the terminal and as a local page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from emosynth.escape import readable, terminal
+from emosynth.trying import forecast
+from emosynth.trying.preview import Preview
+from emosynth.trying.web import document, escaped, verdict
+
+_OTHERS = ("04_tuning", "07_training", "08_authenticity", "09_context")
+"""Steps of which a preview measures nothing."""
+
+
+def summary(made: Preview, name: str) -> list[str]:
+    """Return what is forecast of the full run, and what the preview leaves out."""
+    out = [f"classes (training rows): {', '.join(f'{label} {count:,}' for label, count in made.classes.items())}"]
+    out.append(f"seeds of {' and '.join(map(str, made.sizes))} rows")
+    out += forecast.lines(made.forecast)
+    others = [made.reference[step] for step in _OTHERS if step in made.reference]
+    known = forecast.clock(sum(others)) if others else ""
+    out.append(
+        "other steps (tuning, training, authenticity, context) are not measured here"
+        + (f"; they took {known} in the published demo, and grow with test rows, seeds and arms" if known else "")
+    )
+    out.append(f"this preview took {forecast.clock(sum(made.seconds.values()))}, and shows too few texts to conclude from")
+    out += [f"left out: {line}" for line in made.left_out]
+    return [terminal(line) for line in [f"full run of the profile {name}:", *(f"  {line}" for line in out)]]
+
+
+def _arms(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the rows of each arm; arms that share them all, and say the same of each, stand together."""
+    found: dict[tuple[tuple[str, str], ...], tuple[list[str], pd.DataFrame]] = {}
+    for _, part in rows.groupby("arm", sort=False):
+        same = tuple(zip(part["candidate_id"], part["reason"], strict=True))
+        found.setdefault(same, ([], part))[0].append(str(part["title"].iloc[0]))
+    for titles, part in found.values():
+        yield "; ".join(titles), part
+
+
+def lines(made: Preview) -> Iterator[str]:
+    """Yield the texts of each arm and class for a terminal."""
+    for title, part in _arms(made.rows):
+        yield terminal(f"{title}: {int(part['accepted'].sum())} of {len(part)} accepted")
+        for row in part.itertuples(index=False):
+            said = "ok  " if row.accepted else f"no ({row.reason})"
+            yield terminal(f"  {row.labels}: {said} {' '.join(readable(row.text or row.error).split())}")
+
+
+def page(made: Preview, name: str, understood: Sequence[str]) -> str:
+    """Return the preview as a page. Everything in it is escaped."""
+    out = [f"<h2>What the file is understood as</h2><pre>{escaped(chr(10).join(understood))}</pre>"]
+    out.append(f"<h2>What is to be expected</h2><pre>{escaped(chr(10).join(summary(made, name)))}</pre>")
+    out.append("<h2>Writing, by origin</h2><table><thead><tr><th>origin</th><th>candidates</th><th>tokens written</th></tr></thead><tbody>")
+    out += [
+        f"<tr><td>{escaped(part.origin)}{'' if part.measured else ' (not previewed)'}</td><td>{part.candidates:,}</td><td>{part.tokens_out:,.0f}</td></tr>"
+        for part in made.forecast.parts
+    ]
+    out.append("</tbody></table>")
+    for title, part in _arms(made.rows):
+        out.append(f"<h2>{escaped(title)}</h2><p class=soft>{int(part['accepted'].sum())} of {len(part)} accepted</p>")
+        for label, own in part.groupby("label", sort=False):
+            out.append(f"<h3>{escaped(label)}</h3><ul class=rows>")
+            for row in own.itertuples(index=False):
+                context = f"<p class=soft>{escaped(row.context)}</p>" if row.context and row.kind == "contextual" else ""
+                out.append(
+                    f"<li>{context}<p>{escaped(row.text or row.error)}</p>{verdict(bool(row.accepted), str(row.reason))} "
+                    f"<span class=soft>{escaped(row.labels)}</span><details><summary>prompt</summary><pre>{escaped(row.prompt)}</pre></details></li>"
+                )
+            out.append("</ul>")
+    return document(f"Preview of {name}", "\n".join(out))

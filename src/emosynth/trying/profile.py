@@ -1,0 +1,144 @@
+"""A profile for a file of one's own: what was guessed is spelled out, and seeds fit the corpus."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from emosynth.cards import write_text
+from emosynth.corpora.own import Conflicts, Understanding, understand
+from emosynth.errors import UserError
+from emosynth.params import Cells, UserCorpus, read_file
+from emosynth.params.base import load_yaml
+
+_SEPARATE = ("encoding", "separator", "quoting")
+
+
+def spelled_out(path: Path, seen: Understanding, said: Mapping[str, Any], conflicts: Conflicts) -> dict[str, Any]:
+    """Return what ``corpora.custom`` must say for a file to be read as it was understood, without its path.
+
+    It is read once more by what is returned: a guess that does not read the same rows when it is said is left to be guessed.
+
+    Parameters
+    ----------
+    said
+        What was said and not guessed.
+    """
+    numbered = seen.columns == [str(place + 1) for place in range(len(seen.columns))]
+
+    def column(name: str) -> str | int:
+        return int(name) if numbered and name.isdigit() else name
+
+    needed: dict[str, Any] = {
+        "text": column(seen.text),
+        "labels": [str(name) for name in seen.labels] if isinstance(seen.labels, list) else column(seen.labels),
+    } | dict(said)
+    guessed: dict[str, Any] = {}
+    for guess in seen.guesses:
+        if guess.parameter in _SEPARATE:
+            guessed[guess.parameter] = getattr(seen, guess.parameter)
+        elif guess.parameter == "header":
+            guessed["header"] = not guess.value.startswith("none")
+        elif guess.parameter == "split" and seen.split in seen.columns:
+            guessed["split"] = column(str(seen.split))
+        elif guess.parameter == "task":
+            guessed["task"] = seen.task
+        elif guess.parameter == "label_lists":
+            guessed["label_lists"] = True
+        elif guess.parameter == "sheet":
+            guessed["sheet"] = guess.value
+    for more in ({name: value for name, value in guessed.items() if value not in ("", None)}, {}):
+        whole = needed | {name: value for name, value in more.items() if name not in needed}
+        try:
+            again = understand(path, UserCorpus(path=str(path), **whole), conflicts)
+        except (UserError, ValueError):
+            continue
+        if again.rows == seen.rows:
+            return whole
+    return needed
+
+
+def fitting(counts: Mapping[str, int], cells: Cells, name: str) -> dict[str, Any]:
+    """Return what a profile must say of seeds so that they fit a corpus; nothing where those of ``cells`` do.
+
+    Seeds take half of the training rows at most, so that as many real rows are left to compare with, and hold ``min_per_class`` rows of
+    each class.
+
+    Parameters
+    ----------
+    counts
+        Class -> training rows, each row counted once, for the rarest of its labels.
+
+    Raises
+    ------
+    UserError
+        If a class has too few training rows, or all are too few for a seed.
+    """
+    rows, least, sizes = sum(counts.values()), cells.min_per_class_of(name), cells.sizes_of(name)
+    if rare := {label: count for label, count in counts.items() if count < least}:
+        listed = ", ".join(f"{label} ({count})" for label, count in rare.items())
+        taken = ", ".join(f"{json.dumps(label, ensure_ascii=False)}: null" for label in rare)
+        raise UserError(
+            f"Every seed must hold {least} rows of each class, and there are fewer training rows of: {listed}.",
+            where=name,
+            remedy=f"Label more rows of these, or leave them out: --class-names '{{{taken}}}'.",
+        )
+    needed = least * len(counts)
+    if sizes[0] >= needed and 2 * sizes[-1] <= rows:
+        return {}
+    largest = max(min(max(sizes[-1], 2 * needed), rows // 2), needed)
+    return {"sizes": [largest // 2, largest] if largest // 2 >= needed else [largest]}
+
+
+def path_in(root: Path, path: Path) -> str:
+    """Return a path as a profile names it: from the repository, else from ``~``, else absolute."""
+    whole = path.absolute()
+    for base, head in ((root, ""), (Path.home(), "~/")):
+        if whole.is_relative_to(base):
+            return head + whole.relative_to(base).as_posix()
+    return str(whole)
+
+
+def text_of(name: str, custom: Mapping[str, Any], cells: Mapping[str, Any], conflicts: str) -> str:
+    """Return the text of a profile. Values are written as JSON, which is YAML that no reader takes for something else."""
+    said = [f"    {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in custom.items()]
+    out = [f"# What differs from params.yaml for this file; written by `emosynth try`, and yours from here on.\ncorpora:\n  target: {name}"]
+    out += [f"  conflicts: {conflicts}"] * (conflicts != "majority")
+    out += ["  custom:", *said]
+    if cells:
+        out += ["cells:", *(f"  {key}: {json.dumps(value)}" for key, value in cells.items())]
+    return "\n".join(out) + "\n"
+
+
+def write_profile(root: Path, name: str, text: str, said: Collection[str], *, force: bool) -> tuple[Path, bool]:
+    """Write a profile; returns its path and whether it was written. One for the same file and columns stays as it is, whatever else it says.
+
+    Parameters
+    ----------
+    said
+        What of ``corpora.custom`` was said and not guessed: a profile that is there must say it too.
+
+    Raises
+    ------
+    UserError
+        If there is one for something else, unless ``force``.
+    """
+    path = root / "profiles" / f"{name}.yaml"
+    if path.exists() and not force:
+        there, wanted = (values["corpora"] for values in ({"corpora": {}} | read_file(path), load_yaml(text)))
+        own = there.get("custom", {}) if isinstance(there, Mapping) else {}
+        own = own.get(name, own) if isinstance(own, Mapping) else {}
+        firm = ("path", "text", "labels", *said)
+        differs = [key for key in dict.fromkeys(firm) if own.get(key) != wanted["custom"].get(key)]
+        if there.get("target") != wanted["target"] or differs:
+            raise UserError(
+                f"There is a profile {name} already, and it is for something else ({', '.join(differs) or 'target'}).",
+                where=f"profiles/{name}.yaml",
+                remedy="Take another name (--name), or replace it (--force).",
+            )
+        return path, False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)
+    return path, True

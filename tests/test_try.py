@@ -1,0 +1,367 @@
+"""check and try: a file of one's own told, given a profile, previewed. All text is invented."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emosynth.catalog import Catalog
+from emosynth.cli import main
+from emosynth.corpora.own import understand
+from emosynth.errors import UserError
+from emosynth.models.lm import Completion
+from emosynth.params import Cells, UserCorpus, load_params
+from emosynth.paths import Paths
+from emosynth.trying import commands, page
+from emosynth.trying.forecast import Call, Stopwatch, clock, planned
+from emosynth.trying.preview import look_at_corpus, paths_of, preview, shrunk
+from emosynth.trying.profile import fitting, path_in, spelled_out, text_of, write_profile
+from emosynth.trying.told import FLAGS
+from own_cases import LABELS, ROWS, excel, jsonl, lines, lone_quotes, quoted
+
+ROOT = Path(__file__).resolve().parents[1]
+HOSTILE = "<script>alert(1)</script> \x1b[31m the harbour made me laugh"
+SHORT = """
+corpora: {target: vader-tweets}
+cells: {sizes: [50, 100], repeats: 2}
+shap: {encoder_rows: 0}
+teacher: {kind: tfidf}
+generation: {growth: 1.0, oversample: 2.0}
+checks: {agreed: {length: {}, agreement: {}}, dear: {extends: agreed, perplexity: {}}}
+arms:
+  real+1x: {add: real}
+  naive: {title: naïve, checks: agreed}
+  twin: {checks: agreed}
+  shap: {guide: [shap-exemplars], checks: dear, sizes: largest}
+  tuned: {writer: tuned, checks: none}
+writers: {tuned: {tune: top_blocks}}
+learners: {tfidf: {}}
+"""
+
+
+def many(times: int = 4) -> list[tuple[str, str]]:
+    """Return the invented rows, and again with other ends."""
+    return [
+        (text + ("" if turn == 0 else f", {['aunt', 'uncle', 'nurse', 'clerk'][turn]} said so"), label)
+        for turn in range(times)
+        for text, label in ROWS
+    ]
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EMOSYNTH_CACHE", str(tmp_path / "cache"))
+    for folder in ("data", "profiles", "reports"):
+        (tmp_path / folder).mkdir()
+    for name in ("catalog.yaml", "taxonomies.yaml", "claims.yaml"):
+        shutil.copyfile(ROOT / "data" / name, tmp_path / "data" / name)
+    (tmp_path / "params.yaml").write_text(SHORT)
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "mine.csv").write_text(quoted([("tweet", "emotion"), *many()], ";"))
+    return tmp_path
+
+
+def run(root: Path, *words: str) -> int:
+    return main(["--root", str(root), *words])
+
+
+# --- check ----------------------------------------------------------------------------------------------
+
+CASES: dict[str, tuple[str, str | bytes, list[str]]] = {
+    "semicolons": ("a.csv", quoted([("text", "label"), *ROWS], ";"), ["separator ';'", "--separator", "text: text; labels: label"]),
+    "utf-16": ("a.csv", quoted([("tweet", "emotion"), *ROWS]).encode("utf-16"), ["encoding utf-16", "--encoding", "text: tweet"]),
+    "lone quotes": ("a.tsv", lone_quotes(50), ["quoting none", "corpora.custom.quoting"]),
+    "no header": ("a.csv", quoted(ROWS), ["text: 1; labels: 2", "--header"]),
+    "json lines": (
+        "a.jsonl",
+        jsonl([[label] for label in LABELS]),
+        ["a.jsonl: jsonl", "one or more labels a row", "warning: Every list holds one"],
+    ),
+    "excel": ("a.xlsx", excel([("text", "label"), *ROWS]), ["a.xlsx: excel"]),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_check_says_what_is_understood(root: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    file, content, said = CASES[name]
+    path = root / file
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    before = sorted(root.rglob("*"))
+    assert run(root, "check", str(path)) == 0
+    out = capsys.readouterr().out
+    for words in [*said, "rows: 120 read, 0 left out", "     60  anger", "     60  joy"]:
+        assert words in out
+    assert run(root, "check", str(path), "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == json.loads(understand(path).to_json())
+    assert sorted(root.rglob("*")) == before, "nothing is written"
+
+
+def test_check_counts_what_is_left_out_and_torn(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [("text", "label"), *ROWS, ("the kiln was cold", ""), (ROWS[0][0], "anger"), (ROWS[1][0], ROWS[1][1])]
+    (root / "a.csv").write_text(quoted(rows))
+    assert run(root, "check", str(root / "a.csv"), "--missing", "drop", "--conflicts", "drop") == 0
+    out = capsys.readouterr().out
+    assert "rows: 123 read, 1 left out" in out and "no label: line 122" in out
+    assert "texts with several labels: 1, in 2 rows (drop: 0 kept, 1 left out): line 2 and line 123" in out
+    assert "rows that repeat a text: 1" in out
+
+
+def test_flags_override_guesses_and_the_rest_is_still_guessed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "a.csv").write_text(
+        quoted([("note", "tweet", "mood", "emotion"), *((f"n{i} of many", *row, "x" if i % 2 else "y") for i, row in enumerate(ROWS))])
+    )
+    assert run(root, "check", str(root / "a.csv"), "--labels", "mood") == 0
+    assert "text: tweet; labels: mood" in capsys.readouterr().out
+    assert run(root, "check", str(root / "a.csv"), "--labels", "mood", "--class-names", '{"joy": "glad", "anger": null}') == 0
+    assert "     60  glad" in capsys.readouterr().out
+    assert run(root, "check", str(root / "a.csv"), "--labels", "mood", "--text", "mood") == 1
+    assert run(root, "check", str(root / "a.csv"), "--task", "treble") == 1
+    assert "--task" in capsys.readouterr().err
+    assert run(root, "check", str(root / "a.csv"), "--labels", "[mood") == 1
+    assert "no JSON" in capsys.readouterr().err
+
+
+def test_errors_of_check_are_json_too(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(root, "check", str(root / "mien.csv"), "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["error"] == "There is no such file." and "mine.csv" in told["remedy"] and told["where"].endswith("mien.csv")
+    (root / "a.csv").write_text(lines([("some text", "1.5"), *ROWS]))
+    assert run(root, "check", str(root / "a.csv"), "--json") == 1
+    assert "decimal" in json.loads(capsys.readouterr().out)["error"]
+    assert run(root, "check", str(root / "a.csv")) == 1
+    assert "remedy:" in capsys.readouterr().err
+
+
+def test_what_steers_a_terminal_is_spelled_out(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "a.csv").write_text(quoted([("text", "label"), *((text, label.replace("joy", "j\x1b[31moy")) for text, label in ROWS)]))
+    run(root, "check", str(root / "a.csv"))
+    held = capsys.readouterr()
+    assert "\x1b" not in held.out + held.err
+
+
+def test_flags_are_the_parameters_of_a_corpus() -> None:
+    assert set(FLAGS) == set(UserCorpus.model_fields) - {"path", "name"}
+
+
+def test_large_file_is_checked_in_five_seconds(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [(f'{place} times {ROWS[place % 120][0]}, it "was", said {place % 977}', ROWS[place % 120][1]) for place in range(100_000)]
+    (root / "large.csv").write_text(quoted([("text", "label"), *rows]))
+    since = time.process_time()
+    assert run(root, "check", str(root / "large.csv")) == 0
+    assert time.process_time() - since < 5
+    assert "rows: 100,000 read" in capsys.readouterr().out
+
+
+# --- profile --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_profile_reads_the_rows_that_were_understood(root: Path, name: str) -> None:
+    file, content, _ = CASES[name]
+    path = root / file
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    seen = understand(path)
+    custom = {"path": path_in(root, path)} | spelled_out(path, seen, {}, "majority")
+    write_profile(root, "mine", text_of("mine", custom, {"sizes": [10, 20]}, "majority"), (), force=False)
+    params = load_params(root, "mine")
+    own = params.corpora.custom["mine"]
+    assert params.corpora.target == "mine" and params.cells.sizes == [10, 20] and own.path == file
+    assert understand(path, own).rows == seen.rows
+    told = [
+        guess.parameter for guess in seen.guesses if guess.parameter in ("separator", "header", "encoding", "quoting", "text", "labels")
+    ]
+    assert set(told) <= own.model_fields_set, "guesses are spelled out"
+
+
+def test_words_that_yaml_would_take_for_something_else_stay_words(root: Path) -> None:
+    custom = {"path": "a: b #c.csv", "text": "no", "labels": ["1e5", "null"], "class_names": {"0": "~", "1": None}}
+    write_profile(root, "mine", text_of("mine", custom, {}, "drop"), (), force=False)
+    corpora = load_params(root, "mine").corpora
+    assert corpora.custom["mine"].model_dump(exclude_unset=True) == custom and corpora.conflicts == "drop"
+
+
+def test_a_profile_for_something_else_stays(root: Path) -> None:
+    custom = {"path": "mine.csv", "text": "tweet", "labels": "emotion", "separator": ";"}
+    text = text_of("mine", custom, {}, "majority")
+    path, written = write_profile(root, "mine", text, (), force=False)
+    assert written
+    mine = path.read_text() + "generation: {style: chat}\n"
+    path.write_text(mine.replace('    separator: ";"\n', ""))
+    assert write_profile(root, "mine", text, (), force=False)[1] is False
+    for change, said in (({"labels": "tweet"}, ()), ({"path": "b.csv"}, ()), ({"task": "multi"}, ("task",))):
+        with pytest.raises(UserError, match="already") as caught:
+            write_profile(root, "mine", text_of("mine", custom | change, {}, "majority"), said, force=False)
+        assert "--force" in caught.value.remedy and next(iter(change)) in caught.value.what
+    assert "style: chat" in path.read_text()
+    assert write_profile(root, "mine", text, (), force=True)[1] and path.read_text() == text
+
+
+def test_seeds_fit_the_corpus() -> None:
+    demo = Cells(sizes=[50, 100], repeats=3)
+    assert fitting({"a": 150, "b": 50}, demo, "mine") == {}
+    assert fitting({"a": 100, "b": 50}, demo, "mine") == {"sizes": [37, 75]}
+    assert fitting({str(place): 40 for place in range(28)}, demo, "mine") == {"sizes": [56, 112]}
+    assert fitting({"a": 3, "b": 2}, demo, "mine") == {"sizes": [4]}
+    with pytest.raises(UserError, match="rare \\(1\\)") as caught:
+        fitting({"a": 30, "rare": 1}, demo, "mine")
+    assert '"rare": null' in caught.value.remedy
+
+
+# --- try ------------------------------------------------------------------------------------------------
+
+
+class Writer:
+    """Writes a text that names the prompt's class; one of them is hostile."""
+
+    deterministic = True
+
+    def __init__(self) -> None:
+        self.identity = {"model": "fake"}
+        self.asked = 0
+
+    def generate(self, requests: Any, decoding: Any, *, progress: Any = None) -> list[Completion]:
+        time.sleep(0.01)
+        out = []
+        for _ in requests:
+            self.asked += 1
+            text = HOSTILE if self.asked == 1 else f'the {self.asked}th stove is a small delight again today"'
+            out.append(Completion(text, "stop", 30, 10 + self.asked % 3))
+        return out
+
+    def close(self) -> None:
+        pass
+
+
+def previewed(root: Path) -> tuple[Any, Any]:
+    params = load_params(root, "mine")
+    paths = Paths(root, "mine")
+    catalog = Catalog.load(paths)
+    corpus = look_at_corpus(params, catalog, paths)
+    writer = Writer()
+    return params, preview(params, catalog, paths, corpus, 2, lambda name, cell, salt: writer)
+
+
+def profile(root: Path) -> None:
+    custom = {"path": "mine.csv", "text": "tweet", "labels": "emotion"}
+    write_profile(root, "mine", text_of("mine", custom, {}, "majority"), (), force=False)
+
+
+def test_preview_shows_each_arm_and_class_and_forecasts_the_whole_plan(root: Path) -> None:
+    profile(root)
+    params, made = previewed(root)
+    assert set(made.rows["arm"]) == {"naive", "twin", "shap"}, "no rows that nobody writes, and no tuned writer"
+    assert made.rows.groupby(["arm", "label"]).size().eq(2).all() and set(made.rows["label"]) == {"joy", "anger"}
+    assert any("tuned" in line for line in made.left_out) and any("perplexity" in line for line in made.left_out)
+    # By hand: wanted rows times oversampling. naïve: the larger seed in each of two repeats; SHAP: the largest; the tuned: both sizes.
+    assert {name: count for name, (_, count) in planned(params).items()} == {
+        "none@plain": 400,
+        "shap-exemplars@plain": 400,
+        "none@tuned": 600,
+    }
+    parts = {part.origin: part for part in made.forecast.parts}
+    assert parts["none@plain"].tokens_in == 400 * 30 and not parts["none@tuned"].measured
+    mean = made.rows.loc[made.rows["arm"] == "naive", "text"].size
+    assert mean == 4 and 400 * 10 <= parts["none@plain"].tokens_out <= 400 * 12
+    assert made.forecast.seconds is not None and made.forecast.seconds[0] <= made.forecast.seconds[1] <= made.forecast.seconds[2]
+    assert made.forecast.cost is None
+    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file() and "cache" not in path.parts)
+    assert all(name.startswith(("data/", "profiles/", "params.yaml", "mine.csv")) for name in files), "nothing in reports"
+
+
+def test_texts_of_a_preview_are_those_of_the_run(root: Path) -> None:
+    from emosynth.corpora import build_corpora
+    from emosynth.explain import build_materials
+    from emosynth.generation.build import plan_all
+    from emosynth.narratives import build_narratives
+    from emosynth.seeding import build_orders
+    from emosynth.writers import Seeds
+
+    profile(root)
+    params, _ = previewed(root)
+    paths, catalog = Paths(root, "mine"), Catalog.load(Paths(root, "mine"))
+    build_corpora(params, catalog, paths)
+    build_orders(params, paths)
+    build_materials(params, catalog, paths)
+    build_narratives(params, catalog, paths)
+    small, _ = shrunk(params, 2, 2)
+    whole = {item.request for item in plan_all(params, Seeds(params, paths), paths)}  # type: ignore[attr-defined]
+    few = [item.request for item in plan_all(small, Seeds(small, paths_of(paths)), paths_of(paths))]  # type: ignore[attr-defined]
+    assert len(few) == 8 and set(few) <= whole
+
+
+def test_page_is_escaped_and_says_that_it_is_never_published(root: Path) -> None:
+    profile(root)
+    _, made = previewed(root)
+    shown = page.page(made, "mine", ["mine.csv: <b>delimited</b>"])
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown and "<script" not in shown and "\x1b" not in shown and "<b>" not in shown
+    assert "never published" in shown and "Content-Security-Policy" in shown and "naïve; twin" in shown
+    said = "\n".join([*page.lines(made), *page.summary(made, "mine")])
+    assert "\x1b" not in said and "time of writing: about" in said and "1,400 candidates" in said and "mean of the others" in said
+
+
+def test_money_and_time_follow_from_prices_and_speed(root: Path) -> None:
+    (root / "profiles" / "mine.yaml").write_text(
+        text_of("mine", {"path": "mine.csv", "text": "tweet", "labels": "emotion"}, {}, "majority")
+        + "models: {writer: {backend: server, model: m, url: 'http://127.0.0.1:9/v1', price_in: 2.0, price_out: 5.0}, reader: smollm2-135m-instruct,"
+        " others: {small: {}}}\nwriters: {tuned: {model: small}}\n"
+    )
+    _, made = previewed(root)
+    plain = [part for part in made.forecast.parts if part.generator == "server:m"]
+    assert len(plain) == 2 and made.forecast.cost == pytest.approx(sum(2 * part.tokens_in + 5 * part.tokens_out for part in plain) / 1e6)
+    assert any("cost of writing" in line for line in page.summary(made, "mine"))
+
+
+def test_speed_is_kept_and_larger_batches_count(tmp_path: Path) -> None:
+    watch = Stopwatch(tmp_path / "speed.json").load()
+    assert watch.rates("m") is None
+    watch.calls["m"] = [Call(20, 200, 4.0), Call(40, 400, 6.0), Call(3, 10, 3.0)]
+    watch.save()
+    slow, mean, most = Stopwatch(tmp_path / "speed.json").load().rates("m") or (0, 0, 0)
+    slope = np.polyfit([200, 400, 10], [4.0, 6.0, 3.0], 1)[0]
+    assert (slow, mean) == (50.0, 60.0) and most == pytest.approx(1 / slope)
+    (tmp_path / "speed.json").write_text("[1")
+    assert Stopwatch(tmp_path / "speed.json").load().calls == {}
+    assert (clock(30), clock(600), clock(9000)) == ("30 s", "10 min", "2.5 h")
+
+
+def test_try_writes_profile_and_page_and_goes_on(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, started = Writer(), []
+    monkeypatch.setattr("emosynth.trying.preview.open_writer", lambda *given: writer)
+    monkeypatch.setattr("emosynth.pipeline.write_pipelines", lambda root: [root / "profiles" / "mine" / "dvc.yaml"])
+    monkeypatch.setattr(
+        commands.subprocess, "run", lambda command, **more: started.append((command, more["cwd"])) or type("Done", (), {"returncode": 7})
+    )
+    assert run(root, "try", str(root / "mine.csv"), "--texts", "1", "--register-noun", "forum post") == 0
+    out = capsys.readouterr().out
+    assert "separator ';'" in out and "written: profiles/mine.yaml" in out and "full run of the profile mine" in out and not started
+    assert 'register_noun: "forum post"' in (root / "profiles" / "mine.yaml").read_text()
+    assert "never published" in (root / "data" / "mine" / "preview.html").read_text() and not any((root / "reports").iterdir())
+    asked = writer.asked
+    assert run(root, "try", str(root / "mine.csv"), "--texts", "1", "--register-noun", "forum post", "--go") == 7
+    assert "kept as it is" in capsys.readouterr().out and writer.asked == asked, "texts come from the row cache"
+    assert started[0][0][1:] == ["-m", "dvc", "repro", "profiles/mine/dvc.yaml"] and started[0][1] == root
+    assert run(root, "try", str(root / "mine.csv"), "--labels", "tweet", "--text", "emotion") == 1
+    for name in ("demo", "Mine", "vader-tweets"):
+        assert run(root, "try", str(root / "mine.csv"), "--name", name) == 1
+        assert "--name" in capsys.readouterr().err
+
+
+@pytest.mark.model
+def test_try_with_the_real_writer(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    if (ROOT / ".cache" / "assets").is_dir():
+        shutil.copytree(ROOT / ".cache" / "assets", root / "cache" / "assets")
+    values = SHORT.replace("generation: {", "generation: {decoding: {max_new_tokens: 12}, ")
+    (root / "params.yaml").write_text(values + "models: {writer: {batch: 16}}\n")
+    assert run(root, "try", str(root / "mine.csv"), "--texts", "1") == 0
+    frame = pd.read_parquet(root / "data" / "mine" / "preview" / "candidates" / "candidates.parquet")
+    assert len(frame) == 4 and frame["new_tokens"].gt(0).all()
+    assert "openvino:smollm2-135m-instruct" in json.loads((root / "data" / "mine" / "preview" / "speed.json").read_text())
+    assert "time of writing: about" in capsys.readouterr().out
