@@ -3,7 +3,6 @@
     python tools/sbom.py sbom.json
 
 The tool that writes it, cyclonedx-bom, is installed into a throw-away environment at a pinned version: the project does not depend on it.
-Equal environments give equal files.
 """
 
 from __future__ import annotations

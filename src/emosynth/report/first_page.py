@@ -172,7 +172,13 @@ def trust(tables: Tables) -> list[str]:
             f"The best way was picked on these test rows, which flatters it: {gain(row.gain)}. What is told instead is cross-fitted, each repeat and half "
             f"of the test rows judged with the way that the other repeats pick on the other half: {gain(head.honest.effect)} points."
         )
-    said.append("Not done: shuffled labels, unlabelled real text as a rival, larger language models, and people's judgement of the texts.")
+    arms = json.dumps(params.model_dump(mode="json")["arms"])
+    rivals = [
+        what
+        for name, what in (("shuffled", "shuffled labels"), ("unlabelled", "unlabelled real text as a rival"))
+        if f'"{name}"' not in arms
+    ]
+    said.append(f"Not done: {listed([*rivals, 'other language models', 'people’s judgement of the texts'])}.")
     return said
 
 

@@ -184,7 +184,10 @@ def _judge(params: Params, catalog: Catalog, paths: Paths) -> pd.DataFrame:
     tables = judged(params, load_candidates(paths), real, OpenJudge(params, catalog, paths, real), candidates_of)
     for name in ("judgements", "verdicts"):
         card = Card(
-            title=f"Preview: {name}", what="Of a preview of few texts.", made="emosynth try", limits=["Too few texts to conclude from."]
+            title=f"Preview: {name}",
+            what="Of a preview of few texts.",
+            made="A preview of the profile.",
+            limits=["Too few texts to conclude from."],
         )
         write_table(tables[name], paths.verdicts / f"{name}.parquet", card)
     return tables["verdicts"]

@@ -104,7 +104,7 @@ def path_in(root: Path, path: Path) -> str:
 def text_of(name: str, custom: Mapping[str, Any], cells: Mapping[str, Any], conflicts: str) -> str:
     """Return the text of a profile. Values are written as JSON, which is YAML that no reader takes for something else."""
     said = [f"    {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in custom.items()]
-    out = [f"# What differs from params.yaml for this file; written by `emosynth try`, and yours from here on.\ncorpora:\n  target: {name}"]
+    out = [f"# What differs from params.yaml for this file; written by a preview, and yours from here on.\ncorpora:\n  target: {name}"]
     out += [f"  conflicts: {conflicts}"] * (conflicts != "majority")
     out += ["  custom:", *said]
     if cells:

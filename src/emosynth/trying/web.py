@@ -24,6 +24,7 @@ pre{white-space:pre-wrap;background:var(--plate);border:1px solid var(--line);pa
 form{display:flex;flex-wrap:wrap;gap:.6rem;align-items:end;background:var(--plate);border:1px solid var(--line);padding:.8rem;border-radius:3px}
 label{display:flex;flex-direction:column;font-size:.8rem;color:var(--soft)}
 input,select,button{font:inherit;padding:.3rem .5rem;color:var(--ink);background:var(--page);border:1px solid var(--soft);border-radius:3px;max-width:16rem}
+input[type=number]{width:7rem}
 table{border-collapse:collapse;font-size:.9rem}td,th{border-bottom:1px solid var(--line);padding:.25rem .6rem;text-align:left;vertical-align:top}
 :focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 """
