@@ -115,7 +115,7 @@ def test_two_exports_are_the_same_bytes(profile, tmp_path):
 
 def trials(rows: list[tuple[str, str, int, float]]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["arm", "learner", "size", "macro_f1"])
-    return table.assign(corpus="toy", version="", sweep="", budget="accepted")
+    return table.assign(corpus="toy", version="", sweep="", budget="accepted", repeat=table.groupby(["arm", "learner", "size"]).cumcount())
 
 
 def test_best_arm_is_written_and_judged_on_common_learners(profile):
@@ -123,6 +123,8 @@ def test_best_arm_is_written_and_judged_on_common_learners(profile):
     rows = [("naive", "tfidf", 16, 0.5), ("taught", "tfidf", 16, 0.6), ("real+1x", "tfidf", 16, 0.9), ("naive", "tfidf", 8, 0.99)]
     assert best_arm(trials(rows), made) == "taught"
     assert best_arm(trials([*rows, ("naive", "encoder", 16, 0.99)]), made) == "taught", "a learner that only one arm has says nothing"
+    twice = [("naive", "tfidf", 16, 0.5), ("real+1x", "tfidf", 16, 0.9)]
+    assert best_arm(trials([*rows, *twice]), made) == "naive", "the mean of few repeats wins too easily"
     with pytest.raises(UserError, match="No written arm"):
         best_arm(trials([("seed", "tfidf", 16, 0.5)]), made)
 

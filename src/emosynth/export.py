@@ -68,6 +68,8 @@ class _Exported:
 def best_arm(trials: pd.DataFrame, params: Params) -> str:
     """Return the written arm with the highest macro-F1 on the largest seeds of the target: mean over learners that all arms have.
 
+    Arms of fewer repeats than others are left out: the mean of few repeats wins too easily.
+
     Raises
     ------
     UserError
@@ -77,6 +79,8 @@ def best_arm(trials: pd.DataFrame, params: Params) -> str:
     main = as_they_stand(trials)
     main = main[(main["corpus"] == target) & (main["size"] == params.cells.sizes_of(target)[-1])]
     main = main[[resolve_arm(params, str(arm)).written for arm in main["arm"]]] if len(main) else main
+    repeats = main.groupby("arm")["repeat"].nunique()
+    main = main[main["arm"].isin(repeats.index[repeats == repeats.max()])]
     table = main.pivot_table(index="arm", columns="learner", values="macro_f1", aggfunc="mean", sort=False)
     if table.empty:
         raise UserError("No written arm was trained on the largest seeds.", where="trials", remedy="Name the arm to be exported.")
