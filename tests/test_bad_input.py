@@ -560,6 +560,8 @@ def test_another_profile_that_is_broken(copy: Copy, capsys: pytest.CaptureFixtur
         assert done.returncode == 1
         assert_clear(done.stderr, "broken.yaml", "not valid YAML")
         assert copy.command("params", "--profile", "own").returncode == 0
+        done = copy.command("pipeline", "--profile", "own")
+        assert done.returncode == 0 and "broken" in done.stdout + done.stderr, "the others' pipelines are written"
     finally:
         broken.unlink()
 

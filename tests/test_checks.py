@@ -108,6 +108,8 @@ def ok(name, text, value=None, **more):
         ("#blessed :) <3 :D", ["blessed"]),
         ("well-known: 3 of 4", ["well-known", "3", "of", "4"]),
         ("… — ?!", []),
+        ("今天，我很高兴!", ["今", "天", "我", "很", "高", "兴"]),
+        ("Übermäßig schön", ["übermäßig", "schön"]),
         ("", []),
     ],
 )

@@ -162,6 +162,21 @@ def test_unusable_sources_are_named(tmp_path, monkeypatch, source, content, what
     assert what in caught.value.what and caught.value.remedy
 
 
+def test_sub_folders_are_read_and_what_is_skipped_is_said(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("emosynth.narratives.read.say", lambda line, kind: said.append(line))
+    folder = tmp_path / "mine"
+    for name in ("SECOND.TXT", "first.txt", "part two/third.txt", "fourth.md", "._first.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"A tale of {name}.\n\nIt ends here.", encoding="utf-8")
+    stories = read_stories([str(folder)], catalog_of(tmp_path, monkeypatch), Paths(tmp_path, "demo")).stories
+    assert {story.title for story in stories} == {"SECOND", "first", "third"}
+    assert len(said) == 1 and "fourth.md" in said[0] and "._first.txt" in said[0]
+    (folder / "fifth.txt").write_bytes("A tale".encode("utf-16-le"))
+    with pytest.raises(UserError, match="NUL"):
+        read_stories([str(folder)], catalog_of(tmp_path, monkeypatch), Paths(tmp_path, "demo"))
+
+
 def test_labelled_corpora_and_empty_folders_are_refused(tmp_path, monkeypatch):
     catalog = catalog_of(tmp_path, monkeypatch, "tweets", a__tab=TALES)
     entry = catalog.entries["tweets"].model_copy(update={"corpus": CorpusSpec(layout="sst2", register_noun="tweet")})

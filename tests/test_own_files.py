@@ -330,6 +330,35 @@ def test_a_bare_path_is_guessed_and_the_guess_is_said(tmp_path: Path) -> None:
         understand(put(tmp_path, "c.csv", lines([(str(n), t) for n, (t, _) in enumerate(ROWS)], header="nr,opinion")))
 
 
+@pytest.mark.parametrize("word", ["joy, anger", "anger;joy", "joy/anger"])
+def test_several_words_in_a_cell_are_warned_about(tmp_path: Path, word: str) -> None:
+    seen = read(
+        put(tmp_path, "a.tsv", "text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in [*ROWS, ("both of it, really", word)]))
+    )
+    assert "label_separator" in said(seen) and repr(word) in said(seen)
+
+
+def test_a_column_of_splits_with_another_word_is_warned_about(tmp_path: Path) -> None:
+    rows = "".join(f"{text}\t{label}\t{('Train', 'Dev', 'Holdout')[place % 3]}\n" for place, (text, label) in enumerate(ROWS))
+    seen = read(put(tmp_path, "a.tsv", "text\tlabel\tsplit\n" + rows))
+    assert seen.split is None and "'holdout'" in said(seen)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "language", "warns"),
+    [
+        ("Gestern war der Weg nach Hause lang und wir haben {} nicht gesehen", None, True),
+        ("今天我很高兴因为我的朋友{}来了", None, True),
+        ("the way home was long and we have not seen {} of it", None, False),
+        ("Gestern war der Weg nach Hause lang und wir haben {} nicht gesehen", "de", False),
+    ],
+)
+def test_texts_that_are_not_english_are_warned_about(tmp_path: Path, sentence: str, language: str | None, warns: bool) -> None:
+    rows = [(sentence.format(place), ("joy", "anger")[place % 2]) for place in range(60)]
+    seen = read(put(tmp_path, "a.csv", lines(rows)), **({"language": language} if language else {}))
+    assert ("do not look English" in said(seen)) is warns
+
+
 def test_splits_in_any_case(tmp_path: Path) -> None:
     parts = ["Train", "TEST ", "dev", "validation", "eval"]
     content = lines([(f"some text number {n} here", LABELS[6 * n], parts[n % 5]) for n in range(20)], header="text,label,part")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         return stopped.status
+    except BrokenPipeError:  # what reads the output has had enough, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("stopped; what was written before is whole", file=sys.stderr)
         return 130
@@ -86,7 +90,7 @@ def _pipeline(given: argparse.Namespace, root: Path) -> int:
     from emosynth.pipeline import fit_dvc, stale_pipelines, write_pipelines
 
     load_params(root, given.profile)
-    changed = stale_pipelines(root) if given.check else write_pipelines(root)
+    changed = stale_pipelines(root) if given.check else write_pipelines(root, given.profile)
     for path in changed:
         print(f"{'out of date' if given.check else 'written'}: {path.relative_to(root)}")
     if not given.check and fit_dvc(root):

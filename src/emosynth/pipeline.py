@@ -16,6 +16,7 @@ import yaml
 from emosynth.errors import UserError
 from emosynth.params import DEMO_IS_ELSEWHERE, Arm, Params, deep_merge, load_params, read_file
 from emosynth.paths import PROFILE_NAMES, is_profile
+from emosynth.progress import say
 
 RENDERER = "src/emosynth/runner"
 """What executes and publishes notebooks: every stage's pages depend on it."""
@@ -272,12 +273,18 @@ def pipeline_text(root: Path, profile: str) -> str:
     return _HEAD + yaml.safe_dump(build_pipeline(root, profile), sort_keys=False, allow_unicode=True, width=160)
 
 
-def write_pipelines(root: Path) -> list[Path]:
-    """Write every profile's ``dvc.yaml``; returns those that changed."""
+def write_pipelines(root: Path, wanted: str = "demo") -> list[Path]:
+    """Write every profile's ``dvc.yaml``; returns those that changed. One that is not wanted and not valid is said and left as it is."""
     changed = []
     for profile in profiles(root):
         path = pipeline_file(root, profile)
-        text = pipeline_text(root, profile)
+        try:
+            text = pipeline_text(root, profile)
+        except UserError as error:
+            if profile == wanted:
+                raise
+            say(f"profile {profile}: {error.what} Its pipeline file is left as it is.", "warning")
+            continue
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

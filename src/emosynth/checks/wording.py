@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 
 import pandas as pd
@@ -14,14 +15,22 @@ GRAM = 4
 
 CONTEXTLESS = "contextless"
 
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
+)
+"""Parts of a token; of scripts that put no space between words (Thai, Lao, Burmese, Khmer, Japanese, Chinese), each character is one."""
+
 
 def content_words(text: str) -> list[str]:
     """Return the lower-case words of a text: tokens that hold a letter or a digit, hashtags without ``#``, a contraction as one word.
 
-    Punctuation, emoji and emoticons are no words: "!!!" and three emoji are emphasis, not three words.
+    Punctuation, emoji and emoticons are no words: "!!!" and three emoji are emphasis, not three words. Where a script puts no space between
+    words, each character counts as one.
     """
     found = (token.lstrip("#") for token in words(text) if EMOTICON_RE.fullmatch(token) is None)
-    return [word for word in found if any(c.isalnum() for c in word)]
+    return [
+        word for token in found for word in (_UNSPACED.findall(token) if not token.isascii() else [token]) if any(c.isalnum() for c in word)
+    ]
 
 
 def overlap(tokens: Sequence[str], *known: Collection[tuple[str, ...]]) -> float:

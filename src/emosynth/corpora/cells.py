@@ -176,6 +176,12 @@ def _how_several(values: Sequence[Any], names: Sequence[list[str] | None], spec:
         notes.warn(
             f"Labels such as {next(w for w in words if _SEVERAL.fullmatch(w.strip()))!r} may be several labels: label_separator parts them."
         )
+    single = {word.strip().lower() for word in words}
+    for word in sorted(single):
+        parts = [part.strip() for part in re.split(r"[,;|/]", word)]
+        if len(parts) > 1 and any(part in single for part in parts):
+            notes.warn(f"Labels such as {word!r} may be several labels: label_separator parts them; now each is a class of its own.")
+            break
     return False, None
 
 

@@ -175,11 +175,16 @@ def guess_columns(table: Table) -> tuple[str, str | list[str]] | None:
     return (text, min(few, key=lambda name: stats[name][0])) if few else None
 
 
-def guess_split(table: Table) -> str | None:
-    """Return the column that is named as one of splits and holds nothing else."""
+def guess_split(table: Table, notes: Notes) -> str | None:
+    """Return the column that is named as one of splits and holds nothing else; one that holds other words too is warned about."""
     for column, name in enumerate(table.columns):
         if simple(name) in SPLIT_COLUMNS:
             seen = {str(value).strip().lower() for value in _sample(table, column)}
             if seen and seen <= set(SPLIT_NAMES):
                 return name
+            if seen & set(SPLIT_NAMES):
+                other = sorted(seen - set(SPLIT_NAMES))[0]
+                notes.warn(
+                    f"The column {name!r} is not taken for splits, since it holds {other!r} too; rows are split by their hash (split)."
+                )
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -180,6 +181,10 @@ def understand(
     classes = [cells.clean(name) for name in spec.classes] if spec.classes is not None else sorted(counts)
     if rare := [f"{name} ({count})" for name, count in sorted(counts.items()) if count < _FEW]:
         notes.warn(f"Classes of fewer than {_FEW} rows can hardly be trained and scored: {some(rare, 20)} (class_names leaves them out).")
+    if "language" not in spec.model_fields_set and not _looks_english([row.text for row in rows[:500]]):
+        notes.warn(
+            "These texts do not look English, but the default models, stories and word lists are: name the language (language), and a model that writes it."
+        )
     first = tables[0]
     return Understanding(
         file=path.name, format=first.format, encoding=first.encoding, separator=first.separator, quoting=first.quoting,
@@ -235,7 +240,7 @@ class _Values:
                 if label in table.names and all(table.names.values()):
                     notes.found("names of labels", f"from the file ({some(table.names[label])})", "class_names")
             own = spec.split
-            if own is None and table.split is None and (own := guess_split(table)) is not None:
+            if own is None and table.split is None and (own := guess_split(table, notes)) is not None:
                 notes.found("split column", own, "split")
             if own is not None:
                 self.split, take_split = find(table, own, "split", path, notes)
@@ -261,6 +266,19 @@ class _Values:
 
 
 _HASHED = object()
+
+
+_COMMON = frozenset(["the", "and", "to", "of", "that", "my", "you", "for", "this", "with", "have", "not", "but", "are", "it"])
+"""Frequent English words that are rare in the languages near it."""
+
+
+def _looks_english(texts: Sequence[str]) -> bool:
+    """Tell text of other languages from English: most letters are not Latin, or hardly a word in thirty is one of the frequent ones."""
+    letters = [letter < "\u0250" for text in texts for letter in text if letter.isalpha()]
+    if letters and sum(letters) < len(letters) / 2:
+        return False
+    words = [word for text in texts for word in re.findall(r"\w+", text.lower())]
+    return len(words) < 200 or sum(word in _COMMON for word in words) >= 0.03 * len(words)
 
 
 def _split(value: Any, place: int, faults: cells.Faults) -> str | None:

@@ -20,6 +20,7 @@ from emosynth.catalog import Catalog, Entry, HubSource, hash_files, sha256_of
 from emosynth.corpora.files import read_text
 from emosynth.errors import UserError
 from emosynth.paths import Paths
+from emosynth.progress import say
 from emosynth.text import fingerprint, normalise
 
 EXCLUDED = {"friends-transcripts.tab"}
@@ -184,18 +185,31 @@ def _catalogued(name: str, source: str, catalog: Catalog) -> tuple[Origin, Itera
 
 
 def _texts(source: str, path: Path) -> tuple[Origin, Iterable[_Raw]]:
-    """Read one ``.txt`` file, or all of a folder in the order of their names."""
-    files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+    """Read one ``.txt`` file, or all of a folder and its sub-folders in the order of their names; what is skipped is said."""
+    files, skipped = [path], []
+    if path.is_dir():
+        there = sorted(file for file in path.rglob("*") if file.is_file())
+        # a name that begins with a point is the system's own (macOS writes ._NAME beside NAME)
+        files = [file for file in there if file.suffix.lower() == ".txt" and not file.name.startswith(".")]
+        skipped = [file.relative_to(path).as_posix() for file in there if file not in files]
+    if skipped:
+        say(f"narratives: {path.name}: no .txt files, and skipped: {', '.join(skipped[:5])}{' …' if len(skipped) > 5 else ''}", "warning")
     if not files:
         raise UserError("The folder holds no .txt files.", where=str(path), remedy="Put one story in each .txt file, in UTF-8.")
     rows = [_text_file(file, path.name if path.is_dir() else "text", source) for file in files]
-    digest = hash_files(path, [file.name for file in files]) if path.is_dir() else sha256_of(path)
+    digest = hash_files(path, [file.relative_to(path).as_posix() for file in files]) if path.is_dir() else sha256_of(path)
     return Origin(source, f"{len(files)} files", digest, "unknown"), rows
 
 
 def _text_file(file: Path, stem: str, source: str) -> _Raw:
     # the frame of a Project Gutenberg file is no story
     text = _GUTENBERG.sub("", read_text(file).replace("\r\n", "\n"))
+    if "\0" in text:
+        raise UserError(
+            "The file holds NUL characters: it is UTF-16 without its mark, or no text.",
+            where=str(file),
+            remedy="Save it as plain text in UTF-8.",
+        )
     return stem, file.stem.replace("_", " ").replace("-", " "), source, _BLANK.split(text)
 
 
