@@ -36,7 +36,7 @@ from emosynth.evidence import (
     usable,
 )
 from emosynth.evidence.judging import Claim, Finding, decide, verdict_of
-from emosynth.evidence.numbers import count, number, p_text, per_cent, span
+from emosynth.evidence.numbers import count, listed, number, p_text, per_cent, span
 from emosynth.evidence.picked import crossed
 from emosynth.evidence.resampling import Spread, draw_f1, equivalence, of_draws
 from emosynth.evidence.text_claims import difference_interval, p_of_interval
@@ -528,3 +528,17 @@ def test_numbers_are_written_one_way() -> None:
     assert number(-0.04) == "0.0" and number(-1.25, 1) == "−1.2" and number(math.nan) == "–" and number(0.8, sign=True) == "+0.8"
     assert per_cent(0.0004) == "under\u00a01\u00a0%" and per_cent(0) == "0\u00a0%" and count(12345) == "12\u202f345"
     assert span(-1.0, 2.0) == "−1.0\u00a0to\u00a0+2.0" and span(math.nan, 1.0) == "" and p_text(0.0001) == "< 0.001"
+
+
+@pytest.mark.parametrize(
+    ("items", "words"),
+    [
+        ([], "none"),
+        (["a"], "a"),
+        (["a", "b"], "a and b"),
+        (["a", "b", "c"], "a, b and c"),
+        (["naïve, taught", "SHAP", "b"], "naïve, taught; SHAP; b"),
+    ],
+)
+def test_lists_in_words_keep_their_items_apart(items: list[str], words: str) -> None:
+    assert listed(items) == words

@@ -79,5 +79,9 @@ def some(count_: int, one: str, many: str = "") -> str:
 
 
 def listed(items: list[str]) -> str:
-    """Write items as a list in words."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "none"
+    """Write items as a list in words; items that hold commas themselves (``naïve, taught``) are told apart by semicolons."""
+    if len(items) < 2:
+        return items[0] if items else "none"
+    if any("," in item for item in items):
+        return "; ".join(items)
+    return f"{', '.join(items[:-1])} and {items[-1]}"
