@@ -34,6 +34,8 @@ def written(tmp_path: Path, change) -> Path:
         (lambda v: v["cells"].update(repeats="three"), ["cells.repeats", "integer", "three"]),
         (lambda v: v["cells"].update(sizes=[80, 40]), ["cells.sizes", "ascending"]),
         (lambda v: v["cells"].pop("sizes"), ["cells.sizes", "required"]),
+        (lambda v: v["cells"].update(repeats_at={7: 1}), ["cells.repeats_at.7", "one of the sizes"]),
+        (lambda v: v["cells"].update(repeats_at={v["cells"]["sizes"][-1]: 99}), ["repeats_at", "1 to 5 repeats"]),
         (lambda v: v["cells"].update(per={"films": {}}), ["cells.per", "films is not built"]),
         (lambda v: v["models"]["writer"].update(backend="magic"), ["models.writer.backend", "openvino"]),
         (lambda v: v["models"]["writer"].update(backend="server", url="http://x/v1"), ["models.reader"]),

@@ -18,7 +18,7 @@ from emosynth.cards import atomic, plain, read_table, size_category, write_text
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus
 from emosynth.design.arms import ResolvedArm, arm_title, resolve_arm, unknown
-from emosynth.design.cells import Cell
+from emosynth.design.cells import Cell, list_cells
 from emosynth.design.space import Space
 from emosynth.errors import UserError
 from emosynth.escape import csv_cell, json_text, markdown, printable
@@ -149,7 +149,7 @@ def export_dataset(params: Params, paths: Paths, arm: str, folder: Path, catalog
 def _rows(sources: Sources, arm: ResolvedArm) -> _Exported:
     params, target = sources.params, sources.params.corpora.target
     sizes = [size for size in params.cells.sizes_of(target) if arm.runs_on(Cell(target, 0, size))]
-    cells = [Cell(target, repeat, sizes[-1]) for repeat in range(params.cells.repeats_of(target)) if sizes]
+    cells = [cell for cell in list_cells(params, target) if sizes and cell.size == sizes[-1]]
     parts, space = [], sources.spaces[target]
     for cell in cells:
         if not arm.runs_on(cell):

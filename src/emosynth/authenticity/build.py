@@ -16,6 +16,7 @@ from emosynth.cards import Card, Source, read_table, write_table
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus, load_corpus
 from emosynth.design.arms import ResolvedArm, resolve_arms
+from emosynth.design.cells import panel_size
 from emosynth.models.tagger import Tag, load_tagger
 from emosynth.params import Params
 from emosynth.paths import Paths
@@ -59,10 +60,9 @@ def build_panel(
         for name in params.corpora.names:
             corpus = load_corpus(paths, name)
             corpora.append(corpus)
-            sizes = params.cells.sizes_of(name)
-            size = params.authenticity.size if params.authenticity.size in sizes else sizes[-1]
+            size, largest = panel_size(params, name), params.cells.sizes_of(name)[-1]
             # Smaller seeds lie within the largest: no arm was shown any of the real text that it is compared with.
-            seeds = set(order.loc[(order["corpus"] == name) & (order["rank"] < sizes[-1]), "id"])
+            seeds = set(order.loc[(order["corpus"] == name) & (order["rank"] < largest), "id"])
             rows = {key: arm_rows(params, arm, name, size, candidates, verdicts) for key, arm in arms.items()}
             written = {key: found for key, found in rows.items() if len(found)}
             say(f"authenticity: {len(written)} arms of {name}")

@@ -31,6 +31,7 @@ def list_cells(params: Params, corpus: str | None = None) -> list[Cell]:
         for name in names
         for repeat in range(params.cells.repeats_of(name))
         for size in params.cells.sizes_of(name)
+        if repeat < params.cells.repeats_of(name, size)
     ]
 
 
@@ -39,6 +40,12 @@ def in_sizes(params: Params, sizes: Sizes | None, cell: Cell) -> bool:
     if sizes is None:
         return True
     return cell.size in ([params.cells.sizes_of(cell.corpus)[-1]] if sizes == "largest" else sizes)
+
+
+def panel_size(params: Params, corpus: str) -> int:
+    """Return the seed size at which an arm's text is measured against real text."""
+    sizes = params.cells.sizes_of(corpus)
+    return params.authenticity.size if params.authenticity.size in sizes else sizes[-1]
 
 
 def stable_seed(*parts: object) -> int:

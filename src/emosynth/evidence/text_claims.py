@@ -12,6 +12,7 @@ from scipy.stats import t as student
 from emosynth.authenticity import OTHER, REAL
 from emosynth.context.inputs import BOTH, CONTEXT_ONLY, UTTERANCE
 from emosynth.design.arms import arm_title
+from emosynth.design.cells import panel_size
 from emosynth.evidence.declared import Declared, corpus_of
 from emosynth.evidence.judging import Claim, Finding
 from emosynth.evidence.numbers import known, sized, some
@@ -71,7 +72,7 @@ def p_of_interval(effect: float, low: float, high: float, confidence: float, rep
 
 def repeats_of(params: Params, arm: str, corpus: str) -> int:
     """Return how many repeats an arm's texts are from."""
-    most = params.cells.repeats_of(corpus)
+    most = params.cells.repeats_of(corpus, panel_size(params, corpus))
     return min(most, params.arms[arm].repeats or most) if arm in params.arms else most
 
 

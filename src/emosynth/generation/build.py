@@ -10,7 +10,7 @@ import pandas as pd
 from emosynth.cards import Card, Source, write_json, write_table
 from emosynth.catalog import Catalog
 from emosynth.design.arms import list_origins
-from emosynth.design.cells import Cell, list_cells
+from emosynth.design.cells import list_cells
 from emosynth.errors import UserError
 from emosynth.generation.edited import edited_rows
 from emosynth.generation.from_class import plan_class
@@ -97,8 +97,8 @@ def _cast(params: Params, paths: Paths) -> Cast:
 
 def _outside(name: str, params: Params, seeds: Seeds) -> Iterable[str]:
     """Return the texts of a corpus that are in no seed: those of its pool, validation and test rows."""
-    largest = dict.fromkeys(Cell(name, cell.repeat, params.cells.sizes_of(name)[-1]) for cell in list_cells(params, name))
-    known = {row for cell in largest for row in seeds.seed(cell).ids}
+    largest = {cell.repeat: cell for cell in list_cells(params, name)}  # sizes ascend
+    known = {row for cell in largest.values() for row in seeds.seed(cell).ids}
     frame = seeds.corpus(name).frame
     return [str(text) for text in frame.loc[~frame["id"].isin(known), "text"]]
 

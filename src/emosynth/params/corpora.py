@@ -104,6 +104,7 @@ class CellsOf(Section):
 
     sizes: list[int] | None = Field(None, min_length=1)
     repeats: int | None = Field(None, ge=1, le=1000)
+    repeats_at: dict[int, int] | None = None
     min_per_class: int | None = Field(None, ge=1)
 
 
@@ -112,6 +113,7 @@ class Cells(Section):
 
     sizes: list[int] = Field(min_length=1, description="seed sizes n, ascending")
     repeats: int = Field(ge=1, le=1000, description="number of independent nested seed series")
+    repeats_at: dict[int, int] = Field(default_factory=dict, description="seed size -> fewer repeats there: large seeds are dear")
     min_per_class: int = Field(2, ge=1, description="rows of each class that every seed holds at least")
     random_seed: int = Field(20251121, ge=0)
     per: dict[str, CellsOf] = Field(default_factory=dict, description="corpus -> what differs there")
@@ -121,6 +123,10 @@ class Cells(Section):
         for where, sizes in [("cells.sizes", self.sizes), *((f"cells.per.{name}.sizes", own.sizes) for name, own in self.per.items())]:
             if sizes is not None and (sorted(set(sizes)) != sizes or sizes[0] < 2):
                 raise ValueError(f"{where}: must be ascending, distinct and at least 2")
+        for where, name in [("cells", ""), *((f"cells.per.{name}", name) for name, own in self.per.items() if own.repeats_at is not None)]:
+            for size, repeats in (self.per[name].repeats_at or {} if name else self.repeats_at).items():
+                if size not in self.sizes_of(name) or not 1 <= repeats <= self.repeats_of(name):
+                    raise ValueError(f"{where}.repeats_at.{size}: must be one of the sizes, with 1 to {self.repeats_of(name)} repeats")
         return self
 
     def sizes_of(self, corpus: str) -> list[int]:
@@ -128,10 +134,12 @@ class Cells(Section):
         own = self.per.get(corpus)
         return list(own.sizes) if own is not None and own.sizes is not None else list(self.sizes)
 
-    def repeats_of(self, corpus: str) -> int:
-        """Return the number of seed series of a corpus."""
+    def repeats_of(self, corpus: str, size: int | None = None) -> int:
+        """Return the number of seed series of a corpus, or of them that reach a size."""
         own = self.per.get(corpus)
-        return own.repeats if own is not None and own.repeats is not None else self.repeats
+        repeats = own.repeats if own is not None and own.repeats is not None else self.repeats
+        fewer = own.repeats_at if own is not None and own.repeats_at is not None else {} if own is not None and own.sizes else self.repeats_at
+        return repeats if size is None else min(repeats, fewer.get(size, repeats))
 
     def min_per_class_of(self, corpus: str) -> int:
         """Return how many rows of each class every seed of a corpus holds at least."""

@@ -10,6 +10,7 @@ import pandas as pd
 
 from emosynth.evidence import VERDICTS, naive_arm
 from emosynth.evidence.numbers import POINTS, count, gain, gain_span, known, listed, number, p_text, per_cent, score, some
+from emosynth.params import Params
 from emosynth.report.figures.answer import headline_row
 from emosynth.report.figures.base import rows_of
 from emosynth.report.provenance import public
@@ -131,12 +132,20 @@ def no_help(tables: Tables) -> list[str]:
     return said
 
 
+def _repeats(params: Params, corpus: str) -> str:
+    """Return "5", or "10 (at 1,000 labels 3)"."""
+    most = params.cells.repeats_of(corpus)
+    fewer = {size: params.cells.repeats_of(corpus, size) for size in params.cells.sizes_of(corpus)}
+    said = [f"at {count(size)} labels {repeats}" for size, repeats in fewer.items() if repeats < most]
+    return count(most) + (f" ({listed(said)})" if said else "")
+
+
 def boxes(tables: Tables) -> list[dict[str, str]]:
     """Return the four boxes of how it works, with the profile's own numbers."""
     params = tables.params
     sizes = params.cells.sizes_of(tables.target)
     return [
-        {"name": "Seed", "text": f"{listed([count(at) for at in sizes])} labelled posts are all there is; they are drawn {count(params.cells.repeats_of(tables.target))} times anew."},
+        {"name": "Seed", "text": f"{listed([count(at) for at in sizes])} labelled posts are all there is; they are drawn {_repeats(params, tables.target)} times anew."},
         {"name": "Write", "text": f"A small language model ({public('model', params.models.writer.model)}) writes posts for each class: from the class name alone, or shown words, examples, or a story."},
         {"name": "Check", "text": "Every text is judged: is it complete, new, no copy – and does a classifier trained on the seed read the class that was asked for?"},
         {"name": "Train", "text": f"{some(len(params.learners), 'kind')} of classifier learn from the seed and the accepted texts, and are scored on real posts that nothing else has seen."},
@@ -149,7 +158,7 @@ def trust(tables: Tables) -> list[str]:
     if tables.scored is not None:
         for corpus in params.corpora.names:
             if any(group.corpus == corpus for group in tables.scored.groups):
-                said.append(f"{corpus}: {some(params.cells.repeats_of(corpus), 'repeat')}, {some(tables.scored.rows(corpus), 'test row')}.")
+                said.append(f"{corpus}: {_repeats(params, corpus)} repeat{'s' * (params.cells.repeats_of(corpus) > 1)}, {some(tables.scored.rows(corpus), 'test row')}.")
     chosen = (
         "cross-validation within the seed" if params.training.choose_on == "seed" else "validation rows that a poor seed would not have"
     )
