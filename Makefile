@@ -8,6 +8,7 @@ PYTHON ?= $(shell for one in python3 python3.14 python3.13 python3.12 python3.11
 PROFILE ?= demo
 VENV := .venv
 BIN := $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
 PIPELINE := $(if $(filter demo,$(PROFILE)),dvc.yaml,profiles/$(PROFILE)/dvc.yaml)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -18,14 +19,18 @@ help: ## list the commands
 
 setup: $(STAMP) ## virtual environment with the locked versions
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock torch.lock pyproject.toml
 	@test -n '$(PYTHON)' || { echo "Python 3.11 to 3.14 is needed, and there is none; install one, or uv. Or set PYTHON=/path/to/python3." >&2; exit 1; }
 	@test '$(notdir $(PYTHON))' = uv || $(PYTHON) -c '$(FITS)' || { echo "Python 3.11 to 3.14 is needed; found $$($(PYTHON) --version 2>&1). Set PYTHON=/path/to/python3." >&2; exit 1; }
 	@echo "Installing the locked environment into $(VENV) (2.7 GB, 2 to 4 minutes) ..."
 	@$(BIN)/python -c '$(FITS)' 2>/dev/null || if test '$(notdir $(PYTHON))' = uv; then $(PYTHON) venv --quiet --clear --seed --python '>=3.11,<3.15' $(VENV); \
 	  else $(PYTHON) -m venv --clear $(VENV); fi
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@# first what builds, so that nothing is built by what no hash holds; PyTorch, which has none, last: all that it shares is there then
+	@sed -n '/^setuptools==/,/[^\\]$$/p' requirements.lock > $(VENV)/build.lock
+	@$(PIP) --no-deps --require-hashes -r $(VENV)/build.lock
+	@$(PIP) --no-deps --require-hashes --no-build-isolation -r requirements.lock
+	@$(PIP) -r torch.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
 doctor: setup ## say whether this machine can run PROFILE, and what to do if not
@@ -57,7 +62,7 @@ check: setup ## formatting, lint, types, pipeline files, notebook sources
 bench: setup ## generation speed of the backends, side by side
 	@python benchmarks/bench_generation.py
 
-lock: setup ## write requirements.lock from what is installed
+lock: setup ## write requirements.lock and torch.lock from what is installed
 	@python tools/lock.py
 
 clean: ## remove what the pipeline made for PROFILE (caches stay)

@@ -1,8 +1,12 @@
 """What every test starts from."""
 
 import pytest
+from hypothesis import settings
 
 from emosynth import paths
+
+settings.register_profile("here", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("here")
 
 
 @pytest.fixture(autouse=True)

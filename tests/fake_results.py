@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,17 @@ GAINS: Mapping[str, float] = {
 }
 """Arm -> what it adds to the accuracy of the labels alone; other arms add 0.02."""
 LEVEL = {"tfidf": 0.45, "trees": 0.42, "embedding": 0.6, "encoder": 0.55}
-SWEEPS = {"checks.confidence": (0.0, 0.5, 0.7, 0.9), "mix.weight": (0.1, 0.3, 1.0)}
+CHANGES: Mapping[str, dict[str, Any]] = {
+    "teacher of all labels": {"flaws": ["oracle-teacher"]},
+    "equal epochs": {"mix.steps": "epochs"},
+    "written test rows": {"flaws": ["mixed-evaluation"]},
+}
+"""What the code of an arm does otherwise than its report says; the first adds 0.06 to its accuracy, the last 0.05 to what is reported."""
+_ALL = list(CHANGES)
+SWEEPS: Mapping[str, tuple[Any, ...]] = {
+    "checks.confidence": (0.0, 0.5, 0.7, 0.9), "mix.weight": (0.1, 0.3, 1.0),
+    "changes": (*([name] for name in _ALL), _ALL[:2], _ALL, _ALL[1:]),
+}  # fmt: skip
 SCRIPT = "<script>alert('generated')</script> so happy today"
 COPIED = "the kettle sang all morning while grandmother hummed an old tune to the cat"
 PASSAGE = "the ferryman counted seven silver coins while the lantern swung above the black water and nobody spoke a word"
@@ -70,7 +81,8 @@ _WORDS = [
 def fake_params(**overlay: Any) -> Params:
     """Return the demo's parameters, smaller; pieces are not asked for."""
     values = deep_merge(
-        read_file(ROOT / "params.yaml"), {"evidence": {"resamples": 300}, "figures": {"formats": ["svg", "png"], "dpi": 60}}
+        read_file(ROOT / "params.yaml"),
+        {"arms": {"sentisynth": {"changes": CHANGES}}, "evidence": {"resamples": 300}, "figures": {"formats": ["svg", "png"], "dpi": 60}},
     )
     return Params.model_validate(deep_merge(values, overlay))
 
@@ -82,8 +94,12 @@ def write_fake_results(root: Path, params: Params, seed: int = 3) -> Paths:
     for name in ("data/claims.yaml", "data/catalog.yaml", "params.yaml"):
         shutil.copyfile(ROOT / name, root / name)
     rng = np.random.default_rng(seed)
-    labels = _corpora(paths, params, rng)
+    labels = {params.corpora.target: _corpora(paths, params, rng, params.corpora.target)}
     _candidates(paths, params, rng)
+    labels |= {
+        corpus: _corpora(paths, params, np.random.default_rng([seed, place]), corpus) for place, corpus in enumerate(params.corpora.also)
+    }
+    _tests(paths, labels)
     _trials(paths, params, labels, rng)
     _materials(paths, params, rng)
     _others(paths, params, rng)
@@ -101,17 +117,17 @@ def _text(rng: np.random.Generator, label: str) -> str:
     return f"{label} " + " ".join(rng.choice(_WORDS, size=9))
 
 
-def _corpora(paths: Paths, params: Params, rng: np.random.Generator) -> np.ndarray:
-    """Write the target; return the classes of its test rows as places."""
+def _corpora(paths: Paths, params: Params, rng: np.random.Generator, corpus: str) -> np.ndarray:
+    """Write a corpus; return the classes of its test rows as places."""
     rows = 600
     places = rng.choice(len(CLASSES), size=rows + TEST_ROWS, p=SHARES)
     split = np.array(["train"] * (rows - 60) + ["validation"] * 60 + ["test"] * TEST_ROWS)
     texts = [COPIED if row == 0 else _text(rng, CLASSES[place]) for row, place in enumerate(places)]
     frame = pd.DataFrame(
         {"id": [f"t-{row:04d}" for row in range(len(places))], "text": texts, "labels": [[CLASSES[place]] for place in places], "split": split,
-         "corpus": params.corpora.target}
+         "corpus": corpus}
     )  # fmt: skip
-    save(frame, paths, f"corpora/{params.corpora.target}")
+    save(frame, paths, f"corpora/{corpus}")
     counts = {
         name: {
             "all": int((split == name).sum()),
@@ -120,21 +136,24 @@ def _corpora(paths: Paths, params: Params, rng: np.random.Generator) -> np.ndarr
         for name in ("train", "validation", "test")
     }
     about = {
-        "name": params.corpora.target, "classes": list(CLASSES), "task": "single", "register_noun": "tweet", "counts": counts, "licence": "MIT",
+        "name": corpus, "classes": list(CLASSES), "task": "single", "register_noun": "tweet", "counts": counts, "licence": "MIT",
         "source": "invented", "hash": "0" * 64,
         "citation": '@article{a, title = {An invented corpus <for> {Tests}}, author = {M{\\"u}ller, Anna and Roe, Ben}, year = {2014}, journal = "J. Tests"}',
     }  # fmt: skip
-    (paths.data / "corpora" / f"{params.corpora.target}.json").write_text(json.dumps(about), encoding="utf-8")
-    test = frame[frame["split"] == "test"]
-    save(
-        pd.DataFrame({"corpus": params.corpora.target, "place": range(TEST_ROWS), "row_id": test["id"], "labels": test["labels"]}),
-        paths,
-        "trials/test_rows",
-    )
+    (paths.data / "corpora" / f"{corpus}.json").write_text(json.dumps(about), encoding="utf-8")
+    if corpus != params.corpora.target:
+        return places[rows:]
     order = [{"corpus": params.corpora.target, "repeat": repeat, "rank": rank, "id": f"t-{rank:04d}", "label": CLASSES[places[rank]]}
              for repeat in range(params.cells.repeats) for rank in range(max(params.cells.sizes))]  # fmt: skip
     save(pd.DataFrame(order), paths, "seeds/order")
     return places[rows:]
+
+
+def _tests(paths: Paths, labels: Mapping[str, np.ndarray]) -> None:
+    """Write the test rows of all corpora."""
+    rows = [{"corpus": corpus, "place": place, "row_id": f"t-{600 + place:04d}", "labels": [CLASSES[label]]}
+            for corpus, own in labels.items() for place, label in enumerate(own)]  # fmt: skip
+    save(pd.DataFrame(rows), paths, "trials/test_rows")
 
 
 def _candidates(paths: Paths, params: Params, rng: np.random.Generator) -> None:
@@ -191,17 +210,19 @@ def _candidates(paths: Paths, params: Params, rng: np.random.Generator) -> None:
     )
 
 
-def sizes_in(params: Params, given: Any) -> list[int]:
-    """Return seed sizes as a list."""
-    return params.cells.sizes if given is None else params.cells.sizes[-1:] if given == "largest" else list(given)
+def sizes_in(params: Params, given: Any, own: list[int] | None = None) -> list[int]:
+    """Return seed sizes as a list; ``own``: those of a corpus, None: the target's."""
+    own = params.cells.sizes if own is None else own
+    return own if given is None else own[-1:] if given == "largest" else list(given)
 
 
-def runs(params: Params) -> list[dict[str, Any]]:
-    """Return the trials of the fake run by what names them."""
+def runs(params: Params, corpus: str) -> list[dict[str, Any]]:
+    """Return the trials of a corpus in the fake run by what names them."""
     found = []
-    repeats = range(params.cells.repeats)
+    own, target = params.cells.sizes_of(corpus), corpus == params.corpora.target
     for learner, given in params.learners.items():
-        for size in sizes_in(params, given.get("sizes")):
+        for size in [at for at in own if at in sizes_in(params, given.get("sizes"), own)]:
+            repeats = range(params.cells.repeats_of(corpus, size))
             arms = given.get("arms") or ["seed", *params.arms]
             cells = [
                 {"learner": learner, "size": size, "repeat": repeat, "budget": "accepted", "sweep": "", "value": ""}
@@ -209,16 +230,16 @@ def runs(params: Params) -> list[dict[str, Any]]:
             ]
             for name in arms:
                 spec = params.arms.get(name)
-                if name == "seed-long" or (spec is not None and size not in sizes_in(params, spec.sizes)):
+                if name == "seed-long" or (spec is not None and size not in sizes_in(params, spec.sizes, own)):
                     continue
                 written = spec is not None and spec.add == "written"
                 versions = ["", "unverified"] if written else [""]
                 found += [{**cell, "arm": name, "version": version} for cell in cells for version in versions]
-                if written and learner == "embedding" and size == max(params.cells.sizes):
+                if written and target and learner == "embedding" and size == max(own):
                     found += [
                         {**cell, "arm": name, "version": "", "budget": budget} for cell in cells for budget in ("generated", "tokens")
                     ]
-            if learner in ("tfidf", "embedding") and size == max(params.cells.sizes):
+            if target and learner in ("tfidf", "embedding") and size == max(own):
                 found += [
                     {**cell, "arm": "sentisynth", "version": "", "sweep": sweep, "value": json.dumps(value)}
                     for cell in cells for sweep, values in SWEEPS.items() for value in values
@@ -226,28 +247,31 @@ def runs(params: Params) -> list[dict[str, Any]]:
     return found
 
 
-def _trials(paths: Paths, params: Params, truth: np.ndarray, rng: np.random.Generator) -> None:
+def _trials(paths: Paths, params: Params, labels: Mapping[str, np.ndarray], rng: np.random.Generator) -> None:
     trials, predictions, classes = [], [], []
-    hot = np.eye(len(CLASSES))[truth]
-    for number, run in enumerate(runs(params)):
+    for number, (corpus, run) in enumerate((name, run) for name in labels for run in runs(params, name)):
+        truth, hot = labels[corpus], np.eye(len(CLASSES))[labels[corpus]]
         trial, arm = f"trial-{number:04d}", run["arm"]
         luck = np.random.default_rng([11, run["size"], run["repeat"]]).normal(0, 0.01)  # shared by arms: they share the seed rows
         level = LEVEL[run["learner"]] + 0.05 * np.log2(run["size"] / 60) + GAINS.get(arm, 0.02) - (0.03 if run["version"] else 0.0) + luck
         if run["sweep"] == "mix.weight":
             level -= 0.15 * (json.loads(run["value"]) - 0.3) ** 2
-        right = rng.random(len(truth)) < level
-        said = np.where(right, truth, (truth + rng.integers(1, len(CLASSES), len(truth))) % len(CLASSES))
+        made = json.loads(run["value"]) if run["sweep"] == "changes" else []
+        level += 0.06 * (_ALL[0] in made)
+        own = np.random.default_rng([17, number]) if run["sweep"] == "changes" else rng  # the others' luck stays as it was
+        right = own.random(len(truth)) < level
+        said = np.where(right, truth, (truth + own.integers(1, len(CLASSES), len(truth))) % len(CLASSES))
         p = np.where(np.eye(len(CLASSES))[said] > 0, 0.7, 0.1).astype(np.float32)
         score = macro_f1(p, hot)
         written = arm in params.arms and params.arms[arm].add == "written"
         added = 0 if arm == "seed" else run["size"]
         trials.append(
-            {"trial_id": trial, "corpus": params.corpora.target, **run, "n_real": run["size"] + (0 if written else added), "n_synthetic": added if written else 0,
+            {"trial_id": trial, "corpus": corpus, **run, "n_real": run["size"] + (0 if written else added), "n_synthetic": added if written else 0,
              "n_wanted": added, "n_generated": 2 * added if written else 0, "tokens": 100 * added if written else 0, "n_dropped": 0, "chosen": "{}",
              "threshold": float("nan"), "macro_f1": score, **dict.fromkeys(("micro_f1", "accuracy", "nll", "brier", "ece", "lrap"), 0.5),
-             "reported_macro_f1": score + 0.04 if arm == "shap" and run["version"] else float("nan")}
+             "reported_macro_f1": score + 0.04 if arm == "shap" and run["version"] else score + 0.05 if _ALL[-1] in made else float("nan")}
         )  # fmt: skip
-        predictions.append({"trial_id": trial, "corpus": params.corpora.target, "p": p.ravel().tolist()})
+        predictions.append({"trial_id": trial, "corpus": corpus, "p": p.ravel().tolist()})
         classes += [{"trial_id": trial, "label": label, "precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 50} for label in CLASSES]
     save(pd.DataFrame(trials), paths, "trials/trials")
     save(pd.DataFrame(predictions), paths, "trials/predictions")
@@ -312,17 +336,22 @@ def _others(paths: Paths, params: Params, rng: np.random.Generator) -> None:
     save(pd.DataFrame(bins), paths, "verdicts/reliability")
     panel = []
     arms = [name for name, spec in params.arms.items() if spec.add == "written"]
-    for arm, verified in [(REAL, False), (OTHER, False), *((arm, verified) for arm in arms for verified in (True, False))]:
+    keys = [(OTHER, False), *((arm, verified) for arm in arms for verified in (True, False))]
+    reached = [{"corpus": corpus, "arm": arm, "verified": verified, "measure": measure, "value": 0.9 - 0.1 * number - 0.01 * place, "low": 0.2, "high": 0.95, "n_texts": 240, "vectors": 60}
+               for number, corpus in enumerate(params.corpora.names) for place, (arm, verified) in enumerate(keys)
+               for measure in ("precision", "recall", "density", "coverage")]  # fmt: skip
+    save(pd.DataFrame(reached), paths, "authenticity/coverage")
+    for corpus, (arm, verified) in product(params.corpora.names, [(REAL, False), *keys]):
         for measure, family, value, kind in MEASURES:
             ratio = 1.0 if arm == REAL else 1.01 if arm == OTHER else 0.7
             p = float("nan") if arm == REAL else 0.6 if arm == OTHER else 0.0005
-            panel.append({"corpus": target, "arm": arm, "verified": verified, "measure": measure, "family": family, "value": value * ratio, "low": value * ratio * 0.95,
+            panel.append({"corpus": corpus, "arm": arm, "verified": verified, "measure": measure, "family": family, "value": value * ratio, "low": value * ratio * 0.95,
                           "high": value * ratio * 1.05, "reference": value, "effect": ratio if kind == "ratio" else ratio - 1, "effect_kind": kind, "adjusted": float("nan"),
                           "p": p, "p_holm": min(1.0, 4 * p), "n_texts": 240, "n_tokens": 3200, "note": ""})  # fmt: skip
     save(pd.DataFrame(panel), paths, "authenticity/panel")
     diverse = [{"corpus": target, "arm": "emo-pillars", "against": against, "verified": True, "kind": kind, "label": label, "measure": measure, "value": 0.03 + 0.001 * place,
                 "low": 0.01, "high": 0.05, "n_texts": 80, "n_tokens": 900, "tokens": 450, "vectors": 40}
-               for place, (against, kind, label, measure) in enumerate((a, k, lab, m) for a in ("", "ungrounded") for k in ("utterance", "context") for lab in ("all", "joy", "anger")
+               for place, (against, kind, label, measure) in enumerate((a, k, lab, m) for a in ("", "ungrounded") for k in ("utterance", "context") for lab in ("", "joy", "anger")
                                                                        for m in ("distinct_1", "distinct_2", "spread"))]  # fmt: skip
     save(pd.DataFrame(diverse), paths, "authenticity/diversity")
     context = []

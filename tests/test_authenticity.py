@@ -7,6 +7,7 @@ import math
 import pickle
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,8 @@ from emosynth.authenticity.diversity import MEASURES as DIVERSITY
 from emosynth.authenticity.diversity import diversity, spread
 from emosynth.authenticity.panel import MEASURES, OTHER, PANEL_COLUMNS, REAL, authenticity_panel
 from emosynth.authenticity.pronouns import PronounCounts, count_pronouns
-from emosynth.authenticity.sample import Sample, real_halves, sample_of
+from emosynth.authenticity.sample import ALL, Sample, real_halves, sample_of
+from emosynth.authenticity.summary import pooled_diversity
 from emosynth.authenticity.temporal import count_temporal, find_temporal
 from emosynth.authenticity.tense import count_tenses
 from emosynth.cards import Card, read_table, write_json, write_table
@@ -31,6 +33,7 @@ from emosynth.corpora import Corpus
 from emosynth.design.arms import ResolvedArm, cells_of_arm, resolve_arms
 from emosynth.design.cells import stable_seed
 from emosynth.errors import UserError
+from emosynth.evidence import text_claims
 from emosynth.generation import candidates_of
 from emosynth.models.tagger import Tag, load_tagger, read_weights
 from emosynth.params import Authenticity, Params
@@ -615,14 +618,14 @@ def measured() -> pd.DataFrame:
     return diversity(samples, [("wide", "narrow")], embed, tokens=2000)
 
 
-def found(measured: pd.DataFrame, arm: str, against: str, measure: str, label: str = "all") -> pd.Series:
+def found(measured: pd.DataFrame, arm: str, against: str, measure: str, label: str = ALL) -> pd.Series:
     rows = measured[(measured.arm == arm) & (measured.against == against) & (measured.measure == measure) & (measured.label == label)]
     assert len(rows) == 1
     return rows.iloc[0]
 
 
 def test_arms_are_compared_on_equally_many_tokens_and_vectors(measured: pd.DataFrame) -> None:
-    alike = measured[(measured.kind == "utterance") & (measured.label == "all")]
+    alike = measured[(measured.kind == "utterance") & (measured.label == ALL)]
     assert set(alike.tokens) == {90 * 12 // 2} and set(alike.vectors) == {45}
     assert set(measured.loc[measured.kind == "text", "tokens"]) == {50 * 12 // 2, 25 * 12 // 2}
     assert tuple(dict.fromkeys(measured.measure)) == DIVERSITY
@@ -630,6 +633,17 @@ def test_arms_are_compared_on_equally_many_tokens_and_vectors(measured: pd.DataF
         gap = found(measured, "wide", "narrow", measure)
         assert gap.value > 0 and gap.low > 0, measure
     assert found(measured, "wide", "narrow", "spread", "a").low > 0
+
+
+def test_a_label_called_all_is_not_all_labels() -> None:
+    sample = of_words(60, 40, 1, "w")
+    named = replace(sample, labels=["all" if place % 3 == 0 else "joy" for place in range(len(sample.texts))])
+    made = diversity({("one", True, "text"): named}, [], embed)
+    assert {label: set(part.n_texts) for label, part in made.groupby("label")} == {ALL: {60}, "all": {20}, "joy": {40}}
+    assert len(named.of_label("all").texts) == 20 and len(named.of_label(ALL).texts) == 60
+    shown = pooled_diversity(made.assign(corpus="c"))
+    assert len(shown) == 1 and shown["distinct_1"].iloc[0] == found(made, "one", "", "distinct_1").value
+    assert text_claims.ALL == ALL, "as the claim on diversity looks for it"
 
 
 def test_interval_of_the_spread_is_not_that_of_a_few_vectors(measured: pd.DataFrame) -> None:
@@ -804,8 +818,8 @@ def test_grounded_arms_stand_against_ungrounded_ones(made: Any) -> None:
     pairs = table[table.against != ""]
     assert set(zip(pairs.arm, pairs.against, strict=True)) == {("told", "loose")}
     assert set(pairs.kind) == {"utterance", "context", "contextless"} and set(table.kind) == {*pairs.kind, "text"}
-    assert {"all", "joy", "fear", "anger"} == set(pairs.label) and set(pairs.verified) == {True, False}
-    assert pairs.loc[pairs.label == "all", "value"].notna().all()
+    assert {ALL, "joy", "fear", "anger"} == set(pairs.label) and set(pairs.verified) == {True, False}
+    assert pairs.loc[pairs.label == ALL, "value"].notna().all()
 
 
 def test_tables_are_equal_to_the_byte_from_the_cache(made: Any) -> None:

@@ -22,11 +22,13 @@ from emosynth.cli import main
 from emosynth.errors import UserError
 from emosynth.generation import COLUMNS
 from emosynth.paths import Paths
-from emosynth.trying.browser import PER_PAGE, WHOLE, listing, port_of, server_of
+from emosynth.trying.browser import PER_PAGE, WHOLE, listing
 from emosynth.trying.found import Query, Rows
 from emosynth.trying.preview import paths_of
+from emosynth.trying.serve import port_of, server_of
 from test_browser import browser  # noqa: F401
 
+ROOT = Path(__file__).resolve().parents[1]
 CARD = Card(title="t", what="t", made="t")
 HOSTILE = "<img src=x onerror=alert(1)> the KILN made me laugh"
 SCORES = {"length": None, "agreement": 0.5, "confidence": 0.6}
@@ -79,7 +81,8 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Rows:
 
 @pytest.fixture(scope="module")
 def served(large: Rows) -> Iterator[SimpleNamespace]:
-    with server_of(large, 0) as server:
+    with server_of(0) as server:
+        server.rows = large
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield SimpleNamespace(port=port_of(server))
@@ -186,10 +189,34 @@ def test_only_this_machine_is_answered(served: Any) -> None:
         assert status == 400 and "cannot be shown" in body, asked
 
 
-def test_port_that_is_taken_is_an_error(served: Any, large: Rows) -> None:
+def test_port_that_is_taken_is_an_error(served: Any) -> None:
     for port in (served.port, 99_999):
         with pytest.raises(UserError, match="served"):
-            server_of(large, port)
+            server_of(port)
+
+
+def test_address_is_there_before_the_rows_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def load(paths: Paths) -> Any:
+        said.append(capsys.readouterr().out)
+        raise UserError("Nothing has been written yet.", where="here", remedy="Run it.")
+
+    monkeypatch.setattr(Rows, "load", load)
+    monkeypatch.setattr("emosynth.params.load_params", lambda *given: None)
+    assert main(["--root", str(ROOT), "browse", "--port", "0"]) == 1
+    assert re.match(r"http://127\.0\.0\.1:\d+/ .*reading", said[0])
+
+    class Ready(Rows):
+        def __init__(self) -> None:
+            super().__init__("mine", pd.DataFrame({"a": [1, 2]}), pd.DataFrame(), pd.DataFrame())
+
+    monkeypatch.setattr(Rows, "load", lambda paths: Ready())
+    monkeypatch.setattr("emosynth.trying.serve.Server.serve_forever", lambda self: None)
+    assert main(["--root", str(ROOT), "browse", "--port", "0"]) == 0
+    assert "ready: 2 rows" in capsys.readouterr().out
 
 
 # --- files, and what is not there ------------------------------------------------------------------------

@@ -183,13 +183,14 @@ def test_a_wrong_hash_is_refused(paths: Paths, offline: Path) -> None:
     assert not list((paths.cache / "assets").glob("one*"))
 
 
-def test_without_network_the_error_tells_the_ways_out(paths: Paths, offline: Path) -> None:
+def test_without_network_the_error_tells_the_ways_out(paths: Paths, offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as a terminal would have it
     with pytest.raises(UserError) as caught:
         make(paths, one=source("0" * 64)).fetch("one")
     message = str(caught.value)
     assert "Could not find a version" in message or "No matching distribution" in message
     assert "downloads" in message and "network" in message
-    assert "Traceback" not in message
+    assert "Traceback" not in message and "\x1b" not in message and "x1b" not in message
 
 
 def test_a_distribution_laid_into_the_cache_by_hand_serves(paths: Paths, offline: Path) -> None:

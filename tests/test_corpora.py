@@ -20,11 +20,12 @@ from emosynth.corpora.clean import clean
 from emosynth.corpora.labels import phrases, valence_three, valence_two
 from emosynth.corpora.loaders import read_goemotions, read_sst2, read_tweeteval, read_vader
 from emosynth.corpora.own import read_user
-from emosynth.corpora.schema import validate
+from emosynth.corpora.schema import total_of, validate
 from emosynth.corpora.splits import fingerprint, position, split_of
 from emosynth.errors import UserError
 from emosynth.params import Cells, Corpora, Params, UserCorpus
 from emosynth.paths import Paths
+from emosynth.report.tables import Tables
 
 ROOT = Path(__file__).resolve().parents[1]
 FRACTIONS = [0.6, 0.1, 0.3]
@@ -404,6 +405,23 @@ def test_building_and_loading(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> 
     front = yaml.safe_load((paths.corpora / "own.md").read_text().split("---\n")[1])
     assert front["license"] == "cc0-1.0"
     assert str(paths.root) not in (paths.corpora / "own.json").read_text() + (paths.corpora / "own.md").read_text()
+
+
+def test_a_class_called_all_is_not_all_classes(paths: Paths) -> None:
+    rows = invented(60, ("all", "glad"))
+    pd.DataFrame(rows, columns=["text", "label"]).to_csv(paths.root / "own.csv", index=False)
+    build_corpora(
+        profile("own", custom=UserCorpus(path="own.csv", register_noun="postcard", licence="cc0-1.0")), Catalog.load(paths), paths
+    )
+    corpus = load_corpus(paths, "own")
+    train, tables = corpus.split("train"), describe(corpus)
+    own = int((train["labels"].str[0] == "all").sum())
+    assert 0 < own < len(train) and tables["counts"]["train"].to_dict() == {"(all)": len(train), "all": own, "glad": len(train) - own}
+    assert list(tables["lengths"].index) == ["(all)", "all", "glad"]
+    about = json.loads((paths.corpora / "own.json").read_text())
+    assert total_of(about["classes"]) == "(all)" and total_of(["all", "(all)"]) == "((all))" and total_of(["glad"]) == "all"
+    shares = Tables(paths, profile("own")).shares("own")
+    assert shares == pytest.approx({"all": own / len(train), "glad": 1 - own / len(train)})
 
 
 def test_a_corpus_that_was_not_built_or_is_not_known(paths: Paths) -> None:

@@ -70,7 +70,12 @@ def checked(**change: Any) -> Params:
 
 
 def test_large_seeds_may_have_fewer_repeats():
-    cells = {"sizes": [40, 80], "repeats": 3, "repeats_at": {80: 1}, "per": {"films": {"sizes": [60, 80], "repeats": 2, "repeats_at": {60: 1}}}}
+    cells = {
+        "sizes": [40, 80],
+        "repeats": 3,
+        "repeats_at": {80: 1},
+        "per": {"films": {"sizes": [60, 80], "repeats": 2, "repeats_at": {60: 1}}},
+    }
     params = validate(deep_merge(BASE, {"cells": cells}), "test")
     assert [(cell.repeat, cell.size) for cell in list_cells(params, "tweets")] == [(0, 40), (0, 80), (1, 40), (2, 40)]
     assert [(cell.repeat, cell.size) for cell in list_cells(params, "films")] == [(0, 60), (0, 80), (1, 80)]

@@ -6,6 +6,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import pytest
 import yaml
 
 from emosynth import cli, doctor
-from emosynth.doctor import Finding, examine
+from emosynth.doctor import LOCKS, Finding, examine
 from emosynth.paths import Paths
 
 ROOT = Path(__file__).parent.parent
@@ -25,7 +26,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = tmp_path / "repo"
     for folder in ("data", ".git", ".dvc", "profiles", "notebooks", "stories"):
         (made / folder).mkdir(parents=True)
-    for name in ("params.yaml", "requirements.lock", *(f"data/{path.name}" for path in (ROOT / "data").glob("*.yaml"))):
+    for name in ("params.yaml", *LOCKS, *(f"data/{path.name}" for path in (ROOT / "data").glob("*.yaml"))):
         shutil.copy(ROOT / name, made / name)
     (made / ".dvc" / "config").touch()
     for name in ("model.gguf", "encoder.bin", "mine.csv"):
@@ -142,6 +143,14 @@ def test_a_server_that_is_not_there(root: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_packages_are_held_against_the_lock(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    (root / "requirements.lock").write_text("# a comment\npydantic==0.0.1\nno-such-thing==1.0\n")
+    hashes = f" \\\n    --hash=sha256:{'0' * 64} \\\n    --hash=sha256:{'1' * 64}\n"
+    lines = ["pydantic==0.0.1", "no-such-thing==1.0", "of-another-system==1.0 ; sys_platform == 'none'", f"numpy=={version('numpy')}"]
+    (root / "requirements.lock").write_text("# a comment\n" + "".join(line + hashes for line in lines))
     (found,) = doctor._installed(root)
     assert "2 differ" in found.found and "no-such-thing missing instead of 1.0" in found.found and found.remedy == "make setup"
+    (root / "torch.lock").write_text("torch==0.1\n")
+    (found,) = doctor._installed(root)
+    assert "3 differ" in found.found and "torch" in found.found
+    (root / "torch.lock").unlink()
+    (found,) = doctor._installed(root)
+    assert found.remedy == "Restore torch.lock from the repository."

@@ -35,6 +35,7 @@ from emosynth.evidence import (
     real_curve,
     usable,
 )
+from emosynth.evidence.apart import taken_apart
 from emosynth.evidence.judging import Claim, Finding, decide, verdict_of
 from emosynth.evidence.numbers import count, listed, number, p_text, per_cent, span
 from emosynth.evidence.picked import crossed
@@ -264,6 +265,17 @@ def test_the_least_favourable_of_several_opponents_decides() -> None:
     assert claim.outcome == "worse" and claim.comparison.endswith("as many real rows")
 
 
+def test_a_claimed_size_is_of_the_first_opponent_whoever_decides() -> None:
+    """Fault 7: a seed with soft labels is the control of C1; the published five points are over the seed alone."""
+    levels = {**BASE, ("shap:unverified", 120): 0.76}
+    both = verdict(levels, declared(right=["seed", "real+1x"], claimed={"points": 5.0}))
+    alone = verdict(levels, declared(right=["seed"], claimed={"points": 5.0}))
+    assert both.comparison.endswith("as many real rows") and both.finding.sized == alone.finding.effect != both.finding.effect
+    assert both.size_verdict == alone.size_verdict == "supported" and "labels alone, +" in reading(both, params())
+    c1 = next(claim for claim in load_claims(ROOT / "data" / "claims.yaml") if claim.id == "C1")
+    assert [side.arm for side in c1.right] == ["seed", "soft-seed"]
+
+
 def test_what_is_lacking_is_said_and_other_learners_are_replications() -> None:
     """Fault 1: a learner that is not declared to stand in decides nothing."""
     levels = {**BASE, ("shap:unverified", 120): 0.76}
@@ -462,6 +474,40 @@ def test_predictions_of_another_run_are_refused() -> None:
         made.draws(group)
 
 
+# --- a published gain taken apart -----------------------------------------------------------------------------
+
+
+def test_a_published_gain_is_taken_apart() -> None:
+    """Fault 11: each difference alone, on top of the others, and what is left without it; each score as it would have been reported."""
+    plan = {"": 0.62, "a": 0.70, "b": 0.63, "a b": 0.72, "a b c": 0.72}
+    made = scored({**BASE, ("x", 120): plan[""], **{(f"x:{key}", 120): plan[key] for key in plan if key}})
+    trials = made.trials.assign(macro_f1=0.5, reported_macro_f1=math.nan)
+    swept = trials["version"] != ""
+    trials.loc[swept, "sweep"] = "changes"
+    trials.loc[trials["version"] == "a b c", "reported_macro_f1"] = 0.53
+    trials["value"] = [json.dumps(version.split()) if version else "" for version in trials["version"]]
+    trials["version"] = ""
+    given = fake_params(corpora={"target": "c1"}, arms={"x": {"changes": {name: {"mix.weight": 0.1} for name in "abc"}}})
+    predictions = pd.DataFrame({"trial_id": list(made._predictions), "p": list(made._predictions.values())})
+    again = Scored(trials, predictions, rows_of(made), LABELS, given.evidence)
+    found = taken_apart(again, given)
+    chain = found[found["part"] == "chain"].set_index("step")
+    assert list(chain.index) == ["a", "b", "c"]
+    groups = [Group("c1", "trees", 120, "x", sweep="changes", value=json.dumps(names)) for names in (["a", "b", "c"], ["a", "b"])]
+    real = again.compare(groups[0], groups[1])
+    assert real is not None and chain.loc["c", "added"] == pytest.approx(real.effect + 0.03, abs=1e-6)
+    assert chain["reported"].tolist() == [False, False, True]
+    arm, whole = (found[found["part"] == part].iloc[0] for part in ("arm", "all"))
+    assert arm["total"] + chain["added"].sum() == pytest.approx(whole["total"]) and (found["low"] < found["added"]).all()
+    last = found[found["part"] == "last"].set_index("step")
+    assert list(last.index) == ["c"], "all but a, and all but b, were not run"
+    assert last.loc["c", "total"] == pytest.approx(chain.loc["b", "total"])
+    plain = again.compare(Group("c1", "trees", 120, "x", sweep="changes", value='["a"]'), Group("c1", "trees", 120, "x"))
+    alone = found[(found["part"] == "alone") & (found["step"] == "a")].iloc[0]
+    assert plain is not None and (alone["added"], alone["low"]) == pytest.approx((plain.effect, plain.low))
+    assert taken_apart(made, params()).empty
+
+
 # --- text ---------------------------------------------------------------------------------------------------
 
 
@@ -477,12 +523,42 @@ def test_claims_on_text_read_the_panel(value: float, p: float, said: str) -> Non
     assert found.finding.effect == pytest.approx(1.0 - value) and "equal text lengths" in found.why
 
 
+def of_people(first: str = "emo-pillars", learner: str = "encoder", utterance: float = 0.06, alone: float = 0.05) -> list[dict[str, Any]]:
+    return [{"learner": learner, "first": first, "input": f"context+utterance − {other}", "repeat": -1, "n": 800, "dialogues": 90, "measure": "macro_f1",
+             "value": value, "low": value - 0.02, "high": value + 0.02, "p": 1e-4 / abs(value) if abs(value) > 0.02 else 0.6}
+            for other, value in (("utterance", utterance), ("context only", alone))]  # fmt: skip
+
+
+CIRCULAR = [{"learner": "encoder", "input": f"context+utterance − {other}", "test": "rows", "repeat": -1, "n": 80, "measure": "lrap", "value": 0.2, "low": 0.1, "high": 0.3}
+            for other in ("utterance", "context only")]  # fmt: skip
+B3 = {"kind": "context", "left": "emo-pillars", "right": [], "learners": ["encoder", "embedding"], "metric": "macro_f1"}
+
+
+def on_context(people: list[dict[str, Any]] | None) -> Claim:
+    given = fake_params(corpora={"target": "c1"}, context={"dialogues": "meld" if people is not None else None})
+    found = Found(None, None, None, pd.DataFrame(CIRCULAR), {}, None if people is None else pd.DataFrame(people))
+    return judge([declared(**B3)], given, found)[0]
+
+
+def test_context_is_judged_on_labels_of_people_alone() -> None:
+    """Fault 5: truth was what a context was prompted for, and half of the training label the same model's reading of it."""
+    circular = on_context(None)
+    assert (circular.outcome, circular.verdict) == ("not tested", "not tested")
+    assert "labels of people" in circular.why and "circular" in circular.why and "+0.200 LRAP" in reading(circular, params())
+    assert [row["unit"] for row in circular.replications] == ["LRAP", "LRAP"]
+    people = on_context(of_people())
+    assert (people.verdict, people.corpus, people.learner, people.size) == ("supported", "meld", "encoder", 200)
+    assert people.finding.effect == pytest.approx(5.0) and people.finding.unit == "F1 points" and "90 dialogues" in people.finding.n
+    assert "after rows of Emo Pillars" in people.why
+
+
 def test_context_must_beat_the_context_alone_too() -> None:
-    rows = [{"learner": "encoder", "input": f"context+utterance − {other}", "test": "rows", "repeat": -1, "n": 80, "measure": "lrap", "value": v, "low": v - 0.02, "high": v + 0.02}
-            for other, v in (("utterance", 0.2), ("context only", -0.005))]  # fmt: skip
-    claim = declared(kind="context", left="emo-pillars", right=[], learners=["encoder"], metric="lrap")
-    found = judge([claim], params(), Found(None, None, None, pd.DataFrame(rows), {}))[0]
+    found = on_context(of_people(alone=-0.005))
     assert found.outcome == "too imprecise" and "context only" in found.comparison
+    worse = on_context(of_people(utterance=-0.05))
+    assert worse.verdict == "contradicted" and worse.comparison.endswith("− utterance")
+    stand_in = on_context([*of_people("", "embedding"), *of_people("emo-pillars − nothing", "embedding")])
+    assert stand_in.stand_in == "embedding for encoder" and "without written rows" in stand_in.why
 
 
 def test_one_missing_measure_voids_no_other() -> None:
@@ -497,7 +573,7 @@ def test_one_missing_measure_voids_no_other() -> None:
         "tokens": 900,
     }
     rows = [{**base, "label": label, "value": value, "low": value - 0.01, "high": value + 0.01}
-            for label, value in (("all", 0.1), ("joy", math.nan), ("fear", 0.1), ("awe", -0.1))]  # fmt: skip
+            for label, value in (("", 0.1), ("joy", math.nan), ("fear", 0.1), ("awe", -0.1))]  # fmt: skip
     claim = declared(kind="diversity", left="emo-pillars", right=["ungrounded"], learners=[], metric="distinct_2, spread")
     found = judge([claim], params(), Found(None, None, pd.DataFrame(rows), None, {}))[0]
     assert found.verdict == "supported" and "1 of 2 comparisons are above zero" in found.why

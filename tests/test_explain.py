@@ -150,6 +150,13 @@ def test_encoder_values_add_up_and_find_the_word():
     assert merry.set_index("token")["shap"]["cake"] == pytest.approx(math.log(0.9 / 0.2), abs=1e-6)
 
 
+def test_nothing_is_compiled_for_a_few_words():
+    encoder_attributions(lambda texts: np.full((len(texts), 2), 0.5), ["a warm cake"], ["merry", "other"])
+    from shap.utils import _masked_model
+
+    assert not any(hasattr(value, "py_func") for value in vars(_masked_model).values()), "compiling takes seconds of every process"
+
+
 # --- ranking ----------------------------------------------------------------------------------------
 
 

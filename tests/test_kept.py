@@ -24,17 +24,20 @@ import yaml
 
 from emosynth.catalog import kept
 from emosynth.catalog.kept import MAKING, MANIFEST, check_kept, keep, scratch, seal, sound_zip, sweep, unfit
+from emosynth.doctor import LOCKS
 from emosynth.errors import UserError
 from emosynth.models.lm import tuned
 from emosynth.models.lm import tuned as tuned_code
 from emosynth.models.lm.base import Completion, Request
 from emosynth.models.lm.openvino import OpenVinoModel
 from emosynth.params import Decoding, Generator
+from emosynth.store import RowStore
 from lm_files import catalog, make_tiny_model, smollm2
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import damage  # noqa: E402
+import kills  # noqa: E402
 
 CODE = sorted(path for folder in ("src", "benchmarks", "tools") for path in (ROOT / folder).rglob("*.py"))
 
@@ -142,6 +145,29 @@ def test_no_damage_gives_a_wrong_value(tmp_path: Path) -> None:
     assert not [place for place, outcome in outcomes.items() if outcome == "wrong"]
     assert set(outcomes.values()) <= {"made again", "error", damage.NO}
     assert all(list(found.values()).count("made again") >= 4 for found in results.values()), "the trial does damage"
+
+
+def test_the_published_trial_is_of_this_script_and_found_nothing_wrong() -> None:
+    published = json.loads((ROOT / "benchmarks" / "damage.json").read_text())
+    every = {f"{name}, {process} process" for name in damage.DAMAGES for process in ("same", "new")}
+    assert {name: set(found) for name, found in published.items()} == dict.fromkeys(damage.THINGS, every)
+    assert {outcome for found in published.values() for outcome in found.values()} <= {"made again", "error", damage.NO}
+
+
+def test_a_row_that_is_made_twice_is_found(tmp_path: Path) -> None:
+    """The trial of kills can fail: its trigger takes down a row that was kept and is written again, and no other."""
+    run: Any = SimpleNamespace(cache=tmp_path)
+    kills.watch(run, ["a.sqlite"])
+    place = tmp_path / "rows" / "a.sqlite"
+    with RowStore(place) as store:
+        store.commit({"one": 1, "two": 2})
+        store.commit({"three": 3})
+    assert kills._read(place, "select key from again") == []
+    with RowStore(place) as store:
+        store.commit({"two": 2, "four": 4})
+        assert [store.get(key) for key in ("one", "two", "three", "four")] == [1, 2, 3, 4]
+    assert kills._read(place, "select key from again") == [("two",)]
+    assert set(kills.Run.rows(run)["a.sqlite"]) == {"one", "two", "three", "four"}
 
 
 def test_the_trial_finds_a_reader_that_trusts(tmp_path: Path) -> None:
@@ -416,7 +442,7 @@ def licence_of(name: str) -> str:
 
 
 def locked() -> list[str]:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    lines = [line for name in LOCKS for line in (ROOT / name).read_text().splitlines()]
     return [re.split(r"[=;\s]", line)[0] for line in lines if line and not line.startswith(("#", "-", " "))]
 
 

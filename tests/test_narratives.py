@@ -164,7 +164,7 @@ def test_unusable_sources_are_named(tmp_path, monkeypatch, source, content, what
 
 def test_sub_folders_are_read_and_what_is_skipped_is_said(tmp_path, monkeypatch):
     said = []
-    monkeypatch.setattr("emosynth.narratives.read.say", lambda line, kind: said.append(line))
+    monkeypatch.setattr("emosynth.narratives.read.warn", said.append)
     folder = tmp_path / "mine"
     for name in ("SECOND.TXT", "first.txt", "part two/third.txt", "fourth.md", "._first.txt"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

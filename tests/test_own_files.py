@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from hypothesis import strategies as st
 
 from emosynth.catalog import Catalog
 from emosynth.corpora import build_corpora, describe, load_corpus
-from emosynth.corpora.cells import key
+from emosynth.corpora.alike import key
 from emosynth.corpora.columns import literal
 from emosynth.corpora.own import Understanding, read_user, understand
 from emosynth.corpora.schema import every_class
@@ -295,6 +298,116 @@ def test_one_hot_rows_may_have_several_classes_or_none(tmp_path: Path) -> None:
         read(put(tmp_path, "a.csv", lines(rows, header="Tweet,joy,anger")), text="tweet", labels=["joy", "anger"])
 
 
+def marked(yes: Any, no: Any, rows: Sequence[tuple[str, str]] = ROWS) -> list[tuple[Any, ...]]:
+    """Return the rows with a column a class."""
+    return [(text, yes if label == "joy" else no, yes if label == "anger" else no) for text, label in rows]
+
+
+MARKS = [("1", "0"), ("1.0", "0.0"), ("yes", "no"), ("Y", "N"), ("TRUE", "False"), ("x", ""), ("X", "-"), ("1", ""), ("✓", "")]
+
+
+@pytest.mark.parametrize(("yes", "no"), MARKS)
+def test_marks_of_yes_and_no_are_one_column_a_class(tmp_path: Path, yes: str, no: str) -> None:
+    path = put(tmp_path, "a.csv", quoted([("text", "joy", "anger"), *marked(yes, no)]))
+    for seen in (understand(path), read(path, labels=["joy", "anger"])):
+        assert (seen.labels, seen.classes, seen.task) == (["joy", "anger"], TWO, "single")
+    sheet = put(tmp_path, "a.xlsx", excel([("text", "joy", "anger"), *marked(True, False)]))
+    assert understand(sheet).classes == TWO
+
+
+def test_columns_of_yes_and_no_that_are_no_classes_are_passed_over(tmp_path: Path) -> None:
+    rows = [(*row, str(n % 2), str(n % 3 == 0)) for n, row in enumerate(marked("1", "0"))]
+    seen = understand(put(tmp_path, "a.csv", quoted([("text", "joy", "anger", "is_retweet", "example_unclear"), *rows])))
+    assert seen.labels == ["joy", "anger"] and "not taken for classes: is_retweet, example_unclear" in said(seen)
+
+
+def voted(*names: str) -> list[tuple[str, ...]]:
+    """Return the rows with a vote of each rater: the last one says joy of every sixth, and the first passes over every tenth."""
+    rows = [
+        (text, label if n % 10 else "", *[label] * (len(names) - 2), "joy" if n % 6 == 0 else label) for n, (text, label) in enumerate(ROWS)
+    ]
+    return [("text", *names), *rows]
+
+
+@pytest.mark.parametrize(
+    "names", [("rater1", "rater2", "rater3"), ("annotator_a", "annotator_b", "annotator_c"), ("Coder 1", "Coder 2", "Coder 3"), ("label1", "label2", "label3")]
+)  # fmt: skip
+def test_columns_of_raters_are_votes(tmp_path: Path, names: tuple[str, ...]) -> None:
+    path = put(tmp_path, "a.csv", quoted(voted(*names)))
+    seen = understand(path)
+    assert seen.labels == list(names) and "votes of 3 raters (12 are missing)" in said(seen)
+    assert ("several raters on one label" in said(seen)) is names[0].startswith("label")
+    # of the 60 of anger every sixth is torn; where the first passes too (every thirtieth) one stands against one
+    assert (seen.classes, len(seen.rows), seen.rows_read) == ({"anger": 58, "joy": 60}, 118, 120)
+    assert {name: seen.conflicts[name] for name in ("texts", "rows", "kept", "dropped")} == {
+        "texts": 10,
+        "rows": 10,
+        "kept": 8,
+        "dropped": 2,
+    }
+    assert seen.conflicts["places"][0] == "line 62" and seen.duplicates == 0
+    assert understand(path, conflicts="drop").classes == {"anger": 50, "joy": 60}
+    with pytest.raises(UserError, match=r"10 texts stand with several labels, in 10 rows"):
+        understand(path, conflicts="error")
+    assert read(path, labels=list(names)).rows == seen.rows
+
+
+def test_a_row_that_no_rater_judged_has_no_label(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.csv", quoted([*voted("rater1", "rater2"), ("nobody saw this", "", "n/a")]))
+    with pytest.raises(UserError, match="no label: lines 122"):
+        understand(path)
+    rows = [(text, label, label, "30") for text, label in ROWS]
+    other = understand(put(tmp_path, "b.csv", quoted([("text", "label", "rater1", "rater1_age"), *rows])))
+    assert other.labels == "label", "one rater is no vote"
+    gold = understand(put(tmp_path, "c.csv", quoted([("text", "label", "rater1", "rater2"), *((*row, row[1], row[1]) for row in ROWS)])))
+    assert gold.labels == "label" and "Columns of raters are not read: rater1, rater2" in said(gold)
+
+
+@pytest.mark.parametrize(
+    ("change", "classes", "words"),
+    [
+        (lambda n, label: label.replace("o", "о") if n % 10 == 0 else label, 3, "'jоy' (CYRILLIC SMALL LETTER O)"),
+        (lambda n, label: "Αnger" if n == 70 else label, 3, "'Αnger' (GREEK CAPITAL LETTER ALPHA)"),
+        (lambda n, label: label.replace("o", "о"), 2, "letters of several alphabets: 'jоy' (CYRILLIC SMALL LETTER O)"),
+        (lambda n, label: label + "\u200b" * (n % 10 == 0), 2, "(ZERO WIDTH SPACE)"),
+        (lambda n, label: "very\xa0glad" if n % 10 == 0 else label.replace("joy", "very glad"), 2, "(NO-BREAK SPACE)"),
+        (lambda n, label: "joié" if n % 10 == 0 else label.replace("joy", "joie\u0301"), 2, "(COMBINING ACUTE ACCENT)"),
+        (lambda n, label: ("радость", "гнев")[NUMBERS[n]], 2, ""),
+    ],
+)
+def test_labels_that_look_alike_are_warned_about_by_name(tmp_path: Path, change: Any, classes: int, words: str) -> None:
+    seen = read(put(tmp_path, "a.csv", lines(relabelled(change))))
+    told = "; ".join(seen.warnings)
+    assert len(seen.classes) == classes and words in told and (words != "" or ("alike" not in told and "alphabets" not in told))
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason", "warns"),
+    [
+        ([("Text", "LABEL "), *ROWS], "the header again", "repeat the header"),
+        ([("string", "category"), *ROWS], "a second header", "tell what columns hold"),
+        ([("the message", "the emotion in it"), *ROWS], None, "Nothing but line 2 is of the class 'the emotion in it'"),
+    ],
+)
+def test_second_headers_are_no_rows(tmp_path: Path, rows: list[tuple[str, str]], reason: str | None, warns: str) -> None:
+    seen = read(put(tmp_path, "a.csv", quoted([HEAD, *rows])))
+    assert warns in said(seen) and (seen.left_out == {reason: ["line 2"]} and seen.classes == TWO) is (reason is not None)
+    if reason:
+        sheet = read(put(tmp_path, "a.xlsx", excel([HEAD, *rows])))
+        assert sheet.left_out == {reason: ["row 2"]} and sheet.classes == TWO
+
+
+def test_rows_of_units_and_questions_are_no_rows(tmp_path: Path) -> None:
+    numbered = [(str(n), *row) for n, row in enumerate(ROWS)]
+    seen = understand(put(tmp_path, "a.csv", quoted([("id", *HEAD), ("number", "the message", "its emotion"), *numbered])))
+    assert seen.left_out == {"a second header": ["line 2"]} and seen.classes == TWO
+    asked = [("Q1", "Q2"), ("What happened?", "How did it feel?"), ('{"ImportId":"QID1"}', '{"ImportId":"QID2"}')]
+    seen = understand(put(tmp_path, "b.csv", quoted([*asked, *ROWS])))
+    assert seen.left_out == {"a second header": ["line 2", "line 3"]} and seen.classes == TWO
+    odd = [("unknown" if n == 0 else str(30 + n % 9), *row) for n, row in enumerate(numbered)]
+    assert len(understand(put(tmp_path, "c.csv", quoted([("age", "id", *HEAD), *odd]))).rows) == 120, "a number elsewhere in it: a row"
+
+
 # --- columns, and files that say too little ---------------------------------------------------------------------------------------------
 
 
@@ -328,6 +441,39 @@ def test_a_bare_path_is_guessed_and_the_guess_is_said(tmp_path: Path) -> None:
     assert hot.labels == ["joy", "anger"] and hot.classes == TWO
     with pytest.raises(UserError, match="No column looks like labels"):
         understand(put(tmp_path, "c.csv", lines([(str(n), t) for n, (t, _) in enumerate(ROWS)], header="nr,opinion")))
+
+
+LONG = "a remark of many words on why this row was given the label that it has by those who read it"
+COLUMNS: dict[str, tuple[tuple[str, ...], Any, str, str, str]] = {
+    # header, row by place, text and label: which columns are to be taken, and what must be said
+    "title and body": (("title", "body", "mood"), lambda n, t, x: (f"On {t.split()[1]} {n}", t, x), "body", "mood", "Several columns hold texts: 'body'"),
+    "a text column of empty cells": (("text", "content", "mood"), lambda n, t, x: (t if n % 20 == 0 else "", t, x), "content", "mood", "'text' is not taken for the texts, for 95%"),
+    "a text column of links": (("text", "message", "mood"), lambda n, t, x: (f"https://x.org/{n}", t, x), "message", "mood", "links; 'message' is"),
+    "a text column of numbers": (("text", "reply", "mood"), lambda n, t, x: (str(n), t, x), "reply", "mood", "numbers; 'reply' is"),
+    "long ids": (("uuid", "said", "mood"), lambda n, t, x: (f"{n:08d}-aaaa-bbbb-cccc-" + "1234567890abcdef" * 3, t, x), "said", "mood", "text column: said"),
+    "long and rare remarks": (("said", "remarks", "kind"), lambda n, t, x: (t, LONG if n % 15 == 0 else "", x), "said", "kind", "'remarks' (21 words a cell, 7% filled)"),
+    "two that are texts": (("question", "answer", "kind"), lambda n, t, x: (t, f"{t} and {t}", x), "answer", "kind", "'question'"),
+    "a label column that never changes": (("text", "category", "mood"), lambda n, t, x: (t, "tweet", x), "text", "mood", "'category' is not taken for the labels, for its cells are all alike"),
+    "two label columns": (("text", "emotion", "sentiment"), lambda n, t, x: (t, x, "abc"[n % 3]), "text", "emotion", "Several columns may hold labels: 'emotion'"),
+    "names and numbers of one label": (("text", "emotion", "class"), lambda n, t, x: (t, x, str(NUMBERS[n])), "text", "emotion", ""),
+    "a language beside the label": (("said", "lang", "kind"), lambda n, t, x: (t, ("en", "fr")[n % 2], x), "said", "kind", "label column: kind"),
+    "a user beside the label": (("handle", "said", "verdict"), lambda n, t, x: (f"@u{n % 2}", t, x), "said", "verdict", ""),
+    "counts of votes": (("text", "joy", "anger"), lambda n, t, x: (t, "3" if x == "joy" else "0", "0" if x == "joy" else "2"), "text", "joy", "write 0 and 1, or shares"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_columns_are_guessed_by_rule_and_close_calls_are_said(tmp_path: Path, name: str) -> None:
+    header, row, text, label, words = COLUMNS[name]
+    seen = understand(put(tmp_path, "a.csv", quoted([header, *(row(n, *pair) for n, pair in enumerate(ROWS))])))
+    assert (seen.text, seen.labels, len(seen.rows)) == (text, label, 120) and words in said(seen)
+    assert ("Several columns" in said(seen)) is (words.startswith("Several columns") or "filled" in words or words == "'question'")
+    assert {"text", "labels"} <= {guess.parameter for guess in seen.guesses}
+
+
+def test_guesses_look_at_all_of_a_sorted_file(tmp_path: Path) -> None:
+    rows = sorted(((f"{n} {text}", label) for n in range(40) for text, label in ROWS), key=lambda row: row[1])
+    assert understand(put(tmp_path, "a.csv", quoted([("said", "kind"), *rows]))).labels == "kind"
 
 
 @pytest.mark.parametrize("word", ["joy, anger", "anger;joy", "joy/anger"])
@@ -391,6 +537,53 @@ def test_damaged_files(tmp_path: Path, name: str, content: str | bytes, says: st
     with pytest.raises(UserError, match=says) as caught:
         understand(put(tmp_path, name, content))
     assert name in caught.value.where and caught.value.remedy
+
+
+def zipped(*names: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what", "remedy"),
+    [
+        ("a.csv", zipped("b/reviews.csv", "README.md"), "a ZIP archive of 2 files: b/reviews.csv", "Unpack it"),
+        ("a.docx", zipped("[Content_Types].xml", "word/document.xml"), "a Word file", "save its table as CSV"),
+        ("a.ods", zipped("mimetype", "content.xml"), "an OpenDocument file", "save its table as CSV"),
+        ("a.csv", "\ufeff\n<!DOCTYPE html>\n<html><body>a,b</body></html>", "an HTML page", "Raw"),
+        ("a.csv", "<html><body>a,b</body></html>".encode("utf-16"), "an HTML page", "Raw"),
+        ("a.xls", "<table><tr><td>text</td></tr></table>", "an HTML page", "save it as CSV"),
+        ("a.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 123\n", "a pointer of Git LFS", "git lfs pull"),
+        ("a.csv", "/annex/objects/SHA256E-s1--4d7a.csv\n", "a pointer of git-annex", "git annex get"),
+        ("a.csv", b"%PDF-1.7\n\xe2\xe3\xcf\xd3", "a PDF", "save it as CSV"),
+        ("a.csv", "{\\rtf1 text,label}", "a formatted text", "save its table"),
+        ("a.xml", '<?xml version="1.0"?><rows/>', "an XML file", "save its table"),
+        ("a.csv.bz2", b"BZh91AY&SY", "a packed file", "Unpack it"),
+        ("a.pkl", b"\x80\x04\x95\x10", "a binary file", "save its table"),
+        ("a.csv", "404: Not Found", "a server's message", "Download the file itself"),
+        ("a.json", '{"error": "Entry not found"}', "a server's message", "Download the file itself"),
+        ("a.ipynb", '{"cells": [], "nbformat": 4}', "a notebook", "CSV"),
+        ("a.csv", "", "The file is empty", "Fetch or write it again"),
+        ("a.csv", "\n \n\n", "The file is empty", "Fetch or write it again"),
+        ("a/b.zip", zipped("c.csv"), "holds nothing that can be read: b.zip", "Unpack"),
+    ],
+)
+def test_files_of_other_kinds_say_what_they_are_and_what_to_do(
+    tmp_path: Path, name: str, content: str | bytes, what: str, remedy: str
+) -> None:
+    put(tmp_path, name, content)
+    with pytest.raises(UserError) as caught:
+        understand(tmp_path / name.split("/")[0])
+    assert what in caught.value.what and remedy in caught.value.remedy and caught.value.where
+
+
+def test_texts_that_begin_like_other_kinds_are_texts(tmp_path: Path) -> None:
+    rows = [("<b>warm</b> and " + text, label) for text, label in ROWS]
+    assert len(understand(put(tmp_path, "a.csv", quoted([HEAD, *rows]))).rows) == 120
+    assert len(understand(put(tmp_path, "b.csv", quoted([(f"404 of {text}", label) for text, label in ROWS]))).rows) == 120
 
 
 def test_an_encoding_that_is_named(tmp_path: Path) -> None:
@@ -573,6 +766,95 @@ def test_the_report_names_files_without_their_folders(tmp_path: Path) -> None:
     seen = json.loads(understand(put(tmp_path, "a.csv", lines(ROWS) + ",\n")).to_json())
     assert seen["file"] == "a.csv" and str(tmp_path) not in json.dumps(seen) and "rows" not in seen
     assert seen["left_out"] == {"blank": ["line 122"]} and seen["guesses"][0].keys() == {"what", "value", "parameter"}
+
+
+# --- shares of annotators -------------------------------------------------------------------------------------------------------------
+
+SHARES = [{"joy": 0.7, "anger": 0.3}, {"anger": 0.6, "joy": 0.2, "calm": 0.2}, {"joy": 0.5, "anger": 0.5}, {"joy": 1.0}]
+"""calm is the largest share of no row."""
+
+
+def soft_file(folder: Path, kind: str) -> tuple[Path, dict[str, Any]]:
+    rows = [(text, SHARES[n % 4]) for n, (text, _) in enumerate(ROWS)]
+    if kind == "jsonl":
+        return put(folder, "a.jsonl", "".join(json.dumps({"text": text, "label": held}) + "\n" for text, held in rows)), {}
+    if kind == "csv":
+        return put(folder, "a.csv", quoted([HEAD, *((text, json.dumps(held)) for text, held in rows)])), {}
+    names = ["anger", "calm", "joy"]
+    table = [(text, *(held.get(name, 0) for name in names)) for text, held in rows]
+    return put(folder, "a.csv", quoted([("text", *names), *table])), {"labels": names}
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "columns"])
+def test_shares_are_read_their_largest_is_the_class_and_it_is_said(tmp_path: Path, kind: str) -> None:
+    path, spec = soft_file(tmp_path, kind)
+    seen = read(path, **spec)
+    assert seen.classes == {"anger": 60, "joy": 60} and seen.task == "single"
+    held = {row.text: (row.labels, dict(row.shares)) for row in seen.rows}
+    for n, (text, _) in enumerate(ROWS[:8]):
+        labels, shares = held[text]
+        assert labels == (("joy",), ("anger",), ("anger",), ("joy",))[n % 4], "of equal shares the first by alphabet"
+        wanted = ({"joy": 0.7, "anger": 0.3}, {"anger": 0.75, "joy": 0.25}, {"joy": 0.5, "anger": 0.5}, {"joy": 1.0})[n % 4]
+        assert shares == pytest.approx(wanted)
+    assert "largest share, of equal ones (30 rows) the first by alphabet" in said(seen) and "left out of the shares: calm" in said(seen)
+    assert understand(path).classes == seen.classes, "columns are guessed too"
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ({"joy": 0.7, "anger": 0.7}, "shares of labels that are not from 0 to 1, or do not sum to 1: lines 1"),
+        ({"joy": 1.5, "anger": -0.5}, "not from 0 to 1"),
+        ({"joy": "much"}, "not from 0 to 1"),
+        (["joy"], "a label that is a list, among shares"),
+        ({}, "no label: lines 1"),
+        (None, "no label: lines 1"),
+    ],
+)
+def test_cells_among_shares_that_are_none(tmp_path: Path, cell: Any, says: str) -> None:
+    rows = [{"text": text, "label": cell if n == 0 else SHARES[n % 4]} for n, (text, _) in enumerate(ROWS)]
+    with pytest.raises(UserError, match=says):
+        read(put(tmp_path, "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows)))
+
+
+def test_columns_of_shares_are_checked_and_columns_of_ones_stay_classes(tmp_path: Path) -> None:
+    names = ("text", "joy", "anger")
+    rows = [(text, 0.5, 0.5) if n else (text, 0.5, 0.1) for n, (text, _) in enumerate(ROWS)]
+    with pytest.raises(UserError, match="do not sum to 1: lines 2"):
+        read(put(tmp_path, "a.csv", quoted([names, *rows])), labels=["joy", "anger"])
+    ones = [(text, int(label == "joy"), int(label == "anger")) for text, label in ROWS]
+    seen = read(put(tmp_path, "b.csv", quoted([names, *ones])), labels=["joy", "anger"])
+    assert seen.classes == TWO and not any(row.shares for row in seen.rows)
+    ratings = [(text, 0.9, 0.8) for text, _ in ROWS]
+    with pytest.raises(UserError, match=r"neither 0 nor 1|decimal number"):
+        read(put(tmp_path, "c.csv", quoted([names, *ratings])), labels=["joy", "anger"])
+
+
+def test_shares_follow_class_names_and_merged_labels(tmp_path: Path) -> None:
+    rows = [{"text": text, "label": {"Joy": 0.4, "joy ": 0.2, "rage": 0.3, "other": 0.1}} for text, _ in ROWS[:60]]
+    rows += [{"text": text, "label": {"rage": 0.8, "other": 0.2}} for text, _ in ROWS[60:]]
+    path = put(tmp_path, "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    seen = read(path, class_names={"rage": "anger", "other": None})
+    assert seen.classes == {"joy": 60, "anger": 60}
+    assert {tuple((label, round(share, 6)) for label, share in row.shares) for row in seen.rows} == {
+        (("anger", 0.333333), ("joy", 0.666667)), (("anger", 1.0),),
+    }  # fmt: skip
+
+
+def test_conflicts_become_shares_that_corpus_card_and_training_rows_keep(paths: Paths) -> None:
+    raters(paths.root)
+    build_corpora(profile({"path": "r.csv"}, conflicts="soft"), Catalog.load(paths), paths)
+    corpus = load_corpus(paths, "mine")
+    assert corpus.conflicts == {"texts": 40, "rows": 120, "done": "soft", "kept": 40, "dropped": 0}
+    assert corpus.classes == ["anger", "joy"], "calm is the class of no text"
+    shares = dict(zip(corpus.frame["text"].str.lower(), corpus.frame["shares"].map(list), strict=True))
+    joy = next(n for n, (_, label) in enumerate(ROWS) if label == "joy" and n % 12 and n % 3 == 0 and n < 40)
+    wanted = pytest.approx([1 / 3, 2 / 3])  # two rows say joy, one anger
+    assert shares[ROWS[joy][0].lower()] == wanted
+    for labels, held in zip(corpus.frame["labels"], corpus.frame["shares"], strict=True):
+        assert sum(held) == pytest.approx(1) and held[corpus.classes.index(labels[0])] == max(held)
+    card = (paths.corpora / "mine.md").read_text()
+    assert "kept as shares" in card and "Training takes those of the seed" in card
 
 
 # --- any bytes --------------------------------------------------------------------------------------------------------------------------

@@ -357,7 +357,7 @@ def test_own_files_and_own_reports_are_ignored_and_published_ones_are_not():
         done = subprocess.run(["git", "check-ignore", "--no-index", *names], cwd=ROOT, capture_output=True, text=True, check=False)
         return set(done.stdout.split())
 
-    own = ["mine.csv", "rows.jsonl", "mine.parquet", "model.gguf", "profiles/mine.tsv", "reports/mine/index.html", "reports/smoke/index.html",
+    own = ["mine.csv", "rows.jsonl", "mine.parquet", "model.gguf", "profiles/mine.tsv", "mine.txt", "rows.html", "my-rows/train.csv", "profiles/mine.txt", "reports/mine/index.html", "reports/smoke/index.html",
            "data/mine/corpora/mine.parquet"]  # fmt: skip
     ours = ["params.yaml", "profiles/mine.yaml", "profiles/mine/dvc.yaml", "reports/demo/index.html", "reports/paper/claims.json", "data/claims.yaml",
             "benchmarks/labels.json", "reports/demo/figures/answer.csv", ".devcontainer/devcontainer.json"]  # fmt: skip

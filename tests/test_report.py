@@ -37,8 +37,9 @@ from fake_results import CLASSES, COPIED, PASSAGE, REPEATED, SCRIPT, fake_params
 
 NAMES = [
     "answer", "head_to_head", "learning_curves", "sweeps", "acceptance", "teacher_calibration", "tokens", "token_agreement", "tuning", "authenticity",
-    "diversity", "context_effect", "claims", "classes", "forest", "frontier",
+    "diversity", "context_effect", "claims", "classes", "waterfall", "frontier", "corpora",
 ]  # fmt: skip
+SHOWN = [name for name in NAMES if name != "corpora"]  # the invented run has one corpus
 FILES = ["index.html", *(f"{page.name}.html" for page in PAGES)]
 
 
@@ -147,7 +148,7 @@ def test_figures_are_pieces_and_stand_on_pages() -> None:
 
 
 def test_csv_holds_the_numbers_drawn(report: Paths, tables: Tables) -> None:
-    for figure in figures():
+    for figure in map(find_figure, SHOWN):
         buffer = io.StringIO()
         figure.frame(tables).to_csv(buffer, index=False, lineterminator="\n")
         assert (report.report / "figures" / f"{figure.name}.csv").read_text(encoding="utf-8") == buffer.getvalue(), figure.name
@@ -313,7 +314,7 @@ def test_nothing_is_recommended_whose_gain_is_not_shown(pages: dict[str, str], t
             == row["sure"].startswith("shown: p = ")
             == (not row["recipe"].startswith("nothing shown to help at this size; best guess: "))
         )
-    assert ("not shown to help" in answer(tables)) == (not tables.helps)
+    assert tables.told is not None and ("is not shown to help" in answer(tables)) == (not tables.told["shown"].any())
 
 
 def test_claims_stand_with_their_declaration_and_sizes_in_rows_of_their_own(pages: dict[str, str], tables: Tables) -> None:
@@ -321,6 +322,28 @@ def test_claims_stand_with_their_declaration_and_sizes_in_rows_of_their_own(page
     sized = [claim.declared.id for claim in tables.claims if claim.declared.claimed is not None]
     assert sized == ["A3", "C1", "C2"] and all(f'id="{name}-size"' in page for name in sized)
     assert page.count("First declared on 2026-11-25") >= 15 and "CHANGED since" not in page
+
+
+def test_a_published_gain_is_taken_apart_on_the_page_of_claims(pages: dict[str, str], tables: Tables, tmp_path: Path) -> None:
+    frame = find_figure("waterfall").frame(tables)
+    assert set(frame["learner"]) == {"tfidf", "embedding"} and set(frame["part"]) == {"arm", "chain", "all", "alone", "last"}
+    for _, own in frame.groupby("learner"):
+        steps = own[own["part"] == "chain"]
+        honest, whole = (own.loc[own["part"] == part, "total"].iloc[0] for part in ("arm", "all"))
+        assert honest + steps["added"].sum() == pytest.approx(whole) and list(steps["total"])[-1] == pytest.approx(whole)
+        assert list(steps["step"]) == list(tables.params.arms["sentisynth"].changes)
+    page = pages["claims.html"]
+    assert 'id="waterfall"' in page and "A published gain, taken apart" in page
+    for step in tables.params.arms["sentisynth"].changes:
+        assert step in page
+    assert "changes" not in set(find_figure("sweeps").frame(tables)["sweep"]), "it has a figure of its own"
+
+
+def test_what_is_shown_to_gain_is_shown_after_correction(tables: Tables) -> None:
+    figure = find_figure("head_to_head")
+    frame = figure.frame(tables).assign(gain=1.0, low=0.5, high=1.5, p=0.03)
+    assert figure.words(frame, tables).title.startswith("0 of"), "p of .03 each, sixteen times, shows nothing"
+    assert not figure.words(frame.assign(p=1e-6), tables).title.startswith("0 of")
 
 
 def test_the_frontier_holds_the_arms_that_none_beats(tables: Tables) -> None:
@@ -331,7 +354,8 @@ def test_the_frontier_holds_the_arms_that_none_beats(tables: Tables) -> None:
 
 
 def test_every_figure_stands_once(pages: dict[str, str]) -> None:
-    for name in NAMES:
+    assert 'id="corpora"' not in pages["index.html"] and "The profile has one corpus." in pages["index.html"]
+    for name in SHOWN:
         assert sum(f'<article class="figure" id="{name}"' in page for page in pages.values()) == 1, name
 
 
@@ -413,7 +437,7 @@ def test_numbers_are_rounded_and_nothing_is_nan(pages: dict[str, str]) -> None:
 def test_equal_results_give_equal_pages(report: Paths, params: Params, pages: dict[str, str]) -> None:
     (report.report / "timings.js").write_text("window.EMOSYNTH_TIMINGS = [];", encoding="utf-8")
     tables = Tables(report, params)
-    render_pages(tables, Catalog.load(report), {})
+    render_pages(tables, Catalog.load(report), {"corpora": why_left_out(find_figure("corpora"), tables)})
     for name, page in pages.items():
         assert (report.report / name).read_text(encoding="utf-8") == page, name
         assert str(report.root) not in page

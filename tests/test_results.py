@@ -14,9 +14,9 @@ from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.report import build_report
 from emosynth.report.checks import Texts
-from emosynth.report.draw import figures
+from emosynth.report.draw import figures, why_left_out
 from emosynth.report.examples import shown_rows
-from emosynth.report.pages import render_pages
+from emosynth.report.pages import PAGES, render_pages
 from emosynth.report.results import publish, restore
 from emosynth.report.tables import Tables
 from fake_results import COPIED, PASSAGE, fake_params, write_fake_results
@@ -56,8 +56,8 @@ def test_everything_can_be_made_again_from_what_is_published(run: Paths, params:
     for figure in figures():
         pd.testing.assert_frame_equal(figure.frame(theirs), figure.frame(ours))
     before = {path.name: path.read_bytes() for path in there.report.glob("*.html")}
-    render_pages(theirs, Catalog.load(there), {})
-    assert {path.name: path.read_bytes() for path in there.report.glob("*.html")} == before and len(before) == 8
+    render_pages(theirs, Catalog.load(there), {figure.name: why for figure in figures() if (why := why_left_out(figure, theirs))})
+    assert {path.name: path.read_bytes() for path in there.report.glob("*.html")} == before and len(before) == 1 + len(PAGES)
     kept = published(there)
     publish(theirs)
     assert published(there) == kept

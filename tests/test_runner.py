@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import copy
 import json
@@ -190,7 +191,10 @@ def test_failure_says_cell_error_and_places_in_three_lines(tmp_path, monkeypatch
     assert "Cell 3 of notebooks/09_try.ipynb failed: UserError: no such thing" in said and "remedy: do that" in said
     assert "Traceback" not in said and ".partial.ipynb" in said
     log = tmp_path / "repo" / "data" / "demo" / "logs"
-    assert (log / "09_try.partial.ipynb").exists() and "UserError" in (log / "09_try.log").read_text()
+    traceback = (log / "09_try.log").read_text()
+    assert (log / "09_try.partial.ipynb").exists() and "raise UserError" in traceback and "x1b" not in traceback, (
+        "no colour, no code for one"
+    )
 
 
 def test_notebook_whose_process_dies_is_started_again(tmp_path, monkeypatch):
@@ -225,27 +229,68 @@ def test_progress_goes_to_the_runner_not_into_the_output(tmp_path, monkeypatch, 
 def test_every_warning_reaches_terminal_log_record_and_the_last_lines(tmp_path, monkeypatch, capsys):
     source = """
 import logging, warnings
-from emosynth.progress import catch_warnings, say
+from emosynth.progress import catch_warnings, say, warn
 catch_warnings()
 say("nothing to see")
-say("Damaged lines are left out: 3 of 99", "warning")
+warn("Damaged lines are left out: 3 of 99")
 logging.getLogger("emosynth.models.lm.server").warning("%s has no /completions", "the server")
 logging.getLogger("elsewhere").warning("not ours")
 warnings.warn_explicit("a piece of mine has a doubt", UserWarning, "my.py", 1, module="emosynth_pieces_my_1234")
 warnings.warn_explicit("a library is deprecated", DeprecationWarning, "lib.py", 1, module="lib")
 warnings.warn_explicit("a library has a doubt", UserWarning, "lib.py", 2, module="lib")
 """
-    run_cell(tmp_path, monkeypatch, source)
+    done = run_cell(tmp_path, monkeypatch, source)
     root = tmp_path / "repo"
     paths = Paths(root, "demo")
     said = ["Damaged lines are left out: 3 of 99", "the server has no /completions", "a piece of mine has a doubt"]
     shown, log = capsys.readouterr().out, (paths.logs / "09_try.log").read_text()
-    assert all(f"warning: {line}" in shown and f"warning: {line}" in log for line in said)
+    notebook = str(done.cells[-1].outputs)
+    assert all(f"warning: {line}" in place for line in said for place in (shown, log, notebook))
     assert write_record(paths, "09_try", 12.3, 400.0) == said
     assert read_record(paths.report / "timings.js")[-1]["warnings"] == said
     last = last_lines(paths, "09_try", 12.3, said)
     assert "3 warnings" in last[0] and "data/demo/logs/09_try.log" in last[0] and all(line in "\n".join(last) for line in said)
     assert "no warnings" in last_lines(paths, "09_try", 12.3, [])[0]
+
+
+def warnings_by_other_ways(source: str) -> list[int]:
+    """Return the lines of a source that warn past `emosynth.progress.warn`."""
+
+    def other(call: ast.Call) -> bool:
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        said = ast.unparse(call.args[0]).lower().lstrip("f'\"") if call.args else ""
+        if name == "say":
+            return len(call.args) != 1 or bool(call.keywords) or said.startswith("warning")
+        logs = isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) in ("log", "logger", "logging", "warnings")
+        return logs and name in ("warn", "warning", "error", "critical", "exception", "warn_explicit")
+
+    return [node.lineno for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and other(node)]
+
+
+def test_there_is_one_way_to_warn():
+    files = sorted((ROOT / "src").rglob("*.py"))
+    assert len(files) > 100
+    found = {path.name: lines for path in files if (lines := warnings_by_other_ways(path.read_text(encoding="utf-8")))}
+    assert list(found) == ["progress.py"] and len(found["progress.py"]) == 1, "warn itself"
+    for other in (
+        "say('x', 'warning')",
+        "say('x', kind='warning')",
+        "say('warning: x')",
+        "say(f'Warning: {x}')",
+        "log.warning('x')",
+        "warnings.warn('x')",
+    ):
+        assert warnings_by_other_ways(other) == [1], other
+    for sound in (
+        "warn('x')",
+        "say('x')",
+        "say(f'{x}: y')",
+        "notes.warn('x')",
+        "log.info('x')",
+        "warnings.catch_warnings()",
+        "parser.error('x')",
+    ):
+        assert not warnings_by_other_ways(sound), sound
 
 
 def test_the_record_keeps_the_rows_of_other_stages_and_no_place_of_this_machine(tmp_path):

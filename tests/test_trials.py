@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,16 @@ import toy_trials as toy
 from emosynth.cards import read_table
 from emosynth.design.arms import learners_of, resolve_arm
 from emosynth.design.cells import Cell
+from emosynth.design.checked import check_design
 from emosynth.errors import UserError
+from emosynth.evidence import Labels, Scored
+from emosynth.evidence.apart import taken_apart
 from emosynth.trials import Trial, headline, plan_trials, published, run_trials
 from emosynth.trials import train as training
 from emosynth.trials.budget import Ask, choose
 from emosynth.trials.plan import UNVERIFIED
 from emosynth.trials.rows import Builder
+from emosynth.trials.run import with_epochs
 from emosynth.trials.sources import Sources
 from emosynth.verification.accept import unverified
 
@@ -125,6 +130,22 @@ def test_accepted_rows_fill_quotas_by_index(world):
     assert [int(text.split()[0][1:]) % 100 if text != "no" else 1 for text in raw.stages[0].rows.texts[16:24]] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
+def test_shares_of_annotators_are_what_real_rows_are_trained_on(world):
+    arms = {"real+1x": {"add": "real"}, "soft": {"add": "none", "labels": {"teacher": 0.5}}, "naive": {"checks": "sure"}, "taught": SURE}
+    _, builder = world(arms=arms, learners={"tfidf": {}, "trees": {}})
+    plain = rows_of(builder, "real+1x").stages[0].rows
+    assert plain.targets.max(axis=1).tolist() == [1.0] * 32
+    for name, corpus in builder.sources.corpora.items():
+        shares = [[0.7, 0.3] if labels[0] == corpus.classes[0] else [0.3, 0.7] for labels in corpus.frame["labels"]]
+        builder.sources.corpora[name] = replace(corpus, frame=corpus.frame.assign(shares=shares))
+    real = rows_of(builder, "real+1x").stages[0].rows
+    assert np.allclose(real.targets, 0.3 + 0.4 * plain.targets) and real.texts == plain.texts
+    soft = rows_of(builder, "soft", learner="trees").stages[0].rows
+    assert np.allclose(soft.targets.max(axis=1), 0.5 * 0.7 + 0.5 * 0.8), "the teacher is mixed with the shares"
+    naive = rows_of(builder, "naive").stages[0].rows
+    assert naive.targets.max(axis=1).tolist() == [0.7] * 16 + [1.0] * 16, "what was written has what was asked for"
+
+
 def test_starved_class_is_a_count_not_an_end(world):
     def starve(table):
         return table.assign(text=table["text"].where(table["label"] != "joy", ""))
@@ -221,7 +242,90 @@ def test_flaws(world):
     assert len(texts) == 2 and bad.n_synthetic == 14 and hard.tolist() == [[1.0, 0.0], [0.0, 1.0]]
     assert not set(texts) & set(bad.stages[0].rows.texts) and set(texts) <= set(good.texts)
     assert bad.stages[0].rows.batch_weights and not good.stages[0].rows.batch_weights
-    assert np.allclose(bad.stages[0].rows.teacher.max(axis=1), 0.8), "probabilities where logarithms belong"
+    # Softmax of the probabilities .8 and .2 at T = 2, which the loss takes for logits once more: nearly uniform, as published (entropy .67).
+    expected = 1 / (1 + np.exp(-0.6 / 2))
+    soft = bad.stages[0].rows.teacher
+    assert np.allclose(soft.max(axis=1), expected) and np.allclose(soft.sum(axis=1), 1)
+    assert -(soft * np.log(soft)).sum(axis=1) == pytest.approx(0.682, abs=0.001)
+
+
+PUBLISHED = {
+    "teacher of all labels": {"flaws": ["oracle-teacher"]},
+    "relabelled": {"checks.confidence": None, "labels.relabel": "rest"},
+    "smoothed": {"flaws": ["double-softmax"]},
+    "alpha on the hard labels": {"labels.teacher": 0.2},
+    "equal epochs": {"mix.steps": "epochs"},
+}
+
+
+def test_changes_are_made_together_and_each_alone(world):
+    made, builder = world(arms={"taught": SURE | {"changes": PUBLISHED}})
+    everything = resolve_arm(made, "taught", overrides={"changes": list(PUBLISHED)})
+    assert everything.spec.flaws == ["oracle-teacher", "double-softmax"] and everything.spec.mix.steps == "epochs"
+    assert [(labeller.name, share) for labeller, share in everything.labellers if share] == [("teacher", 0.2), ("relabel", 0.8)]
+    assert "confidence" not in [check.name for check in everything.checks]
+    alone = resolve_arm(made, "taught", overrides={"changes": ["relabelled"]})
+    assert [(labeller.name, pytest.approx(share)) for labeller, share in alone.labellers if share] == [("teacher", 0.8), ("relabel", 0.2)]
+    assert not builder.obstacle(everything, LARGE)
+    assert resolve_arm(made, "taught", overrides={"changes": []}).spec.model_dump() == resolve_arm(made, "taught").spec.model_dump()
+    with pytest.raises(UserError, match="relabeled") as error:
+        resolve_arm(made, "taught", overrides={"changes": ["relabeled"]})
+    assert "Did you mean relabelled" in str(error.value)
+
+
+def test_changes_that_contradict_each_other_or_write_other_texts_are_refused(tmp_path):
+    twice = toy.params(arms={"taught": SURE | {"changes": {"a": {"labels.teacher": 0.2}, "b": {"labels.teacher": 0.5}}}})
+    with pytest.raises(UserError, match=r"Two changes set labels\.teacher"):
+        check_design(twice, tmp_path, "test")
+    other = toy.params(arms={"taught": SURE | {"changes": {"a": {"guide": "random-exemplars"}}}})
+    with pytest.raises(UserError, match="alters what is written"):
+        check_design(other, tmp_path, "test")
+    strange = toy.params(arms={"taught": SURE | {"labels": {"teacher": "rest", "relabel": "rest"}}})
+    with pytest.raises(UserError, match="cannot go to teacher and to relabel"):
+        check_design(strange, tmp_path, "test")
+
+
+def test_changes_are_swept_and_taken_apart(tmp_path):
+    names = ["smoothed", "alpha on the hard labels", "equal epochs", "written test rows"]
+    changes = {name: PUBLISHED.get(name, {"flaws": ["mixed-evaluation"]}) for name in names}
+    swept = [*([name] for name in names), *(names[:end] for end in (2, 3, 4)), names[1:]]
+    made = toy.params(arms={"taught": SURE | {"changes": changes}}, sweeps={"taught": {"changes": swept}})
+    tables = run_trials(made, Shelf(tmp_path / "shelf"), toy.write_profile(tmp_path, made))
+    labels = {name: Labels(tuple(toy.CORPORA[name][0]), True) for name in made.corpora.names}
+    found = taken_apart(Scored(tables["trials"], tables["predictions"], tables["test_rows"], labels, made.evidence), made)
+    assert set(found["corpus"]) == {"toy", "notes"} and set(found["repeats"]) == {2} and set(found["size"]) == {16}
+    own = found[found["corpus"] == "toy"]
+    assert own["part"].value_counts().to_dict() == {"chain": 4, "alone": 4, "last": 2, "arm": 1, "all": 1}
+    assert own.loc[(own["step"] == "equal epochs") & (own["part"] != "last"), "added"].tolist() == [0, 0], "trained to its optimum"
+    swept_trials = tables["trials"][tables["trials"]["sweep"] == "changes"]
+    assert swept_trials["reported_macro_f1"].notna().eq(swept_trials["value"].str.contains("written test rows")).all()
+
+
+def test_an_arm_of_a_writer_that_has_seen_more_labels_says_so(tmp_path):
+    writers = {"seer": {"tune": "top_blocks", "rows": 100, "backend": "transformers"}}
+    for arm, words in (({"writer": "seer"}, "does not say so"), ({"flaws": ["oracle-writer"]}, "and none has")):
+        with pytest.raises(UserError, match=words):
+            check_design(toy.params(writers=writers, arms={"taught": SURE | arm}), tmp_path, "test")
+    check_design(toy.params(writers=writers, arms={"taught": SURE | {"writer": "seer", "flaws": ["oracle-writer"]}}), tmp_path, "test")
+
+
+def test_an_oracle_that_no_arm_names_is_left_out_and_said(world):
+    made, builder = world()
+    arm = resolve_arm(made, "taught", overrides={"flaws": ["oracle-teacher"]})
+    assert "arms.taught.changes" in builder.obstacle(arm, LARGE)
+    assert not builder.obstacle(resolve_arm(made, "taught", overrides={"flaws": ["batch-weights"]}), LARGE)
+
+
+def test_equal_epochs_are_steps_in_proportion_to_the_rows(world):
+    made, builder = world(
+        arms={"long": SURE | {"mix": {"steps": "epochs"}}}, learners={"encoder": {"steps": 80}, "tfidf": {"c_grid": [1.0]}}
+    )
+    learners, built = learners_of(made), rows_of(builder, "long", learner="encoder")
+    grown = with_epochs(learners["encoder"], built)
+    assert built.seed_rows == 16 and len(built.stages[0].rows) == 32 and grown.settings.steps == 160
+    assert learners["encoder"].settings.steps == 80, "what other trials are trained with"
+    assert grown.training_identity() != learners["encoder"].training_identity(), "kept predictions are those of so many steps"
+    assert with_epochs(learners["tfidf"], built) is learners["tfidf"], "trained to its optimum"
 
 
 def test_sweep_over_a_threshold_compares_equal_numbers(world):
@@ -398,7 +502,7 @@ def test_killed_run_resumes_and_equal_trials_are_trained_once(tmp_path, monkeypa
 
 def test_other_processes_give_the_same_bytes(tmp_path, monkeypatch):
     sections = {"corpora": {"target": "toy"}, "cells": {"sizes": [8], "repeats": 1}}
-    monkeypatch.setattr(training, "PER_WORKER", 1)
+    monkeypatch.setattr("emosynth.trials.run.per_worker", lambda learner: 1)
     monkeypatch.setattr(training, "cores", lambda: 2)
     _, _, apart = run(tmp_path / "apart", **sections)
     monkeypatch.setenv("EMOSYNTH_CACHE", str(tmp_path / "other"))

@@ -120,7 +120,7 @@ def test_flags_override_guesses_and_the_rest_is_still_guessed(root: Path, capsys
     )
     assert run(root, "check", str(root / "a.csv"), "--labels", "mood") == 0
     assert "text: tweet; labels: mood" in capsys.readouterr().out
-    assert run(root, "check", str(root / "a.csv"), "--labels", "mood", "--class-names", '{"joy": "glad", "anger": null}') == 0
+    assert run(root, "check", str(root / "a.csv"), "--labels", "mood", "--class-names", '{"joy": "glad"}') == 0
     assert "     60  glad" in capsys.readouterr().out
     assert run(root, "check", str(root / "a.csv"), "--labels", "mood", "--text", "mood") == 1
     assert run(root, "check", str(root / "a.csv"), "--task", "treble") == 1
@@ -138,6 +138,65 @@ def test_errors_of_check_are_json_too(root: Path, capsys: pytest.CaptureFixture[
     assert "decimal" in json.loads(capsys.readouterr().out)["error"]
     assert run(root, "check", str(root / "a.csv")) == 1
     assert "remedy:" in capsys.readouterr().err
+
+
+REFUSED: dict[str, tuple[list[tuple[str, ...]], str]] = {
+    "one class": ([("text", "label"), *((text, "joy") for text, _ in ROWS)], "one class only: joy"),
+    "a class of two rows": (
+        [("text", "label"), *ROWS, ("we cried by the door", "grief"), ("we cried at the old gate", "grief")], "test split has no row of grief",
+    ),
+    "no test row of a class": (
+        [("text", "label", "split"), *((*row, ("train", "test", "dev")[n % 3]) for n, row in enumerate(ROWS)),
+         *((f"we all cried at the {thing}", "grief", "train") for thing in ("stone", "grave", "door"))], "test split has no row of grief",
+    ),
+    "no validation rows": (
+        [("text", "label", "split"), *((*row, ("train", "test")[n % 2]) for n, row in enumerate(ROWS))], "validation split has no rows",
+    ),
+    "training rows that repeat test rows": (
+        [("text", "label", "split"), *((*row, ("train", "test", "dev")[n % 3]) for n, row in enumerate(ROWS)),
+         *((f"we all cried for so very long at the {thing} of the old town by the river and nobody could say to us why it had to be so", "grief", split)
+           for thing, split in (("grave", "test"), ("stone", "train"), ("wall", "train")))], "training split has no row of grief",
+    ),
+    "fewer rows of a class than a seed holds": (
+        [("text", "label", "split"), *((*row, ("train", "test", "dev")[n % 3]) for n, row in enumerate(ROWS)),
+         ("we cried at the grave", "grief", "train"), ("they wept at a stone", "grief", "test")], "fewer training rows of: grief (1)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_check_refuses_what_try_refuses(root: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    rows, said = REFUSED[name]
+    (root / "a.csv").write_text(quoted(rows))
+    assert run(root, "check", str(root / "a.csv")) == 1
+    held = capsys.readouterr()
+    assert said in held.err and f"rows: {len(rows) - 1} read" in held.out
+    assert run(root, "try", str(root / "a.csv")) == 1
+    tried = capsys.readouterr().err
+    assert tried.splitlines()[-3].removeprefix("error: ") == held.err.splitlines()[-3].removeprefix("error: "), "one rule, one sentence"
+    assert run(root, "check", str(root / "a.csv"), "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert said in told["error"] and told["remedy"] and told["rows_read"] == len(rows) - 1 and told["classes"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check", "mine.csv", "--lables", "emotion"], "Did you mean --labels?"),
+        (["check", "mine.csv", "--label_separator=|"], "Did you mean --label-separator?"),
+        (["try", "mine.csv", "--forse"], "Did you mean --force?"),
+        (["browse", "--prot", "1"], "Did you mean --port?"),
+        (["check", "mine.csv", "--conflicts", "majorty"], "Did you mean majority?"),
+        (["check", "mine.csv", "--lab", "emotion"], "no --lab."),
+        (["chek", "mine.csv"], "Did you mean check?"),
+        ([str(ROOT / "params.yaml")], "is a file, and no command"),
+    ],
+)
+def test_mistyped_words_are_errors_with_a_proposal(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    err = capsys.readouterr().err
+    assert caught.value.code == 2 and said in err and "remedy:" in err
 
 
 def test_what_steers_a_terminal_is_spelled_out(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -321,6 +321,26 @@ def test_no_oracle_is_trained_without_the_flaw(params, candidates, real):
     assert judge.teachers.fitted and all(cell.size != NO_SEED for cell in judge.teachers.fitted)
 
 
+def test_what_changes_need_is_scored_and_labelled_and_verdicts_are_of_the_arm(candidates, real):
+    change = {"oracle": {"flaws": ["oracle-teacher"]}, "relabelled": {"checks.agreement": None, "labels.relabel": "rest"}}
+    arm = {"checks": "all", "labels": {"teacher": 0.5}, "oversample": 1.0}
+    plain = Params.model_validate({**PARAMS, "arms": {"naive": {"checks": "agreed"}, "strict": {**arm, "changes": change}}})
+    judge = FakeJudge(plain, real)
+    made = build.judged(plain, candidates, real, judge, select)
+    scores, soft = ScoreTable.of_frame(made["judgements"]), SoftLabels.of_frame(made["soft"])
+    for chosen in (["oracle"], ["relabelled"], list(change)):
+        swept = resolve_arm(plain, "strict", overrides={"changes": chosen})
+        rows = select(candidates, plain, swept, TOY)
+        accepted(swept, rows, scores, TOY)
+        for labeller, share in swept.labellers:
+            if share and labeller.needs_seed:
+                oracle = "oracle" in chosen
+                assert soft.log_p(labeller, rows["candidate_id"].tolist(), TOY, oracle=oracle).shape == (len(rows), 2)
+    bare = Params.model_validate({**PARAMS, "arms": {"naive": {"checks": "agreed"}, "strict": arm}})
+    before = build.judged(bare, candidates, real, FakeJudge(bare, real), select)
+    pd.testing.assert_frame_equal(made["verdicts"], before["verdicts"])
+
+
 def test_no_teacher_is_trained_if_nobody_asks(params, candidates, real):
     plain = Params.model_validate({**PARAMS, "arms": {"naive": {"checks": "basic"}}})
     judge = FakeJudge(plain, real)
@@ -425,6 +445,8 @@ def test_summaries(tables):
     assert reasons.columns[0] == "accepted" and reasons.sum(axis=1).to_numpy() == pytest.approx(np.ones(len(reasons)))
     assert reasons.index.tolist() == list(table[["arm", "corpus", "size"]].itertuples(index=False, name=None))
     assert reasons["accepted"].to_numpy() == pytest.approx(table["acceptance"].to_numpy())
+    strange = tables["verdicts"].replace({"reason": {reasons.columns[1]: "check-of-a-lost-file"}})
+    assert rejection_reasons(strange).columns.tolist() == ["accepted", *reasons.columns[2:], "check-of-a-lost-file"]
 
 
 # --- files ----------------------------------------------------------------------------------------------

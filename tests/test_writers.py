@@ -546,6 +546,22 @@ def test_held_out_rows_are_the_last_of_the_seed(size: int, share: float, held: i
     assert [item.prefix for item in [*train, *last]] == ["sad note:", "glad note:"] * (size // 2)
 
 
+@pytest.mark.parametrize(("wanted", "count"), [(None, 8), (10, 10), ("all", 12), (3, 8)])
+def test_an_oracle_is_tuned_on_further_rows_of_the_training_split(wanted: Any, count: int) -> None:
+    params = design(writers={"tuned": {**TUNE["tuned"], "rows": wanted}})
+    origin = resolve_arm(params, "t").origin
+    assert origin is not None
+    seeds = SizedSeeds(params)
+    rows = [*TEXTS.items(), *((f"o{i}", f"outside {i}") for i in range(4))]
+    frame = pd.DataFrame({"id": [key for key, _ in rows], "text": [text for _, text in rows], "labels": [["sad"]] * len(rows)})
+    seeds.corpus = lambda name: SimpleNamespace(name=name, register_noun="note", split=lambda part: {"train": frame}[part])  # type: ignore[method-assign]
+    made = [examples_of(seeds, Cell("toy", repeat, 8), origin, params.tuning, params.writers["tuned"].rows) for repeat in (0, 0, 1)]  # type: ignore[arg-type]
+    texts = [[item.text for item in [*train, *held]] for train, held in made]
+    assert len(texts[0]) == len(set(texts[0])) == count and texts[0][:8] == list(TEXTS.values()) and texts[0] == texts[1]
+    assert wanted != 10 or set(texts[0][8:]) != set(texts[2][8:]), "each repeat draws its own"
+    assert len(made[0][1]) == round(0.25 * count)
+
+
 def test_a_guided_writer_is_tuned_with_the_prompts_that_it_will_be_asked_with() -> None:
     params = design()
     tables = Tables(

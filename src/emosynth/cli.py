@@ -3,19 +3,55 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 from emosynth.errors import Stopped, UserError
+from emosynth.escape import terminal
 from emosynth.paths import Paths, repository_root, work_on
 from emosynth.trying import commands as trying
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser that takes no shortened flags, and proposes the nearest word for one that it does not know."""
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **({"allow_abbrev": False} | more))
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and let the command that was given, not the program, say which of its flags are unknown."""
+        found, rest = super().parse_known_args(args, namespace)
+        flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
+        if rest and (unknown := [word for word in rest if word.startswith("-")]):
+            name = unknown[0].split("=")[0]
+            self.error(
+                f"there is no {name}.{_near('--' + name.lstrip('-').replace('_', '-'), flags) or ' It takes ' + ', '.join(sorted(flags)) + '.'}"
+            )
+        return found, rest
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, without the long usage, and stop with status 2."""
+        if wrong := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
+            known = re.findall("[^', ]+", wrong[2])
+            message = f"there is no {wrong[1]}.{_near(wrong[1], known) or ' There are ' + ', '.join(known) + '.'}"
+            if Path(wrong[1]).expanduser().exists():
+                message = f"{wrong[1]} is a file, and no command. Did you mean: {self.prog} check {wrong[1]}?"
+        self.exit(2, f"error: {terminal(message)}\n  remedy: {self.prog} --help lists what there is.\n")
+
+
+def _near(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
 def parser() -> argparse.ArgumentParser:
     """Return what the command line understands."""
-    made = argparse.ArgumentParser(prog="emosynth", description="The Synthetic Emotion Compendium")
+    made = Parser(prog="emosynth", description="The Synthetic Emotion Compendium")
     made.add_argument("--root", type=Path, default=None, help="repository (default: the one around the current folder)")
     commands = made.add_subparsers(dest="command", required=True)
 
@@ -39,10 +75,19 @@ def parser() -> argparse.ArgumentParser:
     pipeline.add_argument("--check", action="store_true", help="only say whether they are up to date")
     figure = command("figure", "draw one figure of the report again from the files that the stages wrote")
     figure.add_argument("name", nargs="?", help="figure; none: list them")
+    command("recipe", "pick one arm for all corpora, of a profile that was scored on validation rows")
     command("restore", "put a profile's published result tables where its stages would have written them")
     export = command("export", "write the rows of an arm as a data set to take away")
     export.add_argument("arm", help="name of an arm, or best: the one that is worth most on these labels")
     export.add_argument("--to", type=Path, required=True, help="folder; it must not hold anything yet")
+    export.add_argument("--mask", action="store_true", help="replace mentions, addresses and numbers of people by words in brackets")
+    survey = command("survey", "draw a blinded sample as a page for raters, or read their answers")
+    survey.add_argument("--texts", type=int, default=80, help="texts on the page, half of them real (default: %(default)s)")
+    survey.add_argument("--arms", nargs="+", metavar="ARM", help="arms that are asked about (default: all that write)")
+    survey.add_argument(
+        "--show-real", action="store_true", help="you may show the corpus's texts to your raters, whatever its licence says"
+    )
+    survey.add_argument("--read", nargs="+", type=Path, metavar="CSV", help="read saved answers instead")
     return made
 
 
@@ -108,6 +153,16 @@ def _figure(given: argparse.Namespace, root: Path) -> int:
     return 0
 
 
+def _recipe(given: argparse.Namespace, root: Path) -> int:
+    from emosynth.params import load_params
+    from emosynth.report.recipe import write_recipe
+
+    path, said = write_recipe(load_params(root, given.profile), Paths(root, given.profile))
+    print(terminal(said, lines=True))
+    print(f"written: {path.relative_to(root)} (every try)")
+    return 0
+
+
 def _restore(given: argparse.Namespace, root: Path) -> int:
     from emosynth.report.results import restore
 
@@ -125,8 +180,25 @@ def _export(given: argparse.Namespace, root: Path) -> int:
     paths, folder = Paths(root, given.profile), given.to.expanduser()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError("This place holds something already.", where=str(folder), remedy="Name a folder that does not exist yet.")
-    export_dataset(load_params(root, given.profile), paths, given.arm, folder, Catalog.load(paths))
+    export_dataset(load_params(root, given.profile), paths, given.arm, folder, Catalog.load(paths), masked=given.mask)
     print(f"written: {folder}")
+    return 0
+
+
+def _survey(given: argparse.Namespace, root: Path) -> int:
+    from emosynth.params import load_params
+
+    params, paths = load_params(root, given.profile), Paths(root, given.profile)
+    if given.read:
+        from emosynth.responsible.answers import read_survey
+
+        for frame in read_survey(params, paths, given.read).values():
+            print(terminal(frame.round(3).to_string(index=False, na_rep=""), lines=True), end="\n\n")
+        return 0
+    from emosynth.responsible.survey import write_survey
+
+    made = write_survey(params, paths, texts=given.texts, arms=given.arms, show_real=given.show_real)
+    print(f"written: {made.relative_to(root)} (give it to raters; it holds text of the corpus: do not publish it)")
     return 0
 
 
@@ -138,6 +210,7 @@ def _params(given: argparse.Namespace, root: Path) -> int:
 
 
 _COMMANDS = {
-    "doctor": _doctor, "run": _run, "params": _params, "pipeline": _pipeline, "figure": _figure, "restore": _restore, "export": _export,
+    "doctor": _doctor, "run": _run, "params": _params, "pipeline": _pipeline, "figure": _figure, "restore": _restore, "export": _export, "survey": _survey,
+    "recipe": _recipe,
     "check": trying.check, "try": trying.try_file, "browse": trying.browse,
 }  # fmt: skip

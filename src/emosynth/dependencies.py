@@ -121,9 +121,9 @@ def notebook_source(path: Path) -> str:
 
 def named_pieces(params: Params, item: Stage) -> list[tuple[str, str]]:
     """Return the pieces that a profile names and a stage runs: kind and name. Figures are not among them: all are drawn."""
-    from emosynth.design.arms import resolve_arm, resolve_arms
+    from emosynth.design.arms import changed_arms, resolve_arm, resolve_arms
 
-    arms = list(resolve_arms(params).values())
+    arms = [made for arm in resolve_arms(params).values() for made in (arm, *changed_arms(arm))]
     if "sweeps" in item.sections:
         swept = [(arm, dotted, value) for arm, axes in params.sweeps.items() for dotted, values in axes.items() for value in values]
         arms += [resolve_arm(params, arm, overrides={dotted: value}) for arm, dotted, value in swept]

@@ -21,6 +21,7 @@ from emosynth.paths import Paths, work_on
 
 PYTHONS = ((3, 11), (3, 14))
 """First and last minor version of Python that the lock resolves for."""
+LOCKS = ("requirements.lock", "torch.lock")
 DISK_GB, MEMORY_GB = 3.0, 3.0
 """What the demo takes: caches, tables and pages; peak memory of its largest stage (2.7 GB, measured)."""
 
@@ -66,24 +67,28 @@ def _python() -> Finding:
 
 
 def _installed(root: Path) -> Iterator[Finding]:
+    from packaging.requirements import Requirement
+
     wrong = []
     try:
-        lines = (root / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        yield Finding("packages", "there is no requirements.lock", "Restore requirements.lock from the repository.")
+        lines = [line for name in LOCKS for line in (root / name).read_text(encoding="utf-8").splitlines()]
+    except OSError as error:
+        lost = Path(error.filename).name
+        yield Finding("packages", f"there is no {lost}", f"Restore {lost} from the repository.")
         return
     for line in lines:
-        name, sign, wanted = line.partition("==")
-        if sign and not name.startswith("#"):
+        if line and not line.startswith(("#", " ")):  # lines that begin with a blank are hashes
+            locked = Requirement(line.rstrip("\\ "))
+            if locked.marker and not locked.marker.evaluate():
+                continue
             try:
-                have = version(name).split("+")[0]
+                have = version(locked.name).split("+")[0]
             except PackageNotFoundError:
                 have = "missing"
-            wrong += [f"{name} {have} instead of {wanted}"] if have != wanted else []
+            wanted = str(locked.specifier).removeprefix("==")
+            wrong += [f"{locked.name} {have} instead of {wanted}"] if have != wanted else []
     shown = "; ".join(wrong[:3]) + ("; …" if len(wrong) > 3 else "")
-    yield Finding(
-        "packages", f"{len(wrong)} differ from requirements.lock: {shown}" if wrong else "as locked", "make setup" if wrong else ""
-    )
+    yield Finding("packages", f"{len(wrong)} differ from {LOCKS[0]}: {shown}" if wrong else "as locked", "make setup" if wrong else "")
 
 
 def _disk(paths: Paths) -> Finding:

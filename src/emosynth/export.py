@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ from emosynth.design.cells import Cell, list_cells
 from emosynth.design.space import Space
 from emosynth.errors import UserError
 from emosynth.escape import csv_cell, json_text, markdown, printable
+from emosynth.languages import spaced
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.progress import say
+from emosynth.responsible.personal import kinds_in, mask
 from emosynth.text import ngrams, words
 from emosynth.trials.labels import label_rows
 from emosynth.trials.run import plain as as_they_stand
@@ -33,6 +35,9 @@ from emosynth.trials.sources import Sources
 BEST = "best"
 SHARED = 6
 """Words in a row that a text may not share with a real one."""
+
+_WRITTEN = ("text", "context", "character")
+"""Columns that hold written text."""
 
 _COLUMNS = {
     "id": "unique; the texts of one situation share what stands before the last slash",
@@ -63,6 +68,7 @@ class _Exported:
     space: Space
     corpus: Corpus
     left_out: int
+    masked: bool = False
 
 
 def best_arm(trials: pd.DataFrame, params: Params) -> str:
@@ -100,7 +106,7 @@ def export_best(params: Params, paths: Paths, catalog: Catalog) -> Path:
         return folder
 
 
-def export_dataset(params: Params, paths: Paths, arm: str, folder: Path, catalog: Catalog) -> Path:
+def export_dataset(params: Params, paths: Paths, arm: str, folder: Path, catalog: Catalog, *, masked: bool = False) -> Path:
     """Write an arm's accepted rows into a folder that ``datasets.load_dataset(folder)`` opens.
 
     Writes ``data/train.parquet``, ``train.csv``, ``train.jsonl``, ``README.md`` and ``croissant.json``.
@@ -111,6 +117,8 @@ def export_dataset(params: Params, paths: Paths, arm: str, folder: Path, catalog
         Name of a written arm, or `BEST`.
     catalog
         Names what models are and where they are from.
+    masked
+        Replace personal data that patterns find by words in brackets (`emosynth.responsible.personal.mask`).
 
     Returns
     -------
@@ -131,6 +139,10 @@ def export_dataset(params: Params, paths: Paths, arm: str, folder: Path, catalog
             f"The arm {name} holds real text, which is not the compendium's to give away.", where="export", remedy="Name a written arm."
         )
     made = _rows(Sources.load(params, paths), resolved)
+    if masked:
+        made = replace(
+            made, frame=made.frame.assign(**{name: made.frame[name].map(mask) for name in _WRITTEN if name in made.frame}), masked=True
+        )
     parquet = folder / "data" / "train.parquet"
     _write_parquet(made, parquet)
     write_text(folder / "train.csv", _csv(made.frame))
@@ -196,7 +208,7 @@ def shares_words(texts: Sequence[str], real: Sequence[str], count: int = SHARED)
 
 
 def _grams(text: str, count: int) -> list[tuple[str, ...]]:
-    tokens = [token for token in words(text) if any(char.isalnum() for char in token)]
+    tokens = [token for token in words(spaced(text)) if any(char.isalnum() for char in token)]
     return ngrams(tokens, count) or [tuple(tokens)]
 
 
@@ -250,8 +262,28 @@ def _about(params: Params, arm: ResolvedArm, made: _Exported, catalog: Catalog) 
     return {
         "name": title, "arm": arm.name, "choices": choices, "corpus": made.corpus.name, "languages": made.corpus.languages,
         "labels": list(made.space.labels), "single": made.space.single, "left_out": made.left_out, "models": licences,
-        "rows": len(made.frame),
+        "rows": len(made.frame), "personal": _personal(made),
+        "corpus_licence": made.corpus.licence or "unknown",
     }  # fmt: skip
+
+
+def _personal(made: _Exported) -> str:
+    found = sum(any(flags) for flags in zip(*kinds_in(made.frame["text"].tolist()).values(), strict=True))
+    if made.masked:
+        return "Mentions, addresses and numbers of people that patterns find were replaced by words in brackets; names were not."
+    return f"{found:,} texts hold what looks like a mention, address or number of a person (by patterns; names were not looked for). They are not masked."
+
+
+_LIMITS = (
+    "Nobody has checked that the texts express their labels; checks and soft labels are those of small models.",
+    "All texts are synthetic and not to be taken for what people say. They may offend.",
+    "There is a train split only: measure on real text.",
+)
+_BIASES = (
+    "The language model's training text decides whose way of speaking is heard; no group was asked or balanced.",
+    "Classes are asked for equally often, not as often as people express them.",
+    "Checks are models that learnt from few texts: what they misread is missing, and nobody knows what that is.",
+)
 
 
 def _readme(made: _Exported, about: Mapping[str, Any]) -> str:
@@ -276,9 +308,7 @@ def _readme(made: _Exported, about: Mapping[str, Any]) -> str:
             "`train.csv` and `train.jsonl` hold the same rows. In the CSV file lists have bars between their items, and one apostrophe more stands "
             "before what a spreadsheet would take for a formula: a cell, or the name of a column, that begins with =, +, -, @, a tab or the end of a line, "
             "or with apostrophes before one of these.", "",
-            "## Limits", "", "- Nobody has checked that the texts express their labels; checks and soft labels are those of small models.",
-            "- All texts are synthetic and not to be taken for what people say. They may offend.",
-            "- There is a train split only: measure on real text.", "",
+            "## Limits", "", *(f"- {markdown(limit)}" for limit in (*_LIMITS, *_BIASES, about["personal"])), "",
             "## Use", "", "```python", "import datasets", "", 'rows = datasets.load_dataset("path/to/this/folder", split="train")', "```", "",
         ]
     )  # fmt: skip
@@ -297,6 +327,22 @@ _CONTEXT = {
 }  # fmt: skip
 
 
+def _responsible(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the RAI vocabulary (http://mlcommons.org/croissant/RAI/1.0): synthetic, made how, biases, limits."""
+    choices, models = about["choices"], ", ".join(f"{name} ({licence})" for name, licence in about["models"].items())
+    return {
+        "rai:hasSyntheticData": True, "rai:dataCollectionType": "Synthetic",
+        "rai:dataCollection": f"Written by a language model: {choices['writer']}{f'; licence: {models}' if models else ''}. Shown in its prompts: {choices['guide']}. "
+        f"Classes and seeds are those of the corpus {about['corpus']} (licence: {about['corpus_licence']}); no text of it is in the data set.",
+        "rai:dataPreprocessingProtocol": f"Kept is what passes these checks: {choices['checks']}. Left out: {about['left_out']} rows that share {SHARED} words in a row "
+        "with a real text of the corpus.",
+        "rai:dataAnnotationProtocol": f"No person labelled the texts. Labels: {choices['labels']}.", "rai:machineAnnotationTools": choices["labels"],
+        "rai:annotationsPerItem": "0 by people", "rai:personalSensitiveInformation": about["personal"], "rai:dataBiases": list(_BIASES), "rai:dataLimitations": list(_LIMITS),
+        "rai:dataUseCases": "Training of text classifiers for these classes beside labelled real text. Not for testing, not for statements about people.",
+        "rai:dataSocialImpact": "Emotion read from text is uncertain, and may be wrong of a person: do not decide about people by it.",
+    }  # fmt: skip
+
+
 def croissant(frame: pd.DataFrame, about: Mapping[str, Any], parquet: Path) -> dict[str, Any]:
     """Return the description of a data set in Croissant 1.0 (http://mlcommons.org/croissant/1.0), a JSON-LD vocabulary."""
     fields = []
@@ -313,7 +359,8 @@ def croissant(frame: pd.DataFrame, about: Mapping[str, Any], parquet: Path) -> d
             }
         )  # fmt: skip
     return {
-        "@context": _CONTEXT, "@type": "sc:Dataset", "name": about["name"], "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "@context": _CONTEXT, "@type": "sc:Dataset", "name": about["name"],
+        "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"], **_responsible(about),
         "description": f"{about['rows']} texts written by a language model for the classes {', '.join(about['labels'])}, with provenance.",
         "license": "https://spdx.org/licenses/MIT.html", "inLanguage": about["languages"], "version": "1.0.0",
         "distribution": [

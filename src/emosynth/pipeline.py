@@ -16,25 +16,27 @@ import yaml
 from emosynth.errors import UserError
 from emosynth.params import DEMO_IS_ELSEWHERE, Arm, Params, deep_merge, load_params, read_file
 from emosynth.paths import PROFILE_NAMES, is_profile
-from emosynth.progress import say
+from emosynth.progress import warn
 
 RENDERER = "src/emosynth/runner"
 """What executes and publishes notebooks: every stage's pages depend on it."""
 UNSEEN = ("record.py", "stopping.py")
 """What of it leaves no trace in results and pages."""
 
-NOT_COMPARED = ("smoke", "paper")
-"""Profiles that ``dvc metrics show`` and ``dvc plots show`` leave out unless their file is named: the numbers of smoke mean nothing, and those of paper
-are of another design until it has been run."""
+NOT_COMPARED = ("smoke", "paper", "recipe")
+"""Profiles that ``dvc metrics show`` and ``dvc plots show`` leave out unless their file is named: the numbers of smoke mean nothing, those of paper
+are of another design until it has been run, and those of recipe are of validation rows."""
 
 REPORT = "10_figures"
 """The stage that may read everything."""
 
-PAGES = tuple(f"{name}.html" for name in ("index", "guidance", "writing", "training", "authenticity", "context", "claims", "data"))
+PAGES = tuple(
+    f"{name}.html" for name in ("index", "reading", "guidance", "writing", "training", "authenticity", "context", "claims", "data")
+)
 """Pages of the report, see `emosynth.report.pages`."""
 
 _WRITTEN = ("add", "guide", "writer", "space", "growth", "oversample", "rows", "plus", "after", "corpora", "sizes", "repeats")
-_VERIFIED = (*_WRITTEN, "checks", "labels", "flaws")
+_VERIFIED = (*_WRITTEN, "checks", "labels", "flaws", "changes")
 _DESIGN = ("pieces", "corpora", "models", "cells", "writers", "guides", "generation")
 """What it takes to know who writes what for which cell."""
 _CATALOG, _TAXONOMIES = "data/catalog.yaml", "data/taxonomies.yaml"
@@ -114,7 +116,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         "08_authenticity", "Linguistic authenticity of the synthetic text", (*_DESIGN, "checks", "arms", "authenticity"),
-        ("corpora", "seeds", "candidates", "verdicts"), "authenticity", arm_fields=tuple(name for name in Arm.model_fields if name != "mix"),
+        ("corpora", "seeds", "candidates", "verdicts"), "authenticity", arm_fields=tuple(name for name in Arm.model_fields if name not in ("mix", "changes")),
         model_fields=("encoder",),
     ),
     Stage(
@@ -283,7 +285,7 @@ def write_pipelines(root: Path, wanted: str = "demo") -> list[Path]:
         except UserError as error:
             if profile == wanted:
                 raise
-            say(f"profile {profile}: {error.what} Its pipeline file is left as it is.", "warning")
+            warn(f"profile {profile}: {error.what} Its pipeline file is left as it is.")
             continue
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from emosynth.escape import terminal
 from emosynth.secrets import redact
@@ -22,16 +22,9 @@ WARNING = "warning: "
 """How a line begins that the run's summary repeats."""
 
 
-def say(line: str, kind: Literal["progress", "warning"] = "progress") -> None:
-    """Show one line; what could steer a terminal is spelled out, secrets are taken out.
-
-    Parameters
-    ----------
-    kind
-        A warning is what a person has to know who did not watch: it stands in the stage's log, in the report's record of the run, and once
-        more at the end.
-    """
-    line = (WARNING if kind == "warning" else "") + terminal(redact(line))
+def say(line: str) -> None:
+    """Show one line; what could steer a terminal is spelled out, secrets are taken out."""
+    line = terminal(redact(line))
     target = os.environ.get("EMOSYNTH_PROGRESS")
     if target:
         with Path(target).open("a", encoding="utf-8") as file:
@@ -41,19 +34,28 @@ def say(line: str, kind: Literal["progress", "warning"] = "progress") -> None:
 
 
 def warn(line: str) -> None:
-    """Show what a reader must know: on the terminal, and in the notebook. It must be the same in every run, from the cache too."""
-    say(line, "warning")
+    """Show what a person has to know who did not watch; there is no other way to warn.
+
+    It stands on the terminal, in the stage's log, in the report's record of the run, once more at the end, and in the notebook, there
+    without places of this machine. What depends on the results alone must be warned of from the cache too, so that pages stay the same.
+    """
+    say(WARNING + line)
     if os.environ.get("EMOSYNTH_PROGRESS"):
-        print(f"{WARNING}{terminal(redact(line))}")
+        print(placeless(WARNING + terminal(redact(line)), Path.cwd()))
+
+
+def placeless(line: str, root: Path) -> str:
+    """Return a line without the project's folder and the user's."""
+    return line.replace(f"{root}/", "").replace(str(root), ".").replace(str(Path.home()), "~")
 
 
 class _Warnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        say(record.getMessage(), "warning")
+        warn(record.getMessage())
 
 
 def catch_warnings() -> None:
-    """Let warnings of this package and of pieces, from ``warnings`` and from ``logging``, be said as `say` does; those of libraries stay as they are."""
+    """Let warnings of this package and of pieces, from ``warnings`` and from ``logging``, be shown as `warn` does; those of libraries stay as they are."""
     log = logging.getLogger("emosynth")
     if any(isinstance(handler, _Warnings) for handler in log.handlers):
         return
@@ -64,7 +66,7 @@ def catch_warnings() -> None:
 
     def shown(message: Warning | str, category: type[Warning], filename: str, lineno: int, *more: Any, **options: Any) -> None:
         if category is UserWarning:
-            say(str(message), "warning")
+            warn(str(message))
         else:
             show(message, category, filename, lineno, *more, **options)
 

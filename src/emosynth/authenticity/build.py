@@ -17,6 +17,7 @@ from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus, load_corpus
 from emosynth.design.arms import ResolvedArm, resolve_arms
 from emosynth.design.cells import panel_size
+from emosynth.languages import is_english
 from emosynth.models.tagger import Tag, load_tagger
 from emosynth.params import Params
 from emosynth.paths import Paths
@@ -114,8 +115,7 @@ def _panel(
     params: Params, corpus: Corpus, seeds: set[str], halves: tuple[list[str], list[str]], samples: Samples, tag: Tag, store: RowStore
 ) -> pd.DataFrame:
     seed_texts = corpus.frame.loc[corpus.frame["id"].isin(seeds), "text"].tolist()
-    # A corpus in several languages counts as English if that is one of them: most of its words can be read.
-    language = next((item for item in corpus.languages if item.split("-")[0].lower() == "en"), (corpus.languages or ["unknown"])[0])
+    language = "en" if is_english(corpus.languages) else (corpus.languages or ["unknown"])[0]
     return authenticity_panel(*halves, samples, params.authenticity, tag, seed_texts, language=language, store=store)
 
 
@@ -169,6 +169,7 @@ def _card(name: str, frame: pd.DataFrame, params: Params, corpora: list[Corpus])
         limits = [
             f"No permutation p is below {floor:.2g}, and none corrected for m tests below m times that.",
             "Pronouns, temporal expressions and tense are measured in English alone.",
+            "Where a script puts no space between words, each character counts as one.",
             "Arms that ask for other labels than the corpus's cannot be drawn with the corpus's class shares.",
             "Two or three repeats say little of how repeats differ; intervals are then too narrow by up to a third.",
         ]
@@ -190,7 +191,7 @@ def _card(name: str, frame: pd.DataFrame, params: Params, corpora: list[Corpus])
         )
         columns = {
             "against": "empty: the arm's own value; else it is the difference to this arm", "kind": "utterance, context, contextless, or text",
-            "label": "a label asked for, or all", "tokens": "tokens of each draw", "vectors": "embeddings of each draw",
+            "label": "a label asked for; empty: all together", "tokens": "tokens of each draw", "vectors": "embeddings of each draw",
         }  # fmt: skip
         limits = ["Diverse texts need not be good ones: noise is diverse, too."]
     return Card(

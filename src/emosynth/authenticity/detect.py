@@ -17,6 +17,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
+from emosynth.languages import spaced
 from emosynth.text import near_duplicates, normalise
 
 FOLDS = 5
@@ -111,7 +112,7 @@ def _groups(texts: Sequence[str], threshold: float) -> NDArray[np.int64]:
             index = parent[index]
         return index
 
-    for match in near_duplicates(texts, threshold):
+    for match in near_duplicates(list(map(spaced, texts)), threshold):
         first, second = sorted((root(match.index), root(match.other)))
         parent[second] = first
     return np.array([root(index) for index in range(len(texts))])

@@ -123,7 +123,7 @@ def diversity(
     -------
     pandas.DataFrame
         `COLUMNS` without ``corpus``. ``against``: empty for the measure itself, else the arm it is a difference to. ``label``: a label, or
-        *all*. ``value``: mean over draws; ``low``, ``high``: quantiles. ``measure``: ``distinct_1``, ``distinct_2``; ``self_repetition``,
+        empty: all together. ``value``: mean over draws; ``low``, ``high``: quantiles. ``measure``: ``distinct_1``, ``distinct_2``; ``self_repetition``,
         share of 4-grams that another text holds too; ``spread``, mean pairwise cosine distance. ``tokens`` and ``vectors``: what every
         draw has.
 

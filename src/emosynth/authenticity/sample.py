@@ -19,8 +19,8 @@ from emosynth.stats import Nest
 
 Item = TypeVar("Item")
 
-ALL = "all"
-"""Stands for all labels together."""
+ALL = ""
+"""Stands for all labels together: no label is empty."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from emosynth.authenticity.panel import OTHER, REAL
+from emosynth.authenticity.sample import ALL
 
 MAIN = ("words_per_text", "hdd", "first_person_rate", "temporal_rate", "distinct_tenses", "gzip_ratio", "self_repetition", "detectability")
 """One measure a family, two of form and of pronouns and time what personal text is full of."""
@@ -23,5 +24,5 @@ def main_numbers(panel: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
 
 def pooled_diversity(diversity: pd.DataFrame) -> pd.DataFrame:
     """Return by corpus, arm and kind of text each measure of accepted text over all labels together."""
-    rows = diversity[(diversity["label"] == "all") & (diversity["against"].fillna("") == "") & diversity["verified"].astype(bool)]
+    rows = diversity[(diversity["label"] == ALL) & (diversity["against"].fillna("") == "") & diversity["verified"].astype(bool)]
     return rows.pivot_table(index=["corpus", "arm", "kind"], columns="measure", values="value", sort=False).rename_axis(columns=None)

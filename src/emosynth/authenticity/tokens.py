@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from emosynth.languages import spaced
 from emosynth.text import normalise, tokenise
 
 _ADDRESS = re.compile(r"(?:https?:|www\.)\S*|[^\s@]+@[^\s@]+\.\w+|[\w.-]+\.(?:com|org|net|co|ly|uk|me|tv|gov|edu)(?:/\S*)?", re.IGNORECASE)
@@ -76,8 +77,8 @@ def is_address(token: str) -> bool:
 
 
 def cased(text: str) -> list[str]:
-    """Return all tokens of the normalised text, case kept."""
-    return tokenise(normalise(text))
+    """Return all tokens of the normalised text, case kept; of scripts without spaces each character is one."""
+    return tokenise(spaced(normalise(text)))
 
 
 def counted(tokens: Iterable[str]) -> list[str]:

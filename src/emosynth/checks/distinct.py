@@ -9,6 +9,7 @@ from pydantic import Field
 
 from emosynth.checks.base import BoolArray, Check, Judged
 from emosynth.design.space import FloatArray
+from emosynth.languages import spaced
 from emosynth.pieces import Settings
 from emosynth.text import grams
 
@@ -55,7 +56,7 @@ def largest_similarities(texts: Sequence[str]) -> FloatArray:
     """Return for each text the largest Jaccard similarity of word 3-grams (`emosynth.text.grams`) to an earlier one: exact, by sparse products."""
     from scipy.sparse import csr_matrix
 
-    sets = [grams(text) for text in texts]
+    sets = [grams(spaced(text)) for text in texts]
     column = {gram: number for number, gram in enumerate(dict.fromkeys(gram for some in sets for gram in sorted(some)))}
     sizes = np.array([len(some) for some in sets], dtype=np.int64)
     indices = np.array([column[gram] for some in sets for gram in sorted(some)], dtype=np.int64)

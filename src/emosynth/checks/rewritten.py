@@ -8,6 +8,7 @@ from pydantic import Field
 from emosynth.checks.base import BoolArray, Check, Judged
 from emosynth.checks.wording import CONTEXTLESS, utterances_of
 from emosynth.design.space import FloatArray
+from emosynth.languages import spaced
 from emosynth.pieces import Settings
 from emosynth.text import grams, jaccard
 
@@ -32,7 +33,10 @@ class RewrittenCheck(Check):
     def score(self, rows: Judged) -> FloatArray:
         """Return similarities to the utterance; NaN for a text that is no rewriting."""
         found = zip(rows.texts, rows.rows["kind"], utterances_of(rows.rows), strict=True)
-        return np.array([jaccard(grams(text), grams(said)) if kind == CONTEXTLESS else np.nan for text, kind, said in found], dtype=float)
+        return np.array(
+            [jaccard(grams(spaced(text)), grams(spaced(said))) if kind == CONTEXTLESS else np.nan for text, kind, said in found],
+            dtype=float,
+        )
 
     def passes(self, scores: FloatArray) -> BoolArray:
         """Return which texts differ enough."""

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 
 import pandas as pd
 from nltk.tokenize.casual import EMOTICON_RE
 
+from emosynth.languages import spaced
 from emosynth.text import ngrams, words
 
 GRAM = 4
 """Words in one gram of `overlap`."""
 
 CONTEXTLESS = "contextless"
-
-_UNSPACED = re.compile(
-    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
-)
-"""Parts of a token; of scripts that put no space between words (Thai, Lao, Burmese, Khmer, Japanese, Chinese), each character is one."""
 
 
 def content_words(text: str) -> list[str]:
@@ -28,9 +23,7 @@ def content_words(text: str) -> list[str]:
     words, each character counts as one.
     """
     found = (token.lstrip("#") for token in words(text) if EMOTICON_RE.fullmatch(token) is None)
-    return [
-        word for token in found for word in (_UNSPACED.findall(token) if not token.isascii() else [token]) if any(c.isalnum() for c in word)
-    ]
+    return [word for token in found for word in spaced(token).split() if any(c.isalnum() for c in word)]
 
 
 def overlap(tokens: Sequence[str], *known: Collection[tuple[str, ...]]) -> float:

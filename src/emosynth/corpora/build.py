@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from emosynth.corpora.files import Loaded
 from emosynth.corpora.labels import phrases
 from emosynth.corpora.loaders import READERS
 from emosynth.corpora.own import read_user
-from emosynth.corpora.schema import every_class, validate
+from emosynth.corpora.schema import every_class, total_of, validate
+from emosynth.corpora.shares import said_of_conflicts
 from emosynth.corpora.splits import SPLITS, split_of
 from emosynth.errors import UserError
+from emosynth.languages import ENGLISH_ONLY, UNSEGMENTED, is_english, unsegmented
 from emosynth.params import Corpora, Params
 from emosynth.paths import Paths
 from emosynth.progress import say
@@ -41,7 +43,8 @@ class Corpus:
     Attributes
     ----------
     frame
-        Columns id, text, labels (list of str), split, corpus; sorted by split and id.
+        Columns id, text, labels (list of str), split, corpus; sorted by split and id. Where annotators disagree and the file says so, shares
+        too: of each class, in their order.
     classes
         In their natural order.
     task
@@ -127,7 +130,8 @@ def _read(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> tuple[L
             "hash": "",
             "notes": "A corpus of the user's own.",
         }
-        return read_user(own, paths, params.conflicts), meta, {}
+        loaded = read_user(own, paths, params.conflicts)
+        return loaded, meta | ({"languages": [loaded.language]} if loaded.language else {}), {}
     entry = catalog.entry(name)
     assert entry.corpus is not None
     loaded = READERS[entry.corpus.layout](catalog.fetch(name), entry.corpus)
@@ -144,21 +148,60 @@ def _read(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> tuple[L
     return loaded, meta, dict(entry.corpus.class_phrases)
 
 
+@dataclass(frozen=True)
+class Settled:
+    """The rows of a corpus that a run uses, and what is to be said of them.
+
+    Attributes
+    ----------
+    own_splits
+        Whether the corpus has splits of its own.
+    report
+        On duplicates, see `emosynth.corpora.clean.clean`.
+    unscored
+        What is to be said of classes that a split lacks.
+    """
+
+    frame: pd.DataFrame
+    own_splits: bool
+    report: dict[str, Any]
+    unscored: list[str]
+
+
+def settled(name: str, loaded: Loaded, params: Corpora, *, near: bool = True) -> Settled:
+    """Return the rows of a corpus in splits without duplicates: the one rule of what can be used, for a run as for a check of a file.
+
+    Parameters
+    ----------
+    near
+        Whether duplicates are looked for and removed; without that large files are checked in seconds, and nothing else is left out.
+
+    Raises
+    ------
+    UserError
+        If there are too few classes, a split has no rows, or training or test rows of a class are lacking.
+    """
+    frame, own_splits = _frame(name, loaded, params.fractions)
+    validate(frame, loaded.classes, loaded.task, loaded.where, [row.place for row in loaded.rows])
+    report: dict[str, Any] = {}
+    if near:
+        cleaned = clean(frame, params.near_duplicate)
+        frame, report = cleaned.frame, cleaned.report
+        validate(frame, loaded.classes, loaded.task, f"{loaded.where}, after duplicates were removed")
+    return Settled(frame, own_splits, report, every_class(frame, loaded.classes, loaded.where))
+
+
 def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Built:
     loaded, meta, given = _read(name, params, catalog, paths)
     say(f"{name}: {len(loaded.rows)} rows read; looking for duplicates")
-    frame, own_splits = _frame(name, loaded, params.fractions)
-    unit = "person" if any(row.group for row in loaded.rows) else "text"
-    validate(frame, loaded.classes, loaded.task, loaded.where, [row.place for row in loaded.rows])
-    cleaned = clean(frame, params.near_duplicate)
-    validate(cleaned.frame, loaded.classes, loaded.task, f"{loaded.where}, after duplicates were removed")
-    unscored = every_class(cleaned.frame, loaded.classes, loaded.where)
-    frame = cleaned.frame
-    counts = _counts(frame, loaded.classes)
-    conflicts = loaded.conflicts or cleaned.report["conflicts"]
     if loaded.notes:
         say(f"{name}: " + "; ".join(loaded.notes))
-    removed = {split: sum(kinds.values()) for split, kinds in cleaned.report["removed"].items()}
+    made = settled(name, loaded, params)
+    frame, report = made.frame, made.report
+    unit = "person" if any(row.group for row in loaded.rows) else "text"
+    counts = _counts(frame, loaded.classes)
+    conflicts = loaded.conflicts or report["conflicts"]
+    removed = {split: sum(kinds.values()) for split, kinds in report["removed"].items()}
     note = {
         "name": name,
         "classes": loaded.classes,
@@ -169,21 +212,32 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Bu
         "dropped": loaded.dropped,
         "conflicts": conflicts,
         "understood": list(loaded.notes),
-        "splits": "upstream" if own_splits else f"by hash of the {unit}",
-        "duplicates": cleaned.report,
+        "splits": "upstream" if made.own_splits else f"by hash of the {unit}",
+        "duplicates": report,
         "source": meta["source"],
         "hash": meta["hash"],
         "licence": meta["licence"],
         "citation": meta["citation"].strip(),
         "languages": meta["languages"],
     }
+    soft = "shares" in frame
     how = (
         "as upstream"
-        if own_splits
+        if made.own_splits
         else f"made once by sha256 of the {unit}, in shares of {', '.join(f'{share:g}' for share in params.fractions)}"
     )
     limits = [f"{count:,} rows were left out: {reason}." for reason, count in loaded.dropped.items()]
-    limits += [_of_conflicts(conflicts), *unscored, *(f"Read as found in the file: {line}" for line in loaded.notes)]
+    about_language = [] if is_english(meta["languages"]) else [ENGLISH_ONLY]
+    if unsegmented(frame["text"].tolist()):
+        about_language.append(UNSEGMENTED)
+    for line in about_language:
+        say(f"{name} ({', '.join(meta['languages'])}): {line}")
+    limits += about_language
+    if soft:
+        limits.append(
+            "Labels are shares. Training takes those of the seed and of other real rows; all else takes the class, which is the largest share."
+        )
+    limits += [said_of_conflicts(conflicts), *made.unscored, *(f"Read as found in the file: {line}" for line in loaded.notes)]
     limits += [
         f"Rows with a near-duplicate (Jaccard similarity of token 3-grams of at least {params.near_duplicate:g}) were removed: from training "
         f"{removed['train']:,}, from validation {removed['validation']:,}. The test split is complete.",
@@ -194,7 +248,7 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Bu
         what=meta["notes"] or meta["title"],
         made=f"Step 00 (corpora). Splits are {how}. Texts were normalised; duplicates were found across and within splits.",
         sources=[Source(name=name, version=meta["source"], hash=meta["hash"])],
-        columns=_MEANINGS,
+        columns=_MEANINGS | ({"shares": "share of each class, in the order of classes"} if soft else {}),
         counts={split: counts[split] for split in SPLITS},
         limits=limits,
         licence=meta["licence"],
@@ -207,21 +261,6 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Bu
     rows = {split: int((frame["split"] == split).sum()) for split in SPLITS}
     say(f"{name}: " + ", ".join(f"{count} {split}" for split, count in rows.items()) + f"; {sum(removed.values())} duplicates removed")
     return Built(name, path, rows, removed, loaded.classes)
-
-
-def _of_conflicts(conflicts: Mapping[str, Any]) -> str:
-    """Return what is said of texts that stand with several labels."""
-    if not conflicts["texts"]:
-        return "No text stands with several labels."
-    done = {
-        "kept": "they stay as published",
-        "majority": "the label of most rows was taken",
-        "drop": "they were left out",
-    }[conflicts["done"]]
-    rest = (
-        f"; {conflicts['dropped']:,} without a majority were left out" if conflicts["done"] == "majority" and conflicts["dropped"] else ""
-    )
-    return f"{conflicts['texts']:,} texts stand with several labels, in {conflicts['rows']:,} rows: {done}{rest}."
 
 
 def _frame(name: str, loaded: Loaded, fractions: Sequence[float]) -> tuple[pd.DataFrame, bool]:
@@ -237,6 +276,8 @@ def _frame(name: str, loaded: Loaded, fractions: Sequence[float]) -> tuple[pd.Da
             "corpus": name,
         }
     )
+    if any(row.shares for row in loaded.rows):
+        frame["shares"] = pd.Series([[dict(row.shares).get(label, 0.0) for label in loaded.classes] for row in loaded.rows], dtype=object)
     return frame, own
 
 
@@ -245,7 +286,7 @@ def _counts(frame: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str, 
     for split in SPLITS:
         rows = frame[frame["split"] == split]
         by_class = rows["labels"].explode().value_counts()
-        counts[split] = {"all": len(rows), **{label: int(by_class.get(label, 0)) for label in classes}}
+        counts[split] = {total_of(classes): len(rows), **{label: int(by_class.get(label, 0)) for label in classes}}
     return counts
 
 
@@ -306,11 +347,11 @@ def describe(corpus: Corpus, examples: int = 2, seed: int = 0) -> dict[str, pd.D
     """
     train = corpus.split("train")
     counts = pd.DataFrame({split: corpus.counts[split] for split in SPLITS}).rename_axis("class")
-    counts["share of train"] = counts["train"] / max(1, int(corpus.counts["train"]["all"]))
+    counts["share of train"] = counts["train"] / max(1, int(corpus.counts["train"][total_of(corpus.classes)]))
 
     counted = np.array([_word_count(text) for text in train["text"]], dtype=float)
     exploded = train.assign(words=counted)[["labels", "words"]].explode("labels")
-    rows = {"all": counted}
+    rows = {total_of(corpus.classes): counted}
     rows |= {label: exploded.loc[exploded["labels"] == label, "words"].to_numpy(dtype=float) for label in corpus.classes}
     points = {"5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95}
     lengths = pd.DataFrame(

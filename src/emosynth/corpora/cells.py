@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from emosynth.corpora.alike import clean, key, mixed, shown, skeleton
 from emosynth.corpora.columns import literal
 from emosynth.corpora.decoding import Notes
+from emosynth.corpora.guesses import PAIRS, flag, named_as_raters
 from emosynth.corpora.schema import some
 from emosynth.corpora.tables import ABSENT
 from emosynth.params import UserCorpus
@@ -23,7 +24,6 @@ MISSING_WORDS = (
 """What programs write where there is nothing, in lower case."""
 
 NO_TEXT, NO_LABEL = "no text", "no label"
-_INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\u00ad\ufeff\x00-\x1f\x7f]")
 _INTEGRAL = re.compile(r"([+-]?\d+)\.0+")
 _NUMERIC = re.compile(r"[+-]?\d+([.,]\d+)?")
 _SEVERAL = re.compile(r"\d+(\s*[,;|/ ]\s*\d+)+")
@@ -89,20 +89,6 @@ def texts(values: Iterable[Any], spec: UserCorpus, faults: Faults) -> list[str |
                 found = None
         out.append(found)
     return out
-
-
-def key(label: str) -> str:
-    """Return what is equal for labels that differ in case, spaces, dashes, apostrophes, entities, quotes around or a stop after only."""
-    bare = unicodedata.normalize("NFKC", normalise(label)).casefold()
-    bare = "".join(char for char in bare if unicodedata.category(char) not in ("Cf", "Cc"))
-    shorter = re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", bare.strip().strip("\"'“”‘’`«»").rstrip(".,;:").strip())
-    return shorter or bare
-
-
-def clean(label: str) -> str:
-    """Return a label without invisible characters and quotes around it, normalised."""
-    bare = unicodedata.normalize("NFC", normalise(_INVISIBLE.sub("", label)))
-    return bare[1:-1].strip() if len(bare) > 2 and bare[0] == bare[-1] and bare[0] in "\"'`" else bare
 
 
 @dataclass
@@ -272,18 +258,18 @@ def _named(
                 continue
             rename[atom] = listed.get(key(name), name) if spec.merge_labels else name
             if rename[atom] not in exact:
-                bad[atom] = f"an unknown label ({name})"
+                bad[atom] = f"an unknown label ({shown(name) if mixed(name) else name})"
     elif spec.merge_labels:
         _merge(rename, every, bad)
     else:
         alike = [group for group in _groups(rename, bad).values() if len(group) > 1]
         for group in alike:
-            notes.warn(f"Near-equal labels are classes of their own: {some(map(repr, group), 10)} (merge_labels).")
+            notes.warn(f"Near-equal labels are classes of their own: {some(map(shown, group), 10)} (merge_labels).")
     for name in sorted({name for name in rename.values() if name is not None}):
         same = [atom for atom, other in rename.items() if other == name and atom not in bad and not {key(atom), atom} & set(declared)]
         ways = {raw for atom in same for raw in spelt[atom]}
         if len(ways) > 1 or (spec.classes is not None and any(atom != name for atom in same)):
-            notes.warn(f"Near-equal labels are one class, {name!r}: {some(map(repr, sorted(ways)), 10)} (merge_labels, or class_names).")
+            notes.warn(f"Near-equal labels are one class, {name!r}: {some(map(shown, sorted(ways)), 10)} (merge_labels, or class_names).")
     _said(rename, bad, declared, spec, notes)
     left = Labels([], multi)
     for row, atoms in enumerate(parts):
@@ -328,6 +314,15 @@ def _said(rename: dict[str, str | None], bad: dict[str, str], declared: dict[str
             notes.warn(f"Labels are numbers ({some(numbers)}), which say nothing in a prompt: class_names names them.")
         if names and {name.casefold() for name in names} <= _YES_NO:
             notes.warn(f"Labels are {some(names)}, which say nothing in a prompt: class_names names them.")
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(skeleton(name), []).append(name)
+    for group in alike.values():
+        if len({key(name) for name in group}) > 1:
+            told = some((shown(name, foreign=True) for name in group), 10)
+            notes.warn(f"Labels that look alike are classes of their own: {told}; class_names joins them.")
+        elif any(map(mixed, group)):
+            notes.warn(f"A label has letters of several alphabets: {some(map(shown, group))}; class_names renames it.")
     known = {key(name) for name in names}
     made_of = [name for name in names if _compound(name, known)]
     if made_of and spec.label_separator is None:
@@ -340,24 +335,48 @@ def _compound(name: str, known: set[str]) -> bool:
     )
 
 
-_FLAGS: dict[str, bool] = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False, "": False}
-
-
-def one_hot(
-    rows: Sequence[Sequence[Any]], columns: Sequence[str], takes: Sequence[Callable[[Sequence[Any]], Any]], faults: Faults
-) -> list[Any]:
-    """Return for each row the list of columns that hold 1."""
+def one_hot(rows: Sequence[Sequence[Any]], columns: Sequence[str], faults: Faults) -> list[Any]:
+    """Return for each row of cells the list of columns that say yes, as one of `PAIRS` of marks does; no mark is no."""
+    yes = {mark: mark in ("1", "true", "yes", "y", "t", "x", "✓", "✔", "☑") for pair in PAIRS for mark in pair} | {"": False}
     out: list[Any] = []
     for place, row in enumerate(rows):
-        chosen: list[str] | None = []
-        for name, take in zip(columns, takes, strict=True):
-            value = _decoded(take(row))
-            flag = False if absent(value) else _FLAGS.get(str(value).strip().lower())
-            if flag is None:
-                faults.add(f"a cell of {name} that is neither 0 nor 1", place)
-                chosen = None
-                break
-            if flag and chosen is not None:
-                chosen.append(name)
-        out.append(chosen)
+        flags = [yes.get(flag(_decoded(value))) for value in row]
+        if None in flags:
+            faults.add(f"a cell of {columns[flags.index(None)]} that is neither 0 nor 1", place)
+        out.append(None if None in flags else [name for name, is_so in zip(columns, flags, strict=True) if is_so])
     return out
+
+
+def are_votes(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> bool:
+    """Return whether columns hold labels, a rater's each, and not marks of yes and no: as they are named, or most cells are no marks."""
+    if named_as_raters(columns):
+        return True
+    marks = {mark for pair in PAIRS for mark in pair}
+    filled = Counter(word in marks for row in rows for value in row if (word := flag(_decoded(value))))
+    return filled[False] > filled[True]
+
+
+def votes(
+    rows: Sequence[Sequence[Any]], columns: Sequence[str], names: Sequence[list[str] | None], spec: UserCorpus, notes: Notes, faults: Faults
+) -> tuple[Labels, list[list[tuple[str, ...]]]]:
+    """Return the labels that each rater gave each row, and of each row those of the first; a row without any vote has no label."""
+    flat = [(row, value) for row, held in enumerate(rows) for value in held if not absent(_decoded(value)) and str(value).strip()]
+    inner = Faults()
+    found = labels([value for _, value in flat], [names[row] for row, _ in flat], spec, notes, inner)
+    out: list[list[tuple[str, ...]]] = [[] for _ in rows]
+    for (row, _), made in zip(flat, found.rows, strict=True):
+        if made is not None:
+            out[row].append(made)
+    for what, places in inner.items():
+        for row in dict.fromkeys(flat[place][0] for place in places):
+            if not what.startswith(NO_LABEL):
+                faults.add(what, row)
+                out[row] = []
+    left = {what: sorted({flat[place][0] for place in places if not out[flat[place][0]]}) for what, places in found.left_out.items()}
+    gone = {row for places in (*left.values(), *faults.values()) for row in places}
+    for row, given in enumerate(out):
+        if not given and row not in gone:
+            faults.add(NO_LABEL, row)
+    missing = len(rows) * len(columns) - sum(map(len, out))
+    notes.found("labels", f"votes of {len(columns)} raters ({missing:,} are missing); corpora.conflicts settles them", "labels")
+    return Labels([given[0] if given else None for given in out], found.multi, {what: at for what, at in left.items() if at}), out

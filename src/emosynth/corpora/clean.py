@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from emosynth.languages import spaced
 from emosynth.text import fingerprint, near_duplicates
 
 _ORDER = {"test": 0, "validation": 1, "train": 2}
@@ -55,7 +56,7 @@ def clean(frame: pd.DataFrame, threshold: float, examples: int = 20) -> Cleaned:
     prints = [fingerprint(text) for text in frame["text"]]
     # one pass over all splits: test comes first, so every match points from training towards what it would leak
     matches: dict[int, list[tuple[int, float]]] = {}
-    for match in near_duplicates(list(frame["text"]), threshold):
+    for match in near_duplicates([spaced(text) for text in frame["text"]], threshold):
         matches.setdefault(match.index, []).append((match.other, match.similarity))
 
     found: dict[str, Counter[str]] = {"exact": Counter(), "near": Counter()}

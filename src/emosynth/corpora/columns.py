@@ -1,4 +1,4 @@
-"""Which columns of a table hold texts, labels and splits: by name, number or dotted path, or guessed."""
+"""Which column of a table is meant: by name, number or dotted path; and cells that are lists written as words."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from emosynth.corpora.decoding import Notes
-from emosynth.corpora.files import SPLIT_NAMES
+from emosynth.corpora.guesses import guess_columns, one_hot_columns, share_columns
+from emosynth.corpora.headers import simple
 from emosynth.corpora.schema import some
-from emosynth.corpora.tables import ABSENT, LABEL_COLUMNS, SPLIT_COLUMNS, TEXT_COLUMNS, Table, simple
+from emosynth.corpora.tables import ABSENT, Table
 from emosynth.errors import UserError
-
-_LOOKED_AT = 2000
-"""Rows that guesses look at."""
 
 _WORDS = re.compile(r"[\[{(]\s*([^\[\]{}()]*?)\s*[\]})]", re.DOTALL)
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
@@ -114,7 +112,7 @@ def _no_column(table: Table, wanted: str, parameter: str, path: Path) -> UserErr
         )  # fmt: skip
     close = difflib.get_close_matches(wanted, table.columns, n=1)
     near = f"Did you mean {close[0]}? " if close else proposal
-    ones = one_hot_columns(table)
+    ones = one_hot_columns(table) or share_columns(table)
     if parameter == "labels" and ones:
         near = f"For one column a class: labels: [{', '.join(ones)}]. "
     return UserError(
@@ -125,66 +123,3 @@ def _no_column(table: Table, wanted: str, parameter: str, path: Path) -> UserErr
 
 def _shown(name: str | list[str], table: Table) -> str:
     return f"[{', '.join(name)}]" if isinstance(name, list) else name
-
-
-def _sample(table: Table, column: int) -> list[Any]:
-    return [row[column] for row in table.rows[:_LOOKED_AT] if row[column] is not ABSENT and row[column] not in (None, "")]
-
-
-def one_hot_columns(table: Table) -> list[str]:
-    """Return the columns that hold nothing but 0 and 1, both of them; empty if fewer than two."""
-    flags = {"0", "1", "0.0", "1.0", "true", "false"}
-    found = []
-    for column, name in enumerate(table.columns):
-        seen = {str(value).strip().lower() for value in _sample(table, column) if not isinstance(value, list | dict)}
-        if seen and seen <= flags and len(seen) > 1 and not any(isinstance(row[column], list | dict) for row in table.rows[:50]):
-            found.append(name)
-    return found if len(found) > 1 else []
-
-
-def guess_columns(table: Table) -> tuple[str, str | list[str]] | None:
-    """Return the columns that hold texts and labels by their names and by what they hold; None: no column looks like labels."""
-    known = {simple(name): name for name in reversed(table.columns)}
-    stats = {}
-    for column, name in enumerate(table.columns):
-        values = [str(value) for value in _sample(table, column)]
-        if values:
-            stats[name] = (len(set(values)), sum(map(len, values)) / len(values), len(values))
-    if not stats:
-        return None
-    named = [known[simple(name)] for name in TEXT_COLUMNS if simple(name) in known and known[simple(name)] in stats]
-    text = named[0] if named else max(stats, key=lambda name: (stats[name][0] > 1, stats[name][1]))
-    if not named and stats[text][1] < 3:
-        return None
-    labels = [
-        known[simple(name)]
-        for name in LABEL_COLUMNS
-        if simple(name) in known and known[simple(name)] in stats and known[simple(name)] != text
-    ]
-    if labels:
-        return text, labels[0]
-    ones = [name for name in one_hot_columns(table) if name != text]
-    if len(ones) > 1:
-        return text, ones
-    # classes repeat and are short
-    few = [
-        name
-        for name, (different, mean, count) in stats.items()
-        if name != text and different <= max(2, count / 2) and mean < 40 and different > 1
-    ]
-    return (text, min(few, key=lambda name: stats[name][0])) if few else None
-
-
-def guess_split(table: Table, notes: Notes) -> str | None:
-    """Return the column that is named as one of splits and holds nothing else; one that holds other words too is warned about."""
-    for column, name in enumerate(table.columns):
-        if simple(name) in SPLIT_COLUMNS:
-            seen = {str(value).strip().lower() for value in _sample(table, column)}
-            if seen and seen <= set(SPLIT_NAMES):
-                return name
-            if seen & set(SPLIT_NAMES):
-                other = sorted(seen - set(SPLIT_NAMES))[0]
-                notes.warn(
-                    f"The column {name!r} is not taken for splits, since it holds {other!r} too; rows are split by their hash (split)."
-                )
-    return None

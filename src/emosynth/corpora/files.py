@@ -44,6 +44,8 @@ class Row:
         Dialogue that it is an utterance of; empty: none.
     context
         What was said before in the dialogue, oldest first, as ``speaker: utterance``.
+    shares
+        Label and share that annotators gave it; empty: they agree, or were not counted.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Row:
     group: str = ""
     dialogue: str = ""
     context: tuple[str, ...] = ()
+    shares: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Loaded:
         What was found in the file or is odd about it, a sentence each, without lines or texts.
     conflicts
         Of a user's own file: texts that stood with several labels, their rows, and what was done.
+    language
+        What goes before the parameters' word for it; empty: nothing.
     """
 
     rows: list[Row]
@@ -77,6 +82,7 @@ class Loaded:
     dropped: dict[str, int]
     notes: tuple[str, ...] = ()
     conflicts: dict[str, Any] | None = None
+    language: str = ""
 
 
 def read_text(path: Path) -> str:

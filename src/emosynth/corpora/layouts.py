@@ -173,8 +173,8 @@ def _by_class(folders: Sequence[Path], folder: Path, notes: Notes) -> list[Table
         tables.append(Table(["text", "label"], rows, places, "file", "texts by class", split=split))
     if not any(table.rows for table in tables):
         raise UserError(
-            "The folder holds nothing that can be read.", where=str(folder),
-            remedy="Give files of CSV, TSV, JSON, JSONL, Parquet or Excel, or .txt files in folders named by class.",
+            f"The folder holds nothing that can be read: {some(sorted(item.name for item in folder.iterdir())) or 'it is empty'}.", where=str(folder),
+            remedy="Unpack what is packed, or name a file itself. Read are files of CSV, TSV, JSON, JSONL, Parquet or Excel, or .txt files in folders named by class.",
         )  # fmt: skip
     if skipped:
         notes.warn(f"{len(skipped)} files were passed over, for they do not end in .txt: {some(skipped)}.")

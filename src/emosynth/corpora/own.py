@@ -7,26 +7,25 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from emosynth.corpora import cells
-from emosynth.corpora.columns import find, guess_columns, guess_split
+from emosynth.corpora.columns import find
 from emosynth.corpora.decoding import Notes
 from emosynth.corpora.files import SPLIT_NAMES, Loaded, Row, distinct
+from emosynth.corpora.guesses import guess_columns, guess_split
 from emosynth.corpora.layouts import read_tables
 from emosynth.corpora.schema import some
-from emosynth.corpora.splits import SPLITS
+from emosynth.corpora.shares import Conflicts, Shares, completed, named, resolved, shares_of_cells, shares_of_columns
+from emosynth.corpora.splits import SPLITS, fingerprint
 from emosynth.corpora.tables import Table
 from emosynth.errors import UserError
 from emosynth.escape import json_text
 from emosynth.params import UserCorpus
 from emosynth.paths import Paths
-from emosynth.text import fingerprint
 
 _FEW = 5
 """Rows below which a class is warned of."""
-
-Conflicts = Literal["majority", "drop", "error"]
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def understand(
         Columns and all else that is known; None: columns are guessed too.
     conflicts
         What becomes of a text that stands with several labels: the label of most of its rows (multi-label: labels of more than half of
-        them), left out where there is none; left out; or an error. Rows of one text become one.
+        them), left out where there is none; their shares ("soft"); left out; or an error. Rows of one text become one.
     guess
         Which of "text" and "labels" are guessed although there is a ``spec``.
 
@@ -139,13 +138,15 @@ def understand(
             f"The column {values.text} cannot hold both texts and labels.", where=str(path), remedy="Name both columns (text, labels)."
         )
     texts = cells.texts(values.texts, spec, faults)
-    if values.flags is not None:
-        given: list[Any] = []
-        for table, takes in zip(tables, values.flags, strict=True):
-            inner = cells.Faults()
-            given += cells.one_hot(table.rows, values.labels, takes, inner)
-            for what, at in inner.items():
-                faults.setdefault(what, []).extend(len(given) - len(table.rows) + row for row in at)
+    soft = values.shares() if spec.task != "multi" else None
+    weights: list[Shares] = []
+    ballots: list[list[tuple[str, ...]]] | None = None
+    if soft is not None:
+        found, weights = named(soft, values.names, spec, notes, faults)
+    elif (marked := values.marked()) is not None and cells.are_votes(marked, values.labels):
+        found, ballots = cells.votes(marked, values.labels, values.names, spec, notes, faults)
+    elif marked is not None:
+        given = cells.one_hot(marked, values.labels, faults)
         several = any(chosen is not None and len(chosen) > 1 for chosen in given)
         found = cells.labels([chosen if chosen is not None else ["0"] for chosen in given], values.names, spec, notes, faults)
         found.multi = several
@@ -157,34 +158,42 @@ def understand(
         notes.warn("Every list holds one label; the corpus is read as one with several labels a row (task: single reads it as one label).")
     if not multi:
         for place, given_labels in enumerate(found.rows):
-            if given_labels is not None and len(given_labels) > 1:
+            if any(len(labels) > 1 for labels in (ballots[place] if ballots is not None else [given_labels or ()])):
                 faults.add("several labels (task: multi, or label_separator, takes them)", place)
     splits = [_split(value, place, faults) for place, value in enumerate(values.splits)]
     left_out = _settle(faults, values, path, spec, [line for line in notes.warnings if line.startswith(cells.KINDS)])
     left_out |= {why: [values.place(row) for row in places] for why, places in found.left_out.items()}
     for table in tables:
-        if table.blank:
-            left_out.setdefault("blank", []).extend(f"{table.file + ' ' if table.file else ''}{table.unit} {line}" for line in table.blank)
+        for why, numbers in table.apart.items():
+            left_out.setdefault(why, []).extend(f"{table.file + ' ' if table.file else ''}{table.unit} {line}" for line in numbers)
     rows = [
-        Row(fingerprint(text)[:16], text, labels, split, values.place(place))
+        Row(fingerprint(text)[:16], text, vote, split, values.place(place), shares=tuple(weights[place].items()) if weights else ())
         for place, (text, labels, split) in enumerate(zip(texts, found.rows, splits, strict=True))
         if text is not None and labels is not None and (split is not None or values.split is None)
+        for vote in (ballots[place] if ballots is not None else (labels,))
     ]
     if not rows:
         raise UserError("No row can be used.", where=str(path), remedy=f"Rows were left out: {some(left_out)}. Check text and labels.")
     _plausible(rows, path)
     before = {label for row in rows for label in row.labels}
-    rows, quarrel = _resolved(rows, conflicts, multi, path)
+    rows, quarrel = resolved(rows, conflicts, multi, path)
+    if ballots is not None:  # raters who agree gave one row
+        rows = list({(row.id, row.place): row for row in rows}.values())
     counts = Counter(label for row in rows for label in row.labels)
     if lost := sorted(before - set(counts)):
         notes.warn(f"No row is left of {some(lost)} after texts with several labels were settled (corpora.conflicts).")
+    rows = completed(rows, counts, multi, notes)
     classes = [cells.clean(name) for name in spec.classes] if spec.classes is not None else sorted(counts)
     if rare := [f"{name} ({count})" for name, count in sorted(counts.items()) if count < _FEW]:
         notes.warn(f"Classes of fewer than {_FEW} rows can hardly be trained and scored: {some(rare, 20)} (class_names leaves them out).")
-    if "language" not in spec.model_fields_set and not _looks_english([row.text for row in rows[:500]]):
+    if len(counts) > 2 and (
+        head := [row for row in rows if row.place == tables[0].place(0) and {counts[name] for name in row.labels} == {1}]
+    ):
         notes.warn(
-            "These texts do not look English, but the default models, stories and word lists are: name the language (language), and a model that writes it."
+            f"Nothing but {head[0].place} is of the class {head[0].labels[0]!r}: if it tells what the columns hold (a second header), take it out."
         )
+    if "language" not in spec.model_fields_set and not _looks_english([row.text for row in rows[:500]]):
+        notes.warn(NOT_ENGLISH)
     first = tables[0]
     return Understanding(
         file=path.name, format=first.format, encoding=first.encoding, separator=first.separator, quoting=first.quoting,
@@ -198,7 +207,8 @@ def understand(
 
 
 def _guessed(table: Table, path: Path, spec: UserCorpus, notes: Notes, wanted: Collection[str]) -> UserCorpus:
-    guess = guess_columns(table)
+    taken = [] if len(wanted) > 1 else [spec.labels] if "text" in wanted else [spec.text]
+    guess = guess_columns(table, notes, {str(name) for one in taken for name in (one if isinstance(one, list) else [one])})
     if guess is None:
         raise UserError(
             f"No column looks like labels; there are {some(table.columns, 20)}.", where=str(path), remedy="Name the columns (text, labels)."
@@ -256,6 +266,18 @@ class _Values:
             self.splits = [_HASHED] * len(self.splits)
         self.label: str | list[str] = self.labels[0] if self.flags is None else self.labels
 
+    def shares(self) -> list[Shares | str | None] | None:
+        """Return the shares that cells or columns hold; None: they hold labels."""
+        if self.flags is None:
+            return shares_of_cells(self.given)
+        return shares_of_columns(self.marked() or [], self.labels)
+
+    def marked(self) -> list[list[Any]] | None:
+        """Return the cells of the columns of labels, row by row; None: there is one such column."""
+        if self.flags is None:
+            return None
+        return [[take(row) for take in takes] for table, takes in zip(self.tables, self.flags, strict=True) for row in table.rows]
+
     def place(self, row: int) -> str:
         """Return what to call a row, counted over all tables."""
         for table in self.tables:
@@ -267,6 +289,13 @@ class _Values:
 
 _HASHED = object()
 
+
+NOT_ENGLISH = (
+    "These texts do not look English, but the default models, stories and word lists are: name the language (language), and a model that writes "
+    "it. Until it is named, what is measured in English alone is left out."
+)
+UNKNOWN = "und"
+"""Tag of a language that nobody named."""
 
 _COMMON = frozenset(["the", "and", "to", "of", "that", "my", "you", "for", "this", "with", "have", "not", "but", "are", "it"])
 """Frequent English words that are rare in the languages near it."""
@@ -338,48 +367,6 @@ def _plausible(rows: Sequence[Row], path: Path) -> None:
         raise UserError("Most texts are numbers.", where=str(path), remedy="Name the column that holds texts (text).")
 
 
-def _resolved(rows: list[Row], how: Conflicts, multi: bool, path: Path) -> tuple[list[Row], dict[str, Any]]:
-    """Return rows of which no text has two labels, and what was done."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row.id, []).append(row)
-    torn = {key: group for key, group in groups.items() if len(group) > 1 and len({frozenset(row.labels) for row in group}) > 1}
-    places = [
-        f"{group[0].place} and {next(row.place for row in group if set(row.labels) != set(group[0].labels))}" for group in torn.values()
-    ]
-    if torn and how == "error":
-        raise UserError(
-            f"{len(torn):,} texts stand with several labels, in {sum(map(len, torn.values())):,} rows.", where=f"{path}: {some(places)}",
-            remedy="Mend these rows, or set corpora.conflicts: majority or drop.",
-        )  # fmt: skip
-    settled: dict[str, Row | None] = {}
-    for key, group in torn.items():
-        labels = _majority(group, multi) if how == "majority" else ()
-        # the text goes where it can leak least: to the test split if it stands there at all
-        split = next((name for name in reversed(SPLITS) if any(row.split == name for row in group)), None)
-        settled[key] = replace(min(group, key=lambda row: row.text), labels=labels, split=split, place=group[0].place) if labels else None
-    kept = [row for row in rows if row.id not in torn] + [row for row in settled.values() if row is not None]
-    # the order of equal texts is settled by their labels, not by where they stand in the file
-    kept.sort(key=lambda row: (row.id, row.split or "", row.labels, row.text))
-    report = {
-        "texts": len(torn), "rows": sum(map(len, torn.values())), "done": how, "kept": sum(row is not None for row in settled.values()),
-        "dropped": sum(row is None for row in settled.values()), "places": places[:20],
-    }  # fmt: skip
-    if not kept:
-        raise UserError(
-            "Every text stands with several labels.", where=str(path), remedy="Mend the labels, or set corpora.conflicts: majority."
-        )
-    return kept, report
-
-
-def _majority(group: Sequence[Row], multi: bool) -> tuple[str, ...]:
-    counts = Counter(label for row in group for label in row.labels)
-    if multi:
-        return tuple(sorted(label for label, count in counts.items() if count > len(group) / 2))
-    (first, most), *rest = counts.most_common()
-    return (first,) if not rest or rest[0][1] < most else ()
-
-
 def read_user(user: UserCorpus, paths: Paths, conflicts: Conflicts = "majority") -> Loaded:
     """Read a corpus of one's own (`understand`). Ids come from the text, so that they do not depend on the order of rows.
 
@@ -388,12 +375,18 @@ def read_user(user: UserCorpus, paths: Paths, conflicts: Conflicts = "majority")
     UserError
         As `understand`.
     """
-    seen = understand(paths.own(user.path), user, conflicts)
-    dropped = {f"{what}": len(rows) for what, rows in sorted(seen.left_out.items())}
+    path = paths.own(user.path)
+    return loaded(understand(path, user, conflicts), path)
+
+
+def loaded(seen: Understanding, path: Path) -> Loaded:
+    """Return what a file is understood as, as a reader of corpora tells it."""
+    dropped = {what: len(rows) for what, rows in sorted(seen.left_out.items())}
     if seen.conflicts["dropped"]:
-        dropped[
-            "one text with several labels, none of them by most rows" if conflicts == "majority" else "one text with several labels"
-        ] = seen.conflicts["dropped"]
-    notes = tuple(map(str, seen.guesses)) + tuple(seen.warnings)
+        why = ", none of them by most rows" if seen.conflicts["done"] == "majority" else ""
+        dropped[f"one text with several labels{why}"] = seen.conflicts["dropped"]
+    notes = (*map(str, seen.guesses), *seen.warnings)
     told = {key: value for key, value in seen.conflicts.items() if key != "places"}
-    return Loaded(distinct(seen.rows), list(seen.classes), seen.task, str(paths.own(user.path)), dropped, notes, told)
+    return Loaded(
+        distinct(seen.rows), list(seen.classes), seen.task, str(path), dropped, notes, told, UNKNOWN if NOT_ENGLISH in seen.warnings else ""
+    )

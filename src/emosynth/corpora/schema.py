@@ -20,6 +20,14 @@ def some(items: Iterable[object], limit: int = 5) -> str:
     return ", ".join(str(item) for item in items[:limit]) + more
 
 
+def total_of(classes: Iterable[str]) -> str:
+    """Return the name that all classes together have among them: ``all``, in brackets where a class is called so."""
+    known, name = set(classes), "all"
+    while name in known:
+        name = f"({name})"
+    return name
+
+
 def validate(frame: pd.DataFrame, classes: Sequence[str], task: str, where: str, rows: Sequence[str] | None = None) -> None:
     """Check a corpus.
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
-from emosynth.text import fingerprint
+from emosynth import text as texts
 
+fingerprint = functools.lru_cache(maxsize=200_000)(texts.fingerprint)
+"""As `emosynth.text.fingerprint`: ids and splits of one corpus ask for the same ones."""
 SPLITS = ("train", "validation", "test")
 
 

@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 from emosynth.corpora.decoding import Notes, decode, read_bytes
 from emosynth.corpora.delimited import Cells, read_cells
 from emosynth.corpora.files import broken
+from emosynth.corpora.headers import columns, is_header, without_headers
+from emosynth.corpora.kinds import READ, is_excel, refuse
 from emosynth.corpora.schema import some
 from emosynth.errors import UserError
 from emosynth.params import UserCorpus
@@ -47,6 +49,8 @@ class Table:
         Column -> names of the numbers in it, where the file tells them (ClassLabel of ``datasets``).
     split
         Split that the whole file is, as its name or folder says.
+    apart
+        Reason -> numbers of what is no row: blank lines, headers that stand again.
     """
 
     columns: list[str]
@@ -59,7 +63,7 @@ class Table:
     quoting: str = ""
     header: bool = True
     lines: int = 0
-    blank: list[int] = field(default_factory=list)
+    apart: dict[str, list[int]] = field(default_factory=dict)
     names: dict[str, list[str]] = field(default_factory=dict)
     split: str | None = None
     file: str = ""
@@ -67,35 +71,6 @@ class Table:
     def place(self, row: int) -> str:
         """Return what to call a row in errors."""
         return f"{self.file + ' ' if self.file else ''}{self.unit} {self.places[row]}"
-
-
-TEXT_COLUMNS = (
-    "text",
-    "tweet",
-    "sentence",
-    "content",
-    "message",
-    "comment",
-    "review",
-    "post",
-    "utterance",
-    "document",
-    "body",
-    "sit",
-    "data",
-)
-LABEL_COLUMNS = (
-    "label_text", "label_name", "label", "labels", "emotion", "emotions", "sentiment", "class", "category", "target", "feeling", "mood", "annotation",
-)  # fmt: skip
-SPLIT_COLUMNS = ("split", "subset", "partition", "fold", "set", "part")
-
-
-def simple(name: str) -> str:
-    """Return a name of a column without case, spaces and underscores."""
-    return re.sub(r"[\s_\-\"'\ufeff]+", "", name).casefold()
-
-
-_KNOWN = {simple(name) for name in (*TEXT_COLUMNS, *LABEL_COLUMNS, *SPLIT_COLUMNS, "id", "index")}
 
 
 def read_file(path: Path, spec: UserCorpus, notes: Notes) -> Table:
@@ -111,18 +86,15 @@ def read_file(path: Path, spec: UserCorpus, notes: Notes) -> Table:
         return _parquet(path, raw)
     if raw[:6] == b"ARROW1" or raw[:4] == b"\xff\xff\xff\xff":
         return arrow_table(_arrow(path, raw), "arrow")
-    if raw[:2] == b"PK" and b"xl/" in raw:
+    if is_excel(raw):
         return _excel(path, raw, spec, notes)
-    kinds = {b"PK\x03\x04": "a ZIP archive", b"\xd0\xcf\x11\xe0": "an old Excel file (.xls)", b"%PDF": "a PDF", b"SQLite": "a database"}
-    kind = next((name for mark, name in kinds.items() if raw.startswith(mark)), None)
+    refuse(raw, path)
     ending = path.suffix.lower()
-    if kind is not None or spec.format in ("parquet", "excel") or ending in (".parquet", ".xlsx", ".xlsm", ".xls", ".feather", ".arrow"):
-        wanted = {"parquet": "Parquet", "excel": "Excel"}.get(
-            spec.format or ending[1:], "Excel" if ending.startswith(".xl") else ending[1:]
-        )
+    if spec.format in ("parquet", "excel") or ending in (".parquet", ".xlsx", ".xlsm", ".xls", ".feather", ".arrow"):
+        wanted = spec.format or {".parquet": "parquet", ".feather": "feather", ".arrow": "arrow"}.get(ending, "excel")
         raise UserError(
-            f"Not {'an' if wanted == 'Excel' else 'a'} {wanted or 'data'} file{'' if kind is None else ' but ' + kind}.", where=str(path),
-            remedy="Unpack or save it as CSV, TSV, JSON, JSONL, Parquet or Excel (.xlsx).",
+            f"This is no file of {wanted.title()}, whatever it is called.", where=str(path),
+            remedy=f"Give it its own ending (.csv, .json) if it is text, or save it again as {READ}.",
         )  # fmt: skip
     text, encoding = decode(raw, path, spec.encoding, notes)
     table = _of_text(path, text, spec, notes)
@@ -152,60 +124,20 @@ def _delimited(path: Path, cells: Cells, spec: UserCorpus, notes: Notes) -> Tabl
     rows, lines = cells.rows, cells.lines
     header = spec.header
     if header is None:
-        header = _is_header(cells, spec)
+        header = is_header(cells, spec)
         notes.found("header", "the first row names the columns" if header else "none: columns are 1, 2 …", "header")
     if header:
         names = [name.strip().strip('"').strip() for name in rows[0]]
-        again = [line for row, line in zip(rows[1:], lines[1:], strict=True) if row == rows[0]]
-        if again:
-            notes.warn(f"{len(again)} rows repeat the header and are left out, the first in line {again[0]} (header).")
-        kept_rows = [(row, line) for row, line in zip(rows[1:], lines[1:], strict=True) if row != rows[0]]
-        rows, lines = [row for row, _ in kept_rows], [line for _, line in kept_rows]
+        rows, lines = rows[1:], lines[1:]
     else:
         names = [str(number + 1) for number in range(cells.width)]
-    names, kept = _columns(names, rows, path, cells.lines[0], notes)
+    rows, lines, apart = without_headers(names, rows, lines, "line", notes) if header else (rows, lines, {})
+    names, kept = columns(names, rows, path, cells.lines[0], notes)
     if kept != list(range(max(map(len, cells.rows)))):
         rows = [[row[column] for column in kept] for row in rows]
     return Table(
-        names, list(rows), list(lines), "line", "delimited", "", cells.separator, cells.quoting, header, blank=cells.blank,
+        names, list(rows), list(lines), "line", "delimited", "", cells.separator, cells.quoting, header, apart=({"blank": cells.blank} if cells.blank else {}) | apart,
     )  # fmt: skip
-
-
-def _columns(names: list[str], rows: Sequence[Sequence[Any]], path: Path, line: int, notes: Notes) -> tuple[list[str], list[int]]:
-    """Return the names of columns that hold something, and their places; nameless ones are numbered."""
-    kept, nameless = [], []
-    for column, name in enumerate(names):
-        if name:
-            kept.append(column)
-        elif any(column < len(row) and row[column] not in (None, "") and str(row[column]).strip() for row in rows):
-            kept.append(column)
-            names[column] = f"column {column + 1}"
-        else:
-            nameless.append(column + 1)
-    if nameless:
-        notes.found("empty columns", f"{len(nameless)} without name and content are passed over", "header")
-    found = [names[column] for column in kept]
-    twice = sorted({name for name in found if found.count(name) > 1})
-    if twice:
-        raise broken(f"Columns that occur twice: {some(twice)}.", path, line, "Give every column a name of its own.")
-    return found, kept
-
-
-def _number(cell: str) -> bool:
-    return re.fullmatch(r"[+-]?\d+([.,]\d+)?", cell.strip()) is not None
-
-
-def _is_header(cells: Cells, spec: UserCorpus) -> bool:
-    first = [cell.strip() for cell in cells.rows[0][: cells.width]]
-    wanted = [spec.text, *(spec.labels if isinstance(spec.labels, list) else [spec.labels])]
-    if _KNOWN & set(map(simple, first)) or {simple(name) for name in wanted if isinstance(name, str)} & set(map(simple, first)):
-        return True
-    rest = cells.rows[1:]
-    again = any(cell and sum(row[column].strip() == cell for row in rest) > 0 for column, cell in enumerate(first))
-    # names are short words and no numbers, and differ
-    long = any(len(cell) > 60 or len(cell.split()) > 6 for cell in first)
-    named = [cell for cell in first if cell]
-    return not (again or long or len(set(named)) < len(named) or any(_number(cell) for cell in named))
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------------------------------
@@ -355,11 +287,14 @@ def _excel(path: Path, raw: bytes, spec: UserCorpus, notes: Notes) -> Table:
     header = spec.header
     if header is None:
         shown = [["" if cell is None else str(cell) for cell in row] for row in rows]
-        header = _is_header(Cells(shown, [], width, [], "", ""), spec)
+        header = is_header(Cells(shown, [], width, [], "", ""), spec)
         notes.found("header", "the first row names the columns" if header else "none: columns are 1, 2 …", "header")
     names = ["" if cell is None else str(cell).strip() for cell in rows[0]] if header else [str(n + 1) for n in range(width)]
-    first = 1 if header else 0
-    names, kept = _columns(names, rows[first:], path, filled[0][0], notes)
-    body = [[row[column] for column in kept] for row in rows[first:]]
+    first, apart = 1 if header else 0, {"blank": blank} if blank else {}
+    body, places = rows[first:], [number for number, _ in filled[first:]]
+    if header:
+        body, places, more = without_headers(names, body, places, "row", notes)
+        apart |= more
+    names, kept = columns(names, body, path, filled[0][0], notes)
     notes.found("sheet", name, "sheet")
-    return Table(names, list(body), [number for number, _ in filled[first:]], "row", "excel", header=header, blank=blank)
+    return Table(names, [[row[column] for column in kept] for row in body], list(places), "row", "excel", header=header, apart=apart)

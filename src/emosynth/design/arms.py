@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from emosynth import pieces
 from emosynth.checks.base import Check
-from emosynth.design.cells import Cell, in_sizes, list_cells
+from emosynth.design.cells import Cell, in_sizes, list_cells, quotas
 from emosynth.errors import UserError
 from emosynth.guides.base import Guide
 from emosynth.labellers.base import Labeller
@@ -129,6 +129,11 @@ def wanted_rows(params: Params, arm: ResolvedArm, cell: Cell) -> int:
     return round(growth_of(params, arm) * cell.size)
 
 
+def own_rows(params: Params, arm: ResolvedArm, cell: Cell) -> int:
+    """Return how many of the rows that an arm adds in a cell are its own: it shares them equally with the arms in ``plus``."""
+    return quotas(wanted_rows(params, arm, cell), [arm.name, *arm.spec.plus])[arm.name]
+
+
 def arm_title(params: Params, name: str) -> str:
     """Return an arm's name for readers."""
     if name in params.arms and params.arms[name].title:
@@ -152,7 +157,7 @@ def resolve_arm(params: Params, name: str, spec: Arm | None = None, overrides: M
     ----------
     overrides
         Dotted names of choices and their values, as sweeps have them: ``checks.confidence: 0.7``, ``mix.weight: 0.3``,
-        ``labels.teacher: 0.5``, ``guide.shap-tokens.count: 2``, ``growth: 0.5``.
+        ``labels.teacher: 0.5``, ``guide.shap-tokens.count: 2``, ``growth: 0.5``; ``changes: [a, b]`` makes changes that the arm names.
 
     Raises
     ------
@@ -166,7 +171,7 @@ def resolve_arm(params: Params, name: str, spec: Arm | None = None, overrides: M
             raise unknown("arm", name, "arms", known)
         spec = known[name]
     if overrides:
-        spec = _overridden(params, spec, overrides, f"sweeps.{name}")
+        spec = _overridden(params, spec, _expanded(spec, overrides, name), f"sweeps.{name}")
     if spec.add != "written":
         # Rows as they are annotated have no labellers.
         labellers = () if spec.labels == "asked" else _labellers(spec.labels, f"{where}.labels")
@@ -175,6 +180,26 @@ def resolve_arm(params: Params, name: str, spec: Arm | None = None, overrides: M
         name, spec, dict(overrides or {}), _origin(params, spec, where), checks_of(params, spec.checks, f"{where}.checks"),
         _labellers(spec.labels, f"{where}.labels"), params,
     )  # fmt: skip
+
+
+def _expanded(spec: Arm, overrides: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return overrides with the changes that they name spelled out; lists of several are joined."""
+    out = {key: value for key, value in overrides.items() if key != "changes"}
+    for change in overrides.get("changes", ()):
+        if change not in spec.changes:
+            raise unknown("change of this arm", change, f"sweeps.{name}.changes", spec.changes)
+        for key, value in spec.changes[change].items():
+            if key in out and out[key] != value and not isinstance(value, list):
+                raise UserError(f"Two changes set {key}.", where=f"arms.{name}.changes.{change}", remedy="Make them one change.")
+            out[key] = [*out[key], *value] if key in out and isinstance(value, list) else value
+    return out
+
+
+def changed_arms(arm: ResolvedArm) -> list[ResolvedArm]:
+    """Return an arm with each of its changes alone, and with all: what these need is scored and labelled beforehand, whoever sweeps over them."""
+    names = list(arm.spec.changes)
+    sets = [*([name] for name in names), *([names] if len(names) > 1 else [])]
+    return [resolve_arm(arm.params, arm.name, overrides={"changes": chosen}) for chosen in sets]
 
 
 def _overridden(params: Params, spec: Arm, overrides: Mapping[str, Any], where: str) -> Arm:
@@ -302,8 +327,13 @@ def _check_settings(params: Params, given: str | Mapping[str, Any], where: str, 
 def _labellers(given: str | Mapping[str, Any], where: str) -> tuple[tuple[Labeller, float], ...]:
     items = {given: None} if isinstance(given, str) else dict(given)
     made = [cast(Labeller, pieces.build("labeller", name, setting, where)) for name, setting in items.items() if name != "asked"]
-    shares = [(labeller, float(labeller.settings.share)) for labeller in made]
+    resting = [labeller.name for labeller in made if labeller.settings.share == "rest"]
+    if len(resting) > 1:
+        raise UserError(f"The rest cannot go to {' and to '.join(resting)}.", where=where, remedy="Let one of them have a number.")
+    shares = [(labeller, 0.0 if labeller.settings.share == "rest" else float(labeller.settings.share)) for labeller in made]
     total = sum(share for _, share in shares)
+    if resting and total <= 1:
+        shares, total = [(labeller, share if labeller.settings.share != "rest" else 1.0 - total) for labeller, share in shares], 1.0
     if total > 1 + 1e-9:
         raise UserError(
             f"The shares of labels sum to {total:g}.", where=where, remedy="Let them sum to 1 at most; what is left stays with asked."
@@ -337,6 +367,8 @@ def offered(arm: ResolvedArm, learner: Learner) -> str:
         return f"{learner.shown_name()} cannot be trained on one set of rows and then on another"
     if arm.spec.mix.steps == "both" and not learner.stepped:
         return f"{learner.shown_name()} is trained to its optimum, not by steps"
+    if arm.spec.mix.steps == "epochs" and learner.stepped and "steps" not in type(learner.settings).model_fields:
+        return f"{learner.shown_name()} has no number of steps that could be raised"
     return ""
 
 

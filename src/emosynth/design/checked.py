@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from emosynth import pieces
-from emosynth.design.arms import ResolvedArm, growth_of, learners_of, resolve_arm, resolve_arms, unknown, writer_spec
+from emosynth.design.arms import ResolvedArm, changed_arms, growth_of, learners_of, resolve_arm, resolve_arms, unknown, writer_spec
 from emosynth.errors import UserError
 from emosynth.guides.base import Guide
 from emosynth.learners.base import Learner
@@ -65,6 +65,9 @@ def _check_arm(params: Params, arms: Mapping[str, ResolvedArm], name: str, arm: 
         if arms[other].spec.plus or arms[other].spec.after:
             raise UserError(f"The arm {other} is itself made of others.", where=where, remedy="Name the arms that it is made of.")
     _check_real(arm, where)
+    for made in changed_arms(arm):
+        if (made.origin and made.origin.name) != (arm.origin and arm.origin.name):
+            raise UserError("A change alters what is written.", where=f"{where}.changes", remedy="Make it an arm of its own.")
     known = [check.name for check in arm.checks]
     for check in spec.mix.select if isinstance(spec.mix.select, list) else []:
         if check not in known:
@@ -72,6 +75,13 @@ def _check_arm(params: Params, arms: Mapping[str, ResolvedArm], name: str, arm: 
     if arm.origin is None:
         return
     specs = {writer: writer_spec(params, writer) for writer, _ in arm.origin.writers}
+    oracles = [writer for writer, item in specs.items() if item.rows is not None]
+    if bool(oracles) != ("oracle-writer" in spec.flaws):
+        raise UserError(
+            f"The writer {oracles[0]} has seen labels beyond the seed, and the arm does not say so." if oracles
+            else "The arm says that its writer has seen labels beyond the seed, and none has.",
+            where=f"{where}.flaws", remedy="Name oracle-writer among its flaws if, and only if, writers.<name>.rows is set: no such arm is recommended.",
+        )  # fmt: skip
     for guide in arm.origin.guides:
         for writer, item in specs.items():
             backend = item.backend or model_of(params, item, f"writers.{writer}.model").backend
@@ -154,7 +164,7 @@ def _check_sweeps(params: Params, arms: Mapping[str, ResolvedArm]) -> None:
                 if made.origin != base.origin and (made.origin is None or base.origin is None or made.origin.name != base.origin.name):
                     raise UserError("A sweep changes what is written.", where=where, remedy="Make it an arm of its own.")
                 _check_real(made, where)
-                known = [check.judge() for check in base.checks]
+                known = [check.judge() for scored in (base, *changed_arms(base)) for check in scored.checks]
                 strange = [check.name for check in made.checks if check.judge() not in known]
                 if strange:
                     raise UserError(

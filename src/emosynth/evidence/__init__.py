@@ -1,6 +1,6 @@
 """Evidence: what trials and tables say of the published claims, which were declared before."""
 
-from emosynth.evidence.answers import answers, usable
+from emosynth.evidence.answers import answers, usable, written_arms
 from emosynth.evidence.claims import Found, as_json, judge, metrics, rare_classes, reading
 from emosynth.evidence.contrasts import RealCurve, contrasts, real_curve
 from emosynth.evidence.declared import Declared, check_declared, check_names, load_claims, profile_names
@@ -12,4 +12,5 @@ from emosynth.evidence.scored import UNVERIFIED, Group, Labels, Scored, naive_ar
 __all__ = [
     "UNVERIFIED", "VERDICTS", "Claim", "Contrast", "Declared", "Found", "Group", "Labels", "RealCurve", "Scored", "answers", "as_json", "check_declared",
     "check_names", "contrasts", "judge", "load_claims", "metrics", "naive_arm", "pick", "profile_names", "rare_classes", "reading", "real_curve", "usable",
+    "written_arms",
 ]  # fmt: skip

@@ -16,8 +16,8 @@ from emosynth.params import Arm, Params
 from emosynth.stats import holm
 
 COLUMNS = [
-    "corpus", "size", "learner", "arm", "among", "own", "picked", "gain", "low", "high", "p", "p_adjusted", "p_better", "shown", "worth",
-    "worth_low", "worth_high", "tokens", "thrown", "cheaper",
+    "corpus", "size", "learner", "kind", "repeats", "rows", "arm", "among", "left", "own", "picked", "gain", "low", "high", "p", "p_adjusted", "p_better",
+    "shown", "worth", "worth_low", "worth_high", "reach", "added", "written", "tokens", "each", "cheaper",
 ]  # fmt: skip
 
 
@@ -32,10 +32,13 @@ def answers(scored: Scored, params: Params, kinds: Mapping[str, str]) -> pd.Data
     Returns
     -------
     pandas.DataFrame
-        ``own``: macro-F1 of the labels alone. ``picked``: gain of the arm as picked, which flatters it. ``gain``, ``low``, ``high``, ``p``: cross-fitted
-        (`emosynth.evidence.picked`); NaN with one repeat. ``p_adjusted``: Holm's correction over all rows; ``shown``: above zero after it.
-        ``p_better``: P(the cross-fitted gain is above zero), with one repeat that of the arm as picked. ``worth``: in labels. ``cheaper``: arms that
-        take fewer tokens and are equivalent to the best, corrected for their number, with spaces between; NaN margin, no such arm.
+        ``repeats``, ``rows``: of the labels alone, and test rows. ``among``: arms picked from, those run in every repeat; ``left``: further usable arms
+        of the profile, run in fewer repeats or not in this cell. ``own``: macro-F1 of the labels alone. ``picked``: gain of the arm as picked, which
+        flatters it. ``gain``, ``low``, ``high``, ``p``: cross-fitted (`emosynth.evidence.picked`); NaN with one repeat. ``p_adjusted``: Holm's
+        correction over all rows; ``shown``: above zero after it. ``p_better``: P(the cross-fitted gain is above zero), with one repeat that of the arm
+        as picked. ``worth``: in labels; ``reach``: further labels up to the end of the real curve. ``added``, ``written``, ``tokens``: rows added by the
+        arm, rows written for them and their tokens, means over repeats; ``each``: tokens a row added. ``cheaper``: arms that take fewer tokens and are equivalent to the best,
+        corrected for their number, with spaces between.
     """
     rows: list[list[object]] = []
     for corpus in params.corpora.names:
@@ -52,7 +55,7 @@ def answers(scored: Scored, params: Params, kinds: Mapping[str, str]) -> pd.Data
                 seed = max(of_kind, key=scored.mean)
                 found = pick(scored, written_arms(scored, params, seed))
                 if found is not None:
-                    rows.append(_row(scored, params, seed, found))
+                    rows.append(_row(scored, params, seed, kind, found))
     frame = pd.DataFrame(rows, columns=COLUMNS)
     frame["p_adjusted"] = holm(frame["p"].to_numpy(dtype=float))
     frame["shown"] = (frame["p_adjusted"] < params.evidence.alpha) & (frame["gain"] > 0)
@@ -71,28 +74,31 @@ def written_arms(scored: Scored, params: Params, seed: Group) -> list[Group]:
     return [group for group in map(seed.with_arm, names) if group in scored.groups]
 
 
-def _row(scored: Scored, params: Params, seed: Group, found: Picked) -> list[object]:
+def _row(scored: Scored, params: Params, seed: Group, kind: str, found: Picked) -> list[object]:
     best, honest = found.best, found.honest
     as_picked = scored.compare(best, seed)
     assert as_picked is not None
     gain, p, better = (as_picked.effect, math.nan, as_picked.p_better) if honest is None else (honest.effect, honest.p, honest.p_better)
     low, high = (math.nan, math.nan) if honest is None else (honest.low, honest.high)
-    worth = real_curve(scored, params, seed).worth(honest or as_picked, scored.evidence.confidence)
-    tokens, thrown = costs(scored, best)
+    curve = real_curve(scored, params, seed)
+    reach = float(curve.sizes[-1]) - seed.size if len(curve.sizes) else math.nan
+    left = sum(usable(arm) for arm in params.arms.values()) - found.among
+    added, written, tokens = costs(scored, best)
     return [
-        seed.corpus, seed.size, seed.learner, best.arm, found.among, scored.mean(seed), as_picked.effect, math.nan if honest is None else gain, low, high,
-        p, math.nan, better, False, *worth, tokens, thrown, " ".join(_cheaper(scored, params, best, tokens)),
+        seed.corpus, seed.size, seed.learner, kind, len(scored.groups[seed]), scored.rows(seed.corpus), best.arm, found.among, left, scored.mean(seed),
+        as_picked.effect, math.nan if honest is None else gain, low, high, p, math.nan, better, False,
+        *curve.worth(honest or as_picked, scored.evidence.confidence), reach, added, written, tokens, tokens / max(1.0, added), " ".join(_cheaper(scored, params, best, tokens)),
     ]  # fmt: skip
 
 
-def costs(scored: Scored, group: Group) -> tuple[float, float]:
-    """Return tokens, and rows written and not used; means over repeats."""
-    trials = scored.groups[group]
-    return float(trials["tokens"].mean()), max(0.0, float((trials["n_generated"] - trials["n_synthetic"]).mean()))
+def costs(scored: Scored, group: Group) -> tuple[float, float, float]:
+    """Return rows added, rows written for them, and tokens of these; means over repeats."""
+    added, written, tokens = scored.groups[group][["n_synthetic", "n_generated", "tokens"]].astype(float).mean()
+    return float(added), float(written), float(tokens)
 
 
 def _cheaper(scored: Scored, params: Params, best: Group, tokens: float) -> list[str]:
     """Return the arms that take fewer tokens and are equivalent to the best."""
-    rivals = [group for group in written_arms(scored, params, seed_of(best)) if costs(scored, group)[0] < tokens]
+    rivals = [group for group in written_arms(scored, params, seed_of(best)) if costs(scored, group)[2] < tokens]
     p = holm(np.array([scored.equivalence(params, group, best, params.evidence.margin).p for group in rivals]))
     return [group.arm for group, value in zip(rivals, p, strict=True) if value < params.evidence.alpha]

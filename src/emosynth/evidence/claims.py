@@ -15,7 +15,7 @@ from emosynth.evidence.declared import Declared, Side, corpus_of, lacking
 from emosynth.evidence.judging import Claim, Finding, decide
 from emosynth.evidence.numbers import POINTS, gain, known, listed, number, p_text, score, some, span
 from emosynth.evidence.scored import UNVERIFIED, Group, Scored
-from emosynth.evidence.text_claims import judge_text
+from emosynth.evidence.text_claims import judge_context, judge_text
 from emosynth.params import Params
 
 MACRO = "macro-F1"
@@ -33,6 +33,7 @@ class Found:
     diversity: pd.DataFrame | None
     context: pd.DataFrame | None
     shares: Mapping[str, Mapping[str, float]]
+    dialogues: pd.DataFrame | None = None
 
 
 def judge(declared: Sequence[Declared], params: Params, found: Found) -> list[Claim]:
@@ -44,8 +45,10 @@ def judge(declared: Sequence[Declared], params: Params, found: Found) -> list[Cl
             made = _scores(claim, params, found, short)
         elif short:
             made = Claim(claim, corpus_of(claim, params), why=_lacks(short))
+        elif claim.kind == "context":
+            made = judge_context(claim, found.dialogues, found.context, params)
         else:
-            table = {"panel": found.panel, "diversity": found.diversity, "context": found.context}[claim.kind]
+            table = {"panel": found.panel, "diversity": found.diversity}[claim.kind]
             made = judge_text(claim, table, params)
         claims.append(made)
     return decide(claims, params.evidence.alpha)
@@ -85,6 +88,10 @@ def _scores(claim: Declared, params: Params, found: Found, short: list[str]) -> 
     made = Claim(claim, corpus, claim.learners[0])
     if found.scored is None:
         return replace(made, learner="", why="The run has no trials.")
+    if found.scored.scored_on != "test":
+        return replace(
+            made, learner="", why=f"Scored on {found.scored.scored_on} rows, for choosing: claims are judged on test rows alone."
+        )
     cell = None if short else _judged(claim, params, found.scored, corpus)
     replications = _replications(claim, params, found, found.scored, cell)
     if short:
@@ -155,7 +162,7 @@ def _deciding(claim: Declared, params: Params, scored: Scored, cell: Cell, class
     """Return the finding that decides, the side it is against, and what must be known besides.
 
     Of several right sides the one least in favour decides: it is enough to support the claim (intersection–union); to contradict it,
-    one of several is enough, so that all p are multiplied by their number.
+    one of several is enough, so that all p are multiplied by their number. A claimed size is of the difference to the first of them.
     """
     found = [(side, _finding(claim, params, scored, cell.left, other, classes)) for side, other in cell.rights]
     towards = -1.0 if claim.expects in ("worse", "no-better") else 1.0
@@ -163,7 +170,8 @@ def _deciding(claim: Declared, params: Params, scored: Scored, cell: Cell, class
     many = len(found)
     if many > 1 and (towards * finding.effect < 0 or finding.p_equivalent < finding.p):
         finding = replace(finding, p=min(1.0, many * finding.p), p_equivalent=float(np.minimum(1.0, many * finding.p_equivalent)))
-    return finding, side, why
+    published = found[0][1][0]
+    return replace(finding, p_size=published.p_size, sized=published.effect), side, why
 
 
 def _finding(claim: Declared, params: Params, scored: Scored, left: Group, other: Group, classes: list[int] | None) -> tuple[Finding, str]:
@@ -234,11 +242,19 @@ def reading(claim: Claim, params: Params) -> str:
     if declared.claimed is not None and claim.size_verdict is not None:
         words += (
             f" Size claimed: {declared.claimed.bound} {number(declared.claimed.points, 0)} points – {claim.size_verdict} "
-            f"(p = {p_text(claim.size_p_adjusted)})."
+            f"(p = {p_text(claim.size_p_adjusted)}{_of_first(claim, params)})."
         )
     if claim.stand_in:
         words += f" Not the published setting: {claim.stand_in}."
     return f"{words} {claim.why}".strip()
+
+
+def _of_first(claim: Claim, params: Params) -> str:
+    """Say what a size was judged by, where another difference decides the direction."""
+    first = claim.declared.right[0]
+    if claim.finding.sized == claim.finding.effect:
+        return ""
+    return f"; by the difference to {_title(params, first)}, {number(claim.finding.sized, sign=True)}"
 
 
 def as_json(profile: str, claims: Sequence[Claim], params: Params) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class Finding:
     n: str = ""
     p_size: float = math.nan
     """Two-sided p of an effect of the claimed size."""
+    sized: float = math.nan
+    """The effect that the claimed size is of, see `emosynth.evidence.claims`; NaN: there is none."""
     wins: float = math.nan
     """P(a run of left beats the paired run of right), see `emosynth.evidence.resampling.Contrast`."""
 
@@ -103,7 +105,7 @@ def _size_verdict(claim: Declared, finding: Finding, p: float, alpha: float) -> 
         return "not tested"
     if not p < alpha:
         return "undecided"
-    towards = -finding.effect if claim.expects == "worse" else finding.effect
+    towards = -finding.sized if claim.expects == "worse" else finding.sized
     return "supported" if (towards > claim.claimed.points) == (claim.claimed.bound == "at least") else "contradicted"
 
 

@@ -59,6 +59,16 @@ class Scored:
         As step 07 writes them, or as they are published: predictions as labels (`emosynth.trials.score.published`).
     labels
         Corpus -> labels, in the order of the columns of predictions.
+
+    Attributes
+    ----------
+    scored_on
+        The split that all of them were scored on.
+
+    Raises
+    ------
+    UserError
+        If trials or rows of several splits stand in one table: what was chosen on would be judged on.
     """
 
     def __init__(
@@ -67,6 +77,7 @@ class Scored:
         self.evidence = evidence
         self.labels = labels
         self.trials = normal(trials)
+        self.scored_on = split_of(trials, test_rows)
         self._thresholds = dict(zip(self.trials["trial_id"], self.trials["threshold"], strict=True))
         column = "p" if "p" in predictions else "predicted"
         self._predictions = dict(zip(predictions["trial_id"], predictions[column], strict=True))
@@ -162,10 +173,23 @@ class Scored:
         return group.with_arm(nearest)
 
     def equivalence(self, params: Params, left: Group, right: Group, share: float, classes: list[int] | None = None) -> Equivalence:
-        """Test equivalence, see `emosynth.evidence.resampling.equivalence`."""
-        real, seed = self.real_of(params, left), seed_of(left)
+        """Test equivalence, see `emosynth.evidence.resampling.equivalence`; against real rows the margin is a share of what these gain."""
+        real = right if right.arm in params.arms and params.arms[right.arm].add == "real" else self.real_of(params, left)
+        seed = seed_of(left)
         there = None if seed not in self.groups else real
         return equivalence(lambda terms: self.combine(terms, classes), left, right, there, seed, share)
+
+
+def split_of(*frames: pd.DataFrame) -> str:
+    """Return the one split that tables of trials and of scored rows are about; tables of earlier versions are about test rows."""
+    found = sorted({str(split) for frame in frames for split in frame.get("scored_on", pd.Series(["test"])).unique()})
+    if len(found) > 1:
+        raise UserError(
+            f"Scores on {' and '.join(found)} rows stand in one table.",
+            where="trials/trials.parquet, trials/test_rows.parquet",
+            remedy=f"One of the two is of another run. Run: {repro('07_training', again=True)}",
+        )
+    return found[0] if found else "test"
 
 
 def normal(trials: pd.DataFrame) -> pd.DataFrame:

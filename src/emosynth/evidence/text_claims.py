@@ -15,25 +15,25 @@ from emosynth.design.arms import arm_title
 from emosynth.design.cells import panel_size
 from emosynth.evidence.declared import Declared, corpus_of
 from emosynth.evidence.judging import Claim, Finding
-from emosynth.evidence.numbers import known, sized, some
+from emosynth.evidence.numbers import POINTS, known, number, sized, some, span
 from emosynth.evidence.scored import UNVERIFIED
 from emosynth.params import Params
 
-ALL = "all"
+ALL = ""  # labels together, in the table of diversity
 KINDS = ("utterance", "context")
 """Kinds of text that the claim on diversity is about."""
-FEWEST = 20
-"""Rows or pairs from which a claim on context is judged: an interval by resampling says little of a handful."""
+CIRCULAR = "lrap"
+"""The measure of context on labels that were prompted for."""
 
 _MEAN = -1  # repeat: mean over repeats
 
 
 def judge_text(claim: Declared, table: pd.DataFrame | None, params: Params) -> Claim:
-    """Judge one claim from its table: the panel, the diversity table, or the table of context."""
+    """Judge one claim from its table: the panel, or the diversity table."""
     made = Claim(claim, corpus_of(claim, params))
     if table is None or table.empty:
         return Claim(claim, made.corpus, why=f"The run has no {claim.kind} table.")
-    return {"panel": _panel, "diversity": _diversity, "context": _context}[claim.kind](claim, table, params, made.corpus)
+    return {"panel": _panel, "diversity": _diversity}[claim.kind](claim, table, params, made.corpus)
 
 
 def versions(table: pd.DataFrame) -> pd.Series:
@@ -150,24 +150,86 @@ def _diversity(claim: Declared, table: pd.DataFrame, params: Params, corpus: str
     return Claim(claim, corpus, comparison=comparison, finding=finding, why=why.strip(), replications=_rows(parts))
 
 
-def _context(claim: Declared, table: pd.DataFrame, params: Params, corpus: str) -> Claim:
-    """Context and utterance against the utterance alone *and* against the context alone, by ranking of labels on held-out stories."""
-    means = table[(table["repeat"] == _MEAN) & (table["test"] == "rows") & (table["measure"] == claim.metric)]
-    learner = next((name for name in claim.learners if name in set(means["learner"])), next(iter(means["learner"]), ""))
-    rows = means[means["learner"] == learner]
+def judge_context(claim: Declared, people: pd.DataFrame | None, prompted: pd.DataFrame | None, params: Params) -> Claim:
+    """Context and utterance against the utterance alone *and* against the context alone, by macro-F1 on labels that people gave.
+
+    Parameters
+    ----------
+    people, prompted
+        The tables ``dialogues`` and ``context``. Of the latter, truth is what a context was written for: its numbers are told and decide nothing.
+    """
+    circular = _circular(prompted, claim, params)
+    told = "".join(
+        f" On labels that the contexts were prompted for, which is circular and decides nothing: {name} {number(item.effect, 3, sign=True)} {item.unit} "
+        f"({span(item.low, item.high, 3)}; {item.n})."
+        for name, item in ([_least(circular)] if circular else [])
+    )
+    corpus = params.context.dialogues or "dialogues that people labelled"
+    if people is None or people.empty:
+        lack = "this profile sets no context.dialogues" if params.context.dialogues is None else f"the run has no table of {corpus}"
+        return Claim(claim, corpus, why=f"Not tested on labels of people: {lack}.{told}", replications=_rows(circular))
+    means = people[people["repeat"] == _MEAN]
+    learners, firsts = list(dict.fromkeys(means["learner"])), set(means["first"])
+    learner = next((name for name in claim.learners if name in learners), learners[0])
+    first = claim.left.arm if claim.left.arm in firsts else ""
+    found = {
+        (name, stage): _people(means[(means["learner"] == name) & (means["first"] == stage)], claim)
+        for name in learners
+        for stage in sorted(firsts)
+    }
+    parts = found[learner, first]
+    if len(parts) < 2:
+        return Claim(
+            claim,
+            corpus,
+            learner,
+            why=f"The run has no models that compare context and utterance with both alone.{told}",
+            replications=_rows(circular),
+        )
+    name, finding = _least(parts)
+    others = [
+        (f"{what} ({key[0]}{f', after {key[1]}' if key[1] else ''})", item)
+        for key, own in found.items()
+        for what, item in own
+        if key != (learner, first)
+    ]
+    why = f"Least in favour of {some(len(parts), 'comparison')}{f', after rows of {arm_title(params, first)}' if first else ', without written rows'}.{told}"
+    stand_in = f"{learner} for {claim.learners[0]}" if claim.learners and learner != claim.learners[0] else ""
+    return Claim(
+        claim,
+        corpus,
+        learner,
+        params.context.dialogue_size,
+        stand_in,
+        name,
+        finding,
+        why=why,
+        replications=_rows([*parts, *others, *circular]),
+    )
+
+
+def _people(means: pd.DataFrame, claim: Declared) -> list[tuple[str, Finding]]:
     parts = []
     for other in (UTTERANCE, CONTEXT_ONLY):
-        name = f"{BOTH} − {other}"
-        own = rows[rows["input"] == name].to_dict("records")
-        if not own:
-            return Claim(claim, corpus, why=f"The run has no models that compare context and utterance with {other}.")
-        row = own[0]
-        effect, low, high = float(row["value"]), float(row["low"]), float(row["high"])
-        n = int(row["n"])
-        if n < FEWEST:
-            return Claim(claim, corpus, learner, why=f"{some(n, 'held-out row')}: fewer than {FEWEST} decide nothing.")
-        p = float(row["p"]) if known(row.get("p")) else p_of_interval(effect, low, high, params.evidence.confidence)
-        parts.append((f"context and utterance − {other}", Finding(effect, low, high, claim.metric.upper(), p, n=some(n, "held-out row"))))
-    name, finding = _least(parts)
-    return Claim(claim, "rows of held-out stories", learner, comparison=name, finding=finding, why="Least in favour of 2 comparisons.",
-                 replications=_rows(parts))  # fmt: skip
+        for row in means[(means["input"] == f"{BOTH} − {other}") & (means["measure"] == claim.metric)].to_dict("records"):
+            effect, low, high = (POINTS * float(row[name]) for name in ("value", "low", "high"))
+            n = f"{some(int(row['n']), 'utterance')} of {some(int(row['dialogues']), 'dialogue')}"
+            parts.append((f"context and utterance − {other}", Finding(effect, low, high, "F1 points", float(row["p"]), n=n)))
+    return parts
+
+
+def _circular(table: pd.DataFrame | None, claim: Declared, params: Params) -> list[tuple[str, Finding]]:
+    """Return what models of held-out stories say, by ranking of labels."""
+    if table is None or table.empty:
+        return []
+    means = table[(table["repeat"] == _MEAN) & (table["test"] == "rows") & (table["measure"] == CIRCULAR)]
+    learner = next((name for name in claim.learners if name in set(means["learner"])), next(iter(means["learner"]), ""))
+    parts = []
+    for other in (UTTERANCE, CONTEXT_ONLY):
+        for row in means[(means["learner"] == learner) & (means["input"] == f"{BOTH} − {other}")].to_dict("records"):
+            effect, low, high = (float(row[name]) for name in ("value", "low", "high"))
+            p = float(row["p"]) if known(row.get("p")) else p_of_interval(effect, low, high, params.evidence.confidence)
+            parts.append(
+                (f"context and utterance − {other}", Finding(effect, low, high, CIRCULAR.upper(), p, n=some(int(row["n"]), "held-out row")))
+            )
+    return parts

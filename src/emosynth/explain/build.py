@@ -19,6 +19,7 @@ from emosynth.explain.exemplars import choose_exemplars, shuffled
 from emosynth.explain.explained import BoolArray, C, Explained, Kind, explain_seed
 from emosynth.explain.materials import COLUMNS as MATERIALS
 from emosynth.explain.ranking import KINDS, agreement, compare, differential_scores, presentable, rank_tokens, stability, top_tokens
+from emosynth.languages import is_english
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.progress import say
@@ -77,6 +78,8 @@ def build_materials(params: Params, catalog: Catalog, paths: Paths) -> dict[str,
 
 def _explain_cell(corpus: Corpus, order: pd.DataFrame, cell: Cell, params: Params, catalog: Catalog) -> dict[str, pd.DataFrame]:
     """Return the tables of one seed, without the columns that name it."""
+    if not is_english(corpus.languages):  # function words of other languages are not known
+        params = params.model_copy(update={"shap": params.shap.model_copy(update={"function_words": True})})
     shap, classes, single = params.shap, corpus.classes, corpus.task == "single"
     seed = load_seed(corpus, order, cell)
     has = np.array([[label in labels for label in classes] for labels in seed.labels])

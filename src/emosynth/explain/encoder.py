@@ -28,7 +28,7 @@ def explain_encoder(seed: Seed, has: BoolArray, single: bool, classes: list[str]
     from emosynth.models.encoder import EncoderSettings, FineTunedEncoder  # slow to import, and seldom asked for
 
     rows, random_seed, cell = params.shap.encoder_rows, params.cells.random_seed, seed.cell
-    model = FineTunedEncoder(folder, EncoderSettings(epochs=6, batch=16), classes, single=single, seed=random_seed)
+    model = FineTunedEncoder(folder, EncoderSettings(epochs=params.shap.encoder_epochs, batch=16), classes, single=single, seed=random_seed)
     model.fit(seed.texts, has.astype(np.float64))
     by_class = [
         shuffled([seed.ids[row] for row in np.flatnonzero(has[:, index])], cell.size, random_seed, cell.size, cell.repeat, index)

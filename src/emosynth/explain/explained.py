@@ -12,11 +12,10 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 
 from emosynth.design.rows import class_balance
 from emosynth.explain.shap_values import Attributions, FloatArray, linear_attributions, tree_attributions
-from emosynth.models.features import TfidfFeatures
+from emosynth.models.features import TfidfFeatures, one_thread
 from emosynth.models.linear import OneVsRest
 from emosynth.models.trees import BoostedTrees
 
@@ -71,7 +70,7 @@ def _softmax(features: sp.csr_matrix, targets: FloatArray, weights: FloatArray) 
     if len(present) < 2:  # nothing to tell apart
         return coef, intercept
     model = LogisticRegression(C=C, max_iter=1000, tol=1e-4)
-    with warnings.catch_warnings(), threadpool_limits(1):
+    with warnings.catch_warnings(), one_thread():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(features, targets.argmax(axis=1), sample_weight=weights)
     found, at = np.asarray(model.coef_, dtype=np.float64), np.asarray(model.intercept_, dtype=np.float64)

@@ -84,6 +84,19 @@ def _collect(
     return Attributions(terms, np.concatenate(rows), np.concatenate(columns), np.concatenate(values), np.concatenate(phis), absent, base)
 
 
+def _shap() -> Any:
+    """Return the library, its helpers as plain Python: compiling them takes seven seconds of every process, and a few rows of a few words none."""
+    import numba
+
+    settings: Any = numba.config
+    before, settings.DISABLE_JIT = settings.DISABLE_JIT, True  # read where functions are decorated
+    try:
+        import shap
+    finally:
+        settings.DISABLE_JIT = before
+    return shap
+
+
 def linear_attributions(
     terms: list[str], features: sp.csr_matrix, coef: FloatArray, intercept: FloatArray, background: sp.csr_matrix | None = None
 ) -> Attributions:
@@ -100,8 +113,7 @@ def linear_attributions(
     background
         (m, d) rows whose mean stands for "token unknown"; None: ``features``.
     """
-    import shap
-
+    shap = _shap()
     reference = features if background is None else background
     # By default shap keeps 100 random rows of the background; the exact mean needs all of them.
     masker = shap.maskers.Independent(reference, max_samples=reference.shape[0])
@@ -160,7 +172,7 @@ def encoder_attributions(
         the text with every word masked), margin (log-probability of the text). Values of one row and label sum to
         margin - base.
     """
-    import shap
+    shap = _shap()
 
     def margins(strings: Any) -> FloatArray:
         return np.log(np.clip(predict_proba([str(text) for text in strings]), 1e-6, 1.0))

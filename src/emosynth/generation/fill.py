@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from emosynth.errors import UserError
 from emosynth.generation.gate import EARLY, FINAL, Gate, Kind, kind_of
-from emosynth.models.lm import Completion, LanguageModel, Request, Streaming, request_key
+from emosynth.models.lm import Completion, LanguageModel, Portable, Request, Streaming, request_key
+from emosynth.parallel import cores, in_order
 from emosynth.params import Decoding
 from emosynth.progress import Progress
 from emosynth.store import RowStore
@@ -126,22 +128,51 @@ def _value(completion: Completion) -> Value:
 
 def _units(work: Work, items: Sequence[tuple[str, Request]], gates: _Gates) -> dict[str, Value]:
     made: dict[str, Value] = {}
-    for start in range(0, len(items), work.batch):
-        unit = items[start : start + work.batch]
-        before = work.progress.done
-
-        def report(done: int, before: int = before) -> None:
-            work.progress.at(before + done)
-
-        completions = work.model.generate([request for _, request in unit], work.decoding, progress=report)
+    units = [items[start : start + work.batch] for start in range(0, len(items), work.batch)]
+    before = work.progress.done
+    written = _written(work, [[request for _, request in unit] for unit in units], lambda done: work.progress.at(before + done))
+    for unit, completions in zip(units, written, strict=True):
         values = {key: _value(completion) for (key, _), completion in zip(unit, completions, strict=True)}
         for key, value in values.items():
             gates.add(key, value)
         gates.check(EARLY)
         work.store.commit(values)
         made |= values
-        work.progress.at(before + len(unit))
+        before += len(unit)
+        work.progress.at(before)
     return made
+
+
+@dataclass(frozen=True)
+class _Unit:
+    model: LanguageModel
+    decoding: Decoding
+    requests: Sequence[Request]
+    threads: int
+
+
+def _write_unit(unit: _Unit, progress: Callable[[int], None]) -> list[Completion]:
+    if isinstance(unit.model, Portable) and unit.threads:
+        unit.model.threads = unit.threads
+    return unit.model.generate(unit.requests, unit.decoding, progress=progress)
+
+
+def _written(work: Work, units: Sequence[Sequence[Request]], progress: Callable[[int], None]) -> Iterator[list[Completion]]:
+    """Yield the texts of each unit, in order: side by side where the model can, since its own threads leave much of the cores idle."""
+    room = cores() if isinstance(work.model, Portable) else 1
+    workers = max(1, min(room, len(units)))
+    last = len(units) - len(units) % workers  # the units of the last round, if they are fewer, share the cores
+    tasks = [
+        _Unit(work.model, work.decoding, unit, 0 if workers == 1 else room // (workers if place < last else len(units) - last))
+        for place, unit in enumerate(units)
+    ]
+    try:
+        yield from in_order(_write_unit, tasks, workers, progress)
+    except ChildProcessError as error:
+        raise UserError(
+            f"Writing failed: {error}.", where=work.what,
+            remedy="See that there is memory for as many models as there are cores, or set EMOSYNTH_THREADS=1.",
+        ) from None  # fmt: skip
 
 
 def _stream(work: Work, items: Sequence[tuple[str, Request]], gates: _Gates) -> dict[str, Value]:

@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from emosynth.cards import read_table
-from emosynth.design.arms import ResolvedArm, wanted_rows
+from emosynth.design.arms import ResolvedArm, own_rows
 from emosynth.design.cells import Cell, quotas
 from emosynth.generation.slots import cell_of, examples_needed
 from emosynth.params import Params
@@ -44,12 +44,12 @@ def candidates_of(candidates: pd.DataFrame, params: Params, arm: ResolvedArm, ce
     candidates
         All of the profile, in the order of `load_candidates`.
     wanted
-        Rows wanted; None: as many as the arm adds to the seed.
+        Rows wanted; None: as many of its own as the arm adds to the seed.
     """
     if arm.origin is None:
         return candidates.iloc[:0]
     place = cell_of(arm.origin, cell)
-    total = math.ceil((wanted_rows(params, arm, cell) if wanted is None else wanted) * oversample_of(params, arm))
+    total = math.ceil((own_rows(params, arm, cell) if wanted is None else wanted) * oversample_of(params, arm))
     own = candidates[
         (candidates["origin"] == arm.origin.name)
         & (candidates["corpus"] == place.corpus)

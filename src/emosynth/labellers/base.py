@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol
 
 import pandas as pd
 from pydantic import BaseModel, Field
@@ -67,7 +67,9 @@ class Labelled:
 class LabellerSettings(Settings):
     """Settings of every labeller."""
 
-    share: float = Field(1.0, ge=0, le=1, description="share of the label; what all leave of 1 stays with what was asked for")
+    share: Annotated[float, Field(ge=0, le=1)] | Literal["rest"] = Field(
+        1.0, description="share of the label, or rest: what the others leave of 1, which else stays with what was asked for"
+    )
 
 
 class Labeller(Piece):

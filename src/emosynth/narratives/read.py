@@ -20,7 +20,7 @@ from emosynth.catalog import Catalog, Entry, HubSource, hash_files, sha256_of
 from emosynth.corpora.files import read_text
 from emosynth.errors import UserError
 from emosynth.paths import Paths
-from emosynth.progress import say
+from emosynth.progress import warn
 from emosynth.text import fingerprint, normalise
 
 EXCLUDED = {"friends-transcripts.tab"}
@@ -193,7 +193,7 @@ def _texts(source: str, path: Path) -> tuple[Origin, Iterable[_Raw]]:
         files = [file for file in there if file.suffix.lower() == ".txt" and not file.name.startswith(".")]
         skipped = [file.relative_to(path).as_posix() for file in there if file not in files]
     if skipped:
-        say(f"narratives: {path.name}: no .txt files, and skipped: {', '.join(skipped[:5])}{' …' if len(skipped) > 5 else ''}", "warning")
+        warn(f"narratives: {path.name}: no .txt files, and skipped: {', '.join(skipped[:5])}{' …' if len(skipped) > 5 else ''}")
     if not files:
         raise UserError("The folder holds no .txt files.", where=str(path), remedy="Put one story in each .txt file, in UTF-8.")
     rows = [_text_file(file, path.name if path.is_dir() else "text", source) for file in files]

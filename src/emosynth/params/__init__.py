@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from emosynth.errors import UserError
-from emosynth.params.analysis import Authenticity, Context, Evidence, Figures, Shap
+from emosynth.params.analysis import Authenticity, Context, Evidence, Figures, Responsible, Shap
 from emosynth.params.arms import Arm, Flaw, Grid, Mix, PieceSpec, RowFile, Teacher, Training
 from emosynth.params.base import Named, Section, Sizes, addresses, deep_merge, explain, read_file
 from emosynth.params.corpora import Cells, CellsOf, Corpora, UserCorpus
@@ -25,7 +25,7 @@ from emosynth.paths import work_on
 
 __all__ = [
     "Arm", "Authenticity", "Cells", "CellsOf", "Context", "Corpora", "Decoding", "Evidence", "Figures", "Flaw", "Generation", "Generator", "Grid",
-    "Mix", "Models", "Narratives", "Params", "PieceSpec", "RowFile", "Section", "Shap", "Sizes", "Teacher", "Training", "Tuning", "UserCorpus", "WriterSpec",
+    "Mix", "Models", "Narratives", "Params", "PieceSpec", "Responsible", "RowFile", "Section", "Shap", "Sizes", "Teacher", "Training", "Tuning", "UserCorpus", "WriterSpec",
     "deep_merge", "explain", "load_params", "read_file", "section_types", "select",
 ]  # fmt: skip
 
@@ -56,6 +56,7 @@ class Params(Section):
     training: Training = Training()
     authenticity: Authenticity = Authenticity()
     context: Context = Context()
+    responsible: Responsible = Responsible()
     evidence: Evidence = Evidence()
     figures: Figures = Figures()
 

@@ -1,4 +1,4 @@
-"""Sections about what is measured and shown: SHAP, authenticity, context, evidence, figures."""
+"""Sections about what is measured and shown: SHAP, authenticity, context, responsibility, evidence, figures."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Shap(Section):
     )
     compare: bool = Field(True, description="also explain the other classifier, and cross-validate six classical learners on the seed")
     encoder_rows: int = Field(0, ge=0, description="rows explained with the fine-tuned encoder (slow); 0: none")
+    encoder_epochs: int = Field(6, ge=1, description="times that the encoder to be explained sees the seed")
     encoder_sizes: Sizes = Field("largest", description="seed sizes of the target for which the encoder is explained")
 
 
@@ -61,6 +62,17 @@ class Context(Section):
     dialogue_repeats: int = Field(5, ge=1, description="seeds of so many utterances")
     turns: int = Field(3, ge=1, description="utterances before the one in question that are its context, with their speakers")
     reader_rows: int = Field(60, ge=0, description="real validation rows that the reader of labels is measured on; 0: not measured")
+
+
+class Responsible(Section):
+    """What synthetic text copies, gives away and distorts."""
+
+    texts: int = Field(500, ge=10, description="texts per arm and of real text that are measured, at most, drawn label by label")
+    span: int = Field(6, ge=2, description="words in a row shared with a real text from which a shared run is long")
+    folds: int = Field(5, ge=2, description="folds of the classifier that doubts labels")
+    planted: float = Field(0.1, gt=0, lt=0.5, description="share of labels made wrong to see whether that is found")
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    random_seed: int = Field(13, ge=0)
 
 
 class Evidence(Section):

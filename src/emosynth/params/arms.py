@@ -11,7 +11,7 @@ from emosynth.params.base import Named, Section, Sizes
 PieceSpec = str | dict[str, Any]
 """A piece by name, or ``{name: settings}``."""
 
-Flaw = Literal["oracle-teacher", "mixed-evaluation", "double-softmax", "batch-weights"]
+Flaw = Literal["oracle-teacher", "oracle-writer", "mixed-evaluation", "double-softmax", "batch-weights"]
 
 NONE: dict[str, Any] = {"nonempty": None}
 """The checks of ``checks: none``: a text must be there."""
@@ -26,8 +26,10 @@ class Mix(Section):
     )
     temperature: float = Field(1.0, gt=0, description="T of the distillation loss, where labels of the teacher have a share")
     soft_seed: bool = Field(True, description="whether rows of the seed get the teacher's soft labels too")
-    steps: Literal["one", "both"] = Field(
-        "one", description="gradient steps of a fine-tuned learner: of one stage, or of both stages together"
+    steps: Literal["one", "both", "epochs"] = Field(
+        "one",
+        description="gradient steps of a fine-tuned learner: of one stage; of both stages together; as many passes over all rows as one stage has "
+        "over the seed, so that more rows get more steps",
     )
     select: Literal["index", "random"] | list[str] = Field(
         "index",
@@ -82,6 +84,10 @@ class Arm(Section):
     oversample: float | None = Field(None, ge=1, description="candidates written per wanted row; None: generation.oversample")
     rows: int | None = Field(None, ge=1, description="rows wanted in all, for arms that owe nothing to a seed; each repeat has its share")
     flaws: list[Flaw] = Field(default_factory=list, description="departures of a published code from its report, switched on")
+    changes: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="named changes of these choices, by dotted names as in sweeps; a sweep over changes makes some of them together",
+    )
     corpora: list[str] | None = Field(None, description="corpora this arm runs on; None: all")
     sizes: Sizes | None = Field(None, description="seed sizes this arm runs on: a list, or largest; None: all")
     repeats: int | None = Field(None, ge=1, description="repeats this arm runs on; None: all")
@@ -89,7 +95,7 @@ class Arm(Section):
 
     @model_validator(mode="after")
     def _real(self) -> Arm:
-        own = {"guide", "writer", "space", "checks", "labels", "rows", "flaws"} & self.model_fields_set
+        own = {"guide", "writer", "space", "checks", "labels", "rows", "flaws", "changes"} & self.model_fields_set
         own -= {"labels"} if self.add in ("none", "unlabelled") else {"space", "rows"} if self.add == "file" else set()
         if self.add != "written" and own:
             raise ValueError(f"{min(own)}: says something of written rows, and this arm adds {self.add} rows")
@@ -117,6 +123,10 @@ class Grid(Section):
 class Training(Section):
     """What all learners have in common."""
 
+    scored_on: Literal["test", "validation"] = Field(
+        "test",
+        description="split that models are scored on. validation: for choosing among arms; no claim is judged on it",
+    )
     choose_on: Literal["seed", "validation"] = Field(
         "seed",
         description="settings are chosen by cross-validation within the seed, or on validation rows: labels that a poor seed has not",
@@ -128,3 +138,9 @@ class Training(Section):
     )
     budgets_on: Grid = Grid()
     sweeps_on: Grid = Grid()
+
+    @model_validator(mode="after")
+    def _apart(self) -> Training:
+        if self.scored_on == self.choose_on:
+            raise ValueError("training.choose_on: settings would be chosen on the rows that models are scored on")
+        return self

@@ -21,7 +21,8 @@ class UserCorpus(Section):
     )
     text: str | int = Field("text", description="text column: its name, a dotted path into it (data.text), or its number from 1")
     labels: str | int | list[str] = Field(
-        "label", description="label column, as for text; a list of columns: each is a class, and its cells are 0 or 1"
+        "label",
+        description="label column, as for text; a list of columns: each is a class, and its cells are 0 or 1, or shares that sum to 1",
     )
     label_separator: str | None = Field(None, min_length=1, description="splits several labels in one cell; None: one label, or a list")
     label_lists: bool | None = Field(None, description="whether words such as ['joy', 'anger'] are lists of labels; None: if all are")
@@ -59,9 +60,9 @@ class Corpora(Section):
     custom: dict[str, UserCorpus] = Field(
         default_factory=dict, description="corpora of the user's own, by name; one alone may stand without a name and has the target's"
     )
-    conflicts: Literal["majority", "drop", "error"] = Field(
+    conflicts: Literal["majority", "drop", "error", "soft"] = Field(
         "majority",
-        description="a text of an own file with several labels: that of most of its rows (left out if there is none), left out, or an error",
+        description="a text of an own file with several labels: that of most of its rows (left out if there is none), left out, an error, or shares",
     )
     fractions: list[float] = Field([0.6, 0.1, 0.3], description="train, validation, test of corpora without splits")
     near_duplicate: float = Field(
@@ -138,7 +139,9 @@ class Cells(Section):
         """Return the number of seed series of a corpus, or of them that reach a size."""
         own = self.per.get(corpus)
         repeats = own.repeats if own is not None and own.repeats is not None else self.repeats
-        fewer = own.repeats_at if own is not None and own.repeats_at is not None else {} if own is not None and own.sizes else self.repeats_at
+        fewer = (
+            own.repeats_at if own is not None and own.repeats_at is not None else {} if own is not None and own.sizes else self.repeats_at
+        )
         return repeats if size is None else min(repeats, fewer.get(size, repeats))
 
     def min_per_class_of(self, corpus: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -89,6 +89,10 @@ class WriterSpec(Section):
     rank: int = Field(16, ge=1, description="lora only: rank of the adapters on all linear maps of all blocks")
     learning_rate: float = Field(3e-4, gt=0)
     sizes: Sizes | None = Field(None, description="seed sizes this writer is tuned on; None: all that an arm needs")
+    rows: Annotated[int, Field(ge=1)] | Literal["all"] | None = Field(
+        None,
+        description="an oracle, to price it: tuned on so many labelled rows of the training split, those of the seed first; None: on the seed alone",
+    )
 
 
 class Tuning(Section):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from emosynth.languages import spaced
 from emosynth.text import normalise
 
 SHORTEST = 6
@@ -14,8 +15,11 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def bare_words(text: str) -> tuple[str, ...]:
-    """Return letters and digits only: quoting, escaping and punctuation of a file's format must not hide a text."""
-    return tuple(_WORD.findall(normalise(text).lower()))
+    """Return letters and digits only: quoting, escaping and punctuation of a file's format must not hide a text.
+
+    Of scripts without spaces each character counts as a word.
+    """
+    return tuple(_WORD.findall(spaced(normalise(text).lower())))
 
 
 class Texts:

@@ -20,32 +20,61 @@ from emosynth.stats import holm
 
 
 def answer(tables: Tables) -> str:
-    """Return the answer in one sentence with its number, learner and corpus; the number is the cross-fitted one."""
-    head, looks = tables.headline, tables.looks
-    if head is None:
+    """Return the answer for the target: what picking the best way gains, cross-fitted, at every seed size, and what that is worth."""
+    told = tables.told
+    if told is None:
         return "This run holds no trials yet that could give an answer."
-    row = headline_row(tables, head.learner, head.arm)
-    where = f"With {count(head.size)} labelled posts of {head.corpus} and {looks.learner(head.learner)}"
-    if head.honest is None:
-        return f"{where}, letting a language model write more adds {gain_words(row, tables.params)}; one repeat cannot show that it helps."
-    told = gain_words(head.honest, tables.params)
-    if tables.helps:
-        return f"{where}, letting a language model write more and keeping what passes the checks helps: picking the best way adds {told}."
-    if head.honest.high < 0:
-        return f"{where}, letting a language model write more hurts: picking the best way changes macro-F1 by {told}."
-    allowed = ", once all rows of the table below are allowed for" if head.honest.low > 0 else ""
-    return (
-        f"{where}, letting a language model write more is not shown to help{allowed}: picking the best way adds {told}. "
-        f"Best guess: {looks.title(head.arm)}, P = {number(head.honest.p_better, 2)}."
+    rows, looks = list(rows_of(told)), tables.looks
+    learners = dict.fromkeys(looks.learner(row.learner) for row in rows)
+    where = f"With {' or '.join(learners)} on {tables.target}, letting a language model write more and keeping what passes the checks"
+    if not any(known(row.gain) for row in rows):
+        return f"{where} adds, as picked, {listed([f'{gain(row.picked)} points at {count(row.size)} labels' for row in rows])}; one repeat cannot show that it helps."
+    helps, hurts, not_ = ([count(row.size) for row in rows if verdict(row, tables.params) == name] for name in ("helps", "hurts", ""))
+    said = [f"helps at {listed(helps)} labels"] if helps else []
+    said += [f"hurts at {listed(hurts)} labels"] if hurts else []
+    said += [f"is not shown to {'' if said else 'help '}at {listed(not_)}{'' if said else ' labels'}"] if not_ else []
+    gains = [_told(row, tables.params, first=row is rows[0]) for row in rows]
+    guess = (
+        "" if helps else f" Best guess at {count(rows[-1].size)} labels: {looks.title(rows[-1].arm)}, P = {number(rows[-1].p_better, 2)}."
     )
+    return f"{where} {' and '.join(said)}: picking the best way adds {'; '.join(gains)}.{guess}"
 
 
-def shown(row: Any) -> str:
+def _told(row: Any, params: Params, first: bool) -> str:
+    """Write a row of the answers: gain, interval, seed size and, if the gain is shown, its worth in labels."""
+    at = f"at {count(row.size)} labels"
+    if not known(row.gain):
+        return f"{gain(row.picked)} {at} as picked, from one repeat"
+    told = gain_words(row, params) if first else f"{gain(row.gain)} ({gain_span(row.low, row.high)})"
+    worth = f", worth {_labels(row.worth, row.reach)} more real ones" if row.shown and not math.isnan(row.worth) else ""
+    return f"{told} {at}{worth}"
+
+
+def elsewhere(tables: Tables) -> str:
+    """Say on which other corpora it is shown to help with learners of the same kind, and on which not; empty: there are none."""
+    if tables.told is None or tables.answers is None:
+        return ""
+    rows = tables.answers[(tables.answers["corpus"] != tables.target) & (tables.answers["kind"] == tables.told["kind"].iloc[0])]
+    shown: list[str] = []
+    not_: list[str] = []
+    for corpus, own in rows.groupby("corpus", sort=False):
+        helps = [count(at) for at in own.loc[own["shown"], "size"]]
+        (shown if helps else not_).append(f"{corpus} (at {listed(helps or [count(at) for at in own['size']])} labels)")
+    said = [f"shown to help on {listed(shown)}"] if shown else []
+    said += [f"not shown to help on {listed(not_)}"] if not_ else []
+    return f"On other corpora: {'; '.join(said)}." if said else ""
+
+
+def verdict(row: Any, params: Params) -> str:
+    """Return whether a cross-fitted gain ``helps`` or ``hurts``, after correction for all rows of the table, or nothing."""
+    return "helps" if row.shown else "hurts" if row.gain < 0 and row.p_adjusted < params.evidence.alpha else ""
+
+
+def shown(row: Any, params: Params) -> str:
     """Say whether a cross-fitted gain is shown, after correction for all rows of the table."""
-    if row.shown:
-        return f"shown: p = {p_text(row.p_adjusted)}"
-    if row.gain < 0 and row.p_adjusted < 0.05:
-        return f"shown to hurt: p = {p_text(row.p_adjusted)}"
+    found = verdict(row, params)
+    if found:
+        return f"shown{' to hurt' if found == 'hurts' else ''}: p = {p_text(row.p_adjusted)}"
     return f"not shown: P = {number(row.p_better, 2)}" + ("" if known(row.gain) else ", one repeat")
 
 
@@ -57,38 +86,62 @@ def advice(tables: Tables) -> list[dict[str, str]]:
     for row in rows_of(tables.answers):
         cheaper = [looks.title(arm) for arm in row.cheaper.split()]
         best = f"{looks.title(row.arm)}, P = {number(row.p_better, 2)}"
+        planned = tables.params.cells.repeats_of(row.corpus)
+        cut = f" of {count(planned)}" if row.repeats < planned else ""
         found.append(
             {
                 "situation": f"{row.corpus}, {count(len(tables.corpora[row.corpus]['classes']))} classes, {count(row.size)} labels",
                 "learner": looks.learner(row.learner),
                 "recipe": looks.title(row.arm) if row.shown else f"nothing shown to help at this size; best guess: {best}",
-                "gain": gain(row.gain), "span": gain_span(row.low, row.high), "picked": gain(row.picked), "worth": _labels(row.worth), "worth_span": f"{_labels(row.worth_low)} to {_labels(row.worth_high)}",
-                "cost": f"{count(row.tokens / 1000)} thousand tokens, {count(row.thrown)} rows thrown away",
-                "cheaper": listed(cheaper) if cheaper else "", "sure": shown(row),
+                "gain": gain(row.gain), "span": gain_span(row.low, row.high), "picked": gain(row.picked),
+                "worth": _labels(row.worth, row.reach), "worth_span": f"{_labels(row.worth_low, row.reach)} to {_labels(row.worth_high, row.reach)}",
+                "cost": f"{count(row.written)} texts written for {count(row.added)} kept; {count(row.each)} tokens a kept text",
+                "cheaper": listed(cheaper) if cheaper else "", "sure": shown(row, tables.params),
+                "basis": f"{count(row.repeats)}{cut} repeat{'s' * (planned > 1)}, {some(row.rows, 'test row')}; picked from {some(row.among, 'arm')}",
             }
         )  # fmt: skip
     return found
 
 
-def _labels(value: float) -> str:
-    return "more than were tried" if value == math.inf else number(value, 0)
+def _labels(value: float, reach: float) -> str:
+    return f"over\u00a0{count(reach)}" if value == math.inf else number(value, 0)
 
 
 def paying(tables: Tables) -> list[str]:
-    """Say by corpus and kind of learner up to which seed size written rows are shown to pay, and from which not."""
-    said = []
-    for (corpus, _), own in (
-        [] if tables.answers is None else tables.answers.groupby(["corpus", tables.answers["learner"].map(tables.kinds)], sort=False)
-    ):
+    """Say by corpus and kind of learner at which seed sizes written rows are shown to pay, at which not, and which were left out."""
+    said: list[str] = []
+    for (corpus, _), own in [] if tables.answers is None else tables.answers.groupby(["corpus", "kind"], sort=False):
         pays, not_ = ([count(at) for at in own.loc[own["shown"] == value, "size"]] for value in (True, False))
         names = listed([tables.looks.learner(name) for name in dict.fromkeys(own["learner"])])
-        where = f"{corpus}, {names}: written rows are shown to pay"
-        said.append(
-            f"{where} at {listed(pays)} labels{f', not at {listed(not_)}' if not_ else ''}."
+        left = [count(at) for at in tables.params.cells.sizes_of(str(corpus)) if at not in set(own["size"])]
+        told = (
+            f"at {listed(pays)} labels{f', not at {listed(not_)}' if not_ else ''}"
             if pays
-            else f"{where} at no size that was run ({listed(not_)} labels)."
+            else f"at no size that was run ({listed(not_)} labels)"
         )
+        said.append(f"{corpus}, {names}: written rows are shown to pay {told}{f'; not run at {listed(left)}, for time' if left else ''}.")
     return said
+
+
+def cuts(tables: Tables) -> str:
+    """Say what was cut for time and how many arms the best was not picked from; empty: nothing."""
+    rows = tables.answers
+    if rows is None or rows.empty:
+        return ""
+    said = []
+    fewer = sum(row.repeats < tables.params.cells.repeats_of(row.corpus) for row in rows_of(rows))
+    if fewer:
+        said.append(
+            f"{some(fewer, 'row')} of {count(len(rows))} {'rests' if fewer == 1 else 'rest'} on fewer repeats than the profile draws, for time: the row says so"
+        )
+    if (rows["left"] > 0).any():
+        low, high = int(rows["left"].min()), int(rows["left"].max())
+        said.append(
+            f"arms that were run in fewer repeats than the labels alone, or not in that cell, were not picked from: "
+            f"{count(high) if low == high else f'{count(low)} to {count(high)}'} a row"
+        )
+    told = "; ".join(said)
+    return f"{told[:1].upper()}{told[1:]}." if told else ""
 
 
 def no_help(tables: Tables) -> list[str]:
@@ -158,7 +211,9 @@ def trust(tables: Tables) -> list[str]:
     if tables.scored is not None:
         for corpus in params.corpora.names:
             if any(group.corpus == corpus for group in tables.scored.groups):
-                said.append(f"{corpus}: {_repeats(params, corpus)} repeat{'s' * (params.cells.repeats_of(corpus) > 1)}, {some(tables.scored.rows(corpus), 'test row')}.")
+                said.append(
+                    f"{corpus}: {_repeats(params, corpus)} repeat{'s' * (params.cells.repeats_of(corpus) > 1)}, {some(tables.scored.rows(corpus), 'test row')}."
+                )
     chosen = (
         "cross-validation within the seed" if params.training.choose_on == "seed" else "validation rows that a poor seed would not have"
     )

@@ -17,18 +17,20 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from emosynth.authenticity import REAL
+from emosynth.authenticity import OTHER, REAL
 from emosynth.catalog import Catalog
 from emosynth.escape import printable, readable
 from emosynth.evidence.numbers import count, known, number, p_text, per_cent, sized, span
 from emosynth.params import Params
 from emosynth.pipeline import STAGES
 from emosynth.report import first_page as first
-from emosynth.report import provenance
+from emosynth.report import provenance, reading
 from emosynth.report.draw import figures
 from emosynth.report.examples import example_rows
 from emosynth.report.figures.authenticity import effect_text, measure_name, title_of
-from emosynth.report.figures.base import Figure, Words
+from emosynth.report.figures.base import Figure, Words, rows_of
+from emosynth.report.figures.waterfall import NOTE as APART
+from emosynth.report.figures.waterfall import apart_rows
 from emosynth.report.tables import Tables
 
 TITLE = "The Synthetic Emotion Compendium"
@@ -58,6 +60,7 @@ class Page:
 
 
 PAGES = (
+    Page("reading", "How to read this", reading.INTRO, (), ("evidence",)),
     Page(
         "guidance", "What a prompt can show",
         "A simple classifier is fitted on the seed (the few labelled posts that we pretend are all there is). SHAP values say how much each word "
@@ -120,7 +123,7 @@ def render_pages(tables: Tables, catalog: Catalog, left_out: Mapping[str, str]) 
     script = str(environment.loader.get_source(environment, "timings.js")[0]) if environment.loader else ""
     digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
     shared = {
-        "title": TITLE, "profile": tables.paths.profile, "pages": PAGES, "script": script, "script_hash": digest,
+        "scored_on": tables.scored.scored_on if tables.scored else "test", "title": TITLE, "profile": tables.paths.profile, "pages": PAGES, "script": script, "script_hash": digest,
         "stages": {stage.name: stage.title for stage in STAGES}, "notebooks": _notebooks(folder),
     }  # fmt: skip
     for page in PAGES:
@@ -133,7 +136,8 @@ def render_pages(tables: Tables, catalog: Catalog, left_out: Mapping[str, str]) 
         _write(folder / f"{page.name}.html", content)
     shown, missing = _figures(tables, "index", left_out)
     content = environment.get_template("index.html.j2").render(
-        **shared, page=None, figures=shown, missing=missing, answer=first.answer(tables), advice=first.advice(tables), paying=first.paying(tables), no_help=first.no_help(tables),
+        **shared, page=None, figures=shown, missing=missing, answer=first.answer(tables), elsewhere=first.elsewhere(tables), advice=first.advice(tables),
+        paying=first.paying(tables), cuts=first.cuts(tables), no_help=first.no_help(tables),
         boxes=first.boxes(tables), examples=example_rows(tables), trust=first.trust(tables), strip=first.strip(tables), target=tables.target,
         arm_title=tables.looks.title,
     )  # fmt: skip
@@ -203,11 +207,15 @@ Block = dict[str, Any]
 
 def _blocks(tables: Tables, catalog: Catalog, page: str) -> list[Block | None]:
     makers: dict[str, Callable[[], list[Block | None]]] = {
+        "reading": lambda: [
+            _rows(title, [{name: word, "meaning": told} for word, told in pairs]) for title, name, pairs in reading.sections(tables)
+        ],
         "guidance": lambda: [_learners(tables)],
         "writing": lambda: [_arms(tables), _stories(tables)],
         "training": lambda: [*(first.score_rows(tables, corpus) for corpus in tables.params.corpora.names), first.flaw_rows(tables)],
-        "authenticity": lambda: [_panel(tables)],
+        "authenticity": lambda: [*(_reach(tables, corpus) for corpus in tables.params.corpora.names), _panel(tables)],
         "context": lambda: [_reader(tables), _scale(tables)],
+        "claims": lambda: [_rows("A published gain, taken apart: each departure of the code from its report", apart_rows(tables), APART)],
         "data": lambda: [
             _rows("Corpora", provenance.corpora(tables)), _rows("Models", provenance.models(tables.params, catalog)),
             _rows("Language models as they were reached", provenance.generators(tables)), _rows("Versions", provenance.versions()),
@@ -294,6 +302,21 @@ def _panel(tables: Tables) -> Block | None:
     return _rows("The whole panel", rows, "Value, and in brackets the effect against real text at the same amount of text.")
 
 
+def _reach(tables: Tables, corpus: str) -> Block | None:
+    """Return fidelity and coverage of each arm's accepted text among real text of a corpus."""
+    frame = tables.get("authenticity/coverage")
+    frame = None if frame is None else frame[(frame["corpus"] == corpus) & (frame["verified"].astype(bool) | (frame["arm"] == OTHER))]
+    if frame is None or frame.empty:
+        return None
+    rows = []
+    for arm in [OTHER, *tables.looks.order(set(frame["arm"]) - {OTHER})]:
+        own = frame[frame["arm"] == arm]
+        cells = {str(row.measure): f"{number(row.value, 2)} ({span(row.low, row.high, 2, sign=False)})" for row in rows_of(own)}
+        rows.append({"arm": title_of(tables, arm), **cells, "texts": count(own["n_texts"].max())})
+    note = "Precision, density: how far generated text lies where real text does; recall, coverage: how much of real text it reaches; accepted text, with interval."
+    return _rows(f"Fidelity and coverage on {corpus}", rows, note)
+
+
 def _reader(tables: Tables) -> Block | None:
     frame = tables.get("context/reader")
     if frame is None:
@@ -344,10 +367,11 @@ def _claims(tables: Tables) -> list[dict[str, Any]]:
         )  # fmt: skip
         if declared.claimed is not None:  # a claim of a size is a row of its own
             size = f"{'−' if declared.expects == 'worse' else '+'}{number(declared.claimed.points, 0)} F1 points, {declared.claimed.bound}"
+            apart = known(finding.sized) and finding.sized != finding.effect  # the direction is decided by another difference
             rows.append(
                 {
-                    **rows[-1], "id": f"{declared.id}-size", "statement": f"The size of it: {size}.", "verdict": claim.size_verdict or "not tested",
-                    "outcome": "size", "p": p_text(claim.size_p_adjusted), "reading": "Judged apart from the direction, on the same difference.",
+                    **rows[-1], "effect": number(finding.sized, digits, sign=True), "span": "" if apart else rows[-1]["span"], "id": f"{declared.id}-size", "statement": f"The size of it: {size}.", "verdict": claim.size_verdict or "not tested",
+                    "outcome": "size", "p": p_text(claim.size_p_adjusted), "reading": f"Judged apart from the direction, {f'by the difference to {declared.right[0].words()}' if apart else 'on the same difference'}.",
                     "replications": None,
                 }
             )  # fmt: skip

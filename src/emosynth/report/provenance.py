@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from emosynth import pieces
 from emosynth.cards import read_json
 from emosynth.catalog import Catalog
+from emosynth.corpora.schema import total_of
 from emosynth.evidence.numbers import count, per_cent
 from emosynth.params import Params
 from emosynth.report.bibliography import references
@@ -44,7 +45,7 @@ def corpora(tables: Tables) -> list[Row]:
     """Return what is known of each corpus."""
     rows = []
     for name, about in tables.corpora.items():
-        counts = {split: about["counts"][split]["all"] for split in ("train", "validation", "test")}
+        counts = {split: about["counts"][split][total_of(about["classes"])] for split in ("train", "validation", "test")}
         rows.append(
             {
                 "corpus": f"{name} (target)" if name == tables.target else name,
@@ -63,7 +64,7 @@ def corpora(tables: Tables) -> list[Row]:
 def _torn(conflicts: Mapping[str, Any] | None) -> str:
     if conflicts is None:
         return "not counted"
-    done = {"kept": "kept", "majority": "label of most rows", "drop": "left out"}[conflicts["done"]]
+    done = {"kept": "kept", "majority": "label of most rows", "drop": "left out", "soft": "shares"}[conflicts["done"]]
     return f"{count(conflicts['texts'])} ({done})" if conflicts["texts"] else "0"
 
 

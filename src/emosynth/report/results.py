@@ -63,9 +63,10 @@ def publish(tables: Tables) -> Path:
         _copy(about, made / "corpora" / about.name)
     for name, frame in _stripped(tables).items():
         _write(frame, made / f"{name}.parquet")
-    if tables.contrasts is not None:
-        made.mkdir(parents=True, exist_ok=True)
-        csv_frame(tables.contrasts).to_csv(made / "contrasts.csv", index=False, lineterminator="\n", encoding="utf-8", errors="replace")
+    for name, found in {"contrasts": tables.contrasts, "answers": tables.answers}.items():
+        if found is not None:
+            made.mkdir(parents=True, exist_ok=True)
+            csv_frame(found).to_csv(made / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8", errors="replace")
     shutil.rmtree(target, ignore_errors=True)
     if made.is_dir():
         made.replace(target)

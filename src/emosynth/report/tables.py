@@ -10,8 +10,23 @@ import pandas as pd
 
 from emosynth import pieces
 from emosynth.cards import read_json, read_table
+from emosynth.corpora.schema import total_of
 from emosynth.design.arms import SEED
-from emosynth.evidence import Claim, Contrast, Found, Group, Labels, Scored, answers, check_declared, contrasts, judge, pick, usable
+from emosynth.evidence import (
+    Claim,
+    Contrast,
+    Found,
+    Group,
+    Labels,
+    Scored,
+    answers,
+    check_declared,
+    contrasts,
+    judge,
+    pick,
+    usable,
+    written_arms,
+)
 from emosynth.learners.base import Learner
 from emosynth.params import Params
 from emosynth.paths import Paths
@@ -108,7 +123,7 @@ class Tables:
         """Return the share of the training rows that have each class, in the corpus's own order."""
         about = self.corpora[corpus]
         counts = about["counts"]["train"]
-        return {label: counts[label] / max(1, counts["all"]) for label in about["classes"]}
+        return {label: counts[label] / max(1, counts[total_of(about["classes"])]) for label in about["classes"]}
 
     @cached_property
     def guard(self) -> Texts:
@@ -153,15 +168,14 @@ class Tables:
         known = pieces.registered("learner")
         return {name: "steps" if name in known and cast(type[Learner], known[name]).stepped else "optimum" for name in self.params.learners}
 
-    @property
-    def helps(self) -> bool:
-        """Whether written rows are shown to help where the first page is about, after correction for all rows of its table."""
+    @cached_property
+    def told(self) -> pd.DataFrame | None:
+        """What the first page tells first: rows of `answers` on the target, with learners of the headline's kind, by seed size; None: none."""
         head, rows = self.headline, self.answers
         if head is None or rows is None:
-            return False
-        return bool(
-            rows.loc[(rows["corpus"] == head.corpus) & (rows["learner"] == head.learner) & (rows["size"] == head.size), "shown"].any()
-        )
+            return None
+        own = rows[(rows["corpus"] == head.corpus) & (rows["kind"] == self.kinds[head.learner])]
+        return None if own.empty else own
 
     def need_contrasts(self, *, sweep: bool = False) -> pd.DataFrame:
         """Return contrasts of the target, outside sweeps or within them."""
@@ -178,7 +192,7 @@ class Tables:
         declared = check_declared(self.paths.root)
         shares = {name: self.shares(name) for name in self.corpora}
         tables = (self.get("authenticity/panel"), self.get("authenticity/diversity"), self.get("context/context"))
-        return judge(declared, self.params, Found(self.scored, *tables, shares))
+        return judge(declared, self.params, Found(self.scored, *tables, shares, self.get("context/dialogues")))
 
     @cached_property
     def headline(self) -> Headline | None:
@@ -213,6 +227,6 @@ def _headline(tables: Tables) -> Headline | None:
     short = versus.groupby("learner", sort=False)["gain"].mean()
     others = [name for name in dict.fromkeys(own["learner"]) if name != learner]
     other = str(short.index[int(short.to_numpy().argmin())]) if len(short) else next(iter(others), None)
-    picked = pick(scored, [Group(target, learner, sizes[-1], str(name)) for name in gains.index])
+    picked = pick(scored, written_arms(scored, params, Group(target, learner, sizes[-1], SEED)))  # as the table of answers does
     honest = None if picked is None else picked.honest
     return Headline(target, learner, other, arm, None if real is None else real.arm, sizes, honest)

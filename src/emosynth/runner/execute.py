@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 import sys
 import threading
@@ -29,9 +28,6 @@ from emosynth.runner.render import normalise, publish
 from emosynth.runner.stopping import alone, kernel_folder, stoppable, sweep_pages
 from emosynth.secrets import redact
 from emosynth.session import declared, plain
-
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-
 
 LIVES = 3
 """How often a notebook is started whose process dies: of a hang (see `emosynth.models.lm.openvino`), or of want of memory."""
@@ -170,7 +166,7 @@ def _execute(paths: Paths, item: Stage, params: Params) -> Any:
     except PapermillExecutionError as error:
         # only now: what is in the log while the notebook runs is shown on the terminal
         with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
-            file.write(terminal(redact(_COLOUR.sub("", "\n".join(error.traceback)), *keys), lines=True) + "\n")
+            file.write(terminal(redact("\n".join(error.traceback), *keys), lines=True) + "\n")
         raise NotebookFailed(
             f"Cell {error.exec_count} of notebooks/{item.name}.ipynb failed: {error.ename.rpartition('.')[2]}: {redact(error.evalue, *keys)}",
             where=f"partial notebook {short(partial, paths.root)}, log {short(log, paths.root)}",
@@ -193,6 +189,7 @@ def _environment(folder: Path, log: Path) -> Iterator[None]:
     kernel = folder / "kernels" / "emosynth"
     kernel.mkdir(parents=True)
     argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=CRITICAL"]
+    argv.append("--InteractiveShell.colors=nocolor")  # tracebacks are read in the log
     (kernel / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "emosynth", "language": "python"}), encoding="utf-8")
     values = {
         "JUPYTER_RUNTIME_DIR": str(folder),

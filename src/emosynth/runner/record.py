@@ -14,7 +14,7 @@ from emosynth.cards import write_text
 from emosynth.escape import json_text, terminal
 from emosynth.paths import Paths
 from emosynth.pipeline import REPORT, STAGES
-from emosynth.progress import WARNING
+from emosynth.progress import WARNING, placeless
 
 _HEAD, _TAIL = "window.EMOSYNTH_TIMINGS = ", ";"
 _SHOWN = 8  # warnings repeated on the terminal
@@ -24,7 +24,7 @@ def warnings_in(log: Path, root: Path) -> list[str]:
     """Return the warnings of a stage's log, each once, without the machine's paths."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
     found = dict.fromkeys(line.removeprefix(WARNING) for line in lines if line.startswith(WARNING))
-    return [line.replace(f"{root}/", "").replace(str(root), ".").replace(str(Path.home()), "~") for line in found]
+    return [placeless(line, root) for line in found]
 
 
 def read_record(path: Path) -> list[dict[str, Any]]:

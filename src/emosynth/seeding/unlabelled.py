@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from emosynth.design.arms import resolve_arms, wanted_rows
-from emosynth.design.cells import Cell, quotas, stable_seed
+from emosynth.design.arms import own_rows, resolve_arms
+from emosynth.design.cells import Cell, stable_seed
 from emosynth.params import Params
 from emosynth.seeding.seeds import balanced_pool_rows, pool_rows
 
@@ -19,7 +19,7 @@ def unlabelled_rows(params: Params, order: pd.DataFrame, cell: Cell, count: int)
     kept: set[str] = set()
     for arm in resolve_arms(params).values():
         if arm.spec.add in ("real", "real-balanced") and arm.runs_on(cell):
-            rows = quotas(wanted_rows(params, arm, cell), [arm.name, *arm.spec.plus])[arm.name]
+            rows = own_rows(params, arm, cell)
             found = pool_rows(order, cell, rows) if arm.spec.add == "real" else balanced_pool_rows(order, cell, rows)
             kept.update(map(str, found["id"]))
     left = [str(row) for row in pool_rows(order, cell)["id"] if str(row) not in kept]

@@ -11,6 +11,7 @@ import pandas as pd
 from emosynth.catalog import Catalog
 from emosynth.design.cells import Cell
 from emosynth.explain.ranking import function_word, presentable
+from emosynth.languages import is_english
 from emosynth.text import words
 from emosynth.trials.phenomena import phenomena, read_lexicon
 from emosynth.trials.sources import Sources
@@ -74,10 +75,12 @@ class Gaps:
         classes: Sequence[str],
         seed_texts: Sequence[str],
         lexicon: Mapping[str, float] | None = None,
+        *,
+        english: bool = True,
     ) -> None:
         self.classes = list(classes)
         self.targets = _positions(targets, len(texts), len(self.classes), "targets")
-        self._phenomena = phenomena(texts, lexicon)
+        self._phenomena = phenomena(texts, lexicon, english=english)
         self._content = [content_words(text) for text in texts]
         self._group(seed_texts)
 
@@ -158,20 +161,21 @@ def gaps_of_trials(sources: Sources, trials: pd.DataFrame, predictions: pd.DataF
         trial_id and the columns of `Gaps.table`.
     """
     target = sources.params.corpora.target
-    corpus, space = sources.corpora[target], sources.spaces[target]
+    space = sources.spaces[target]
     chosen = trials[(trials["corpus"] == target) & (trials["version"] == "") & (trials["sweep"] == "") & (trials["budget"] == "accepted")]
     chosen = chosen[chosen["size"] == sources.params.cells.sizes_of(target)[-1]]
     if not space.single or chosen.empty:
         return pd.DataFrame(columns=["trial_id", *COLUMNS])
-    test = corpus.split("test")
+    test = sources.scored[target]
     truth = space.multi_hot(test["labels"].tolist()).argmax(axis=1)
-    lexicon = read_lexicon(catalog.fetch(LEXICON)) if LEXICON in catalog else None
+    english = is_english(sources.corpora[target].languages)
+    lexicon = read_lexicon(catalog.fetch(LEXICON)) if english and LEXICON in catalog else None
     p = predictions.set_index("trial_id")["p"]
     first: Gaps | None = None
     parts = []
     for (size, repeat), part in chosen.groupby(["size", "repeat"], sort=True):
         seed = sources.seed(Cell(target, int(str(repeat)), int(str(size)))).texts
-        first = Gaps(test["text"].tolist(), truth, space.labels, seed, lexicon) if first is None else first.for_seed(seed)
+        first = Gaps(test["text"].tolist(), truth, space.labels, seed, lexicon, english=english) if first is None else first.for_seed(seed)
         for trial in part["trial_id"]:
             predicted = np.asarray(p[trial], dtype=np.float64).reshape(len(truth), -1).argmax(axis=1)
             parts.append(first.table(predicted).assign(trial_id=trial)[["trial_id", *COLUMNS]])

@@ -49,6 +49,13 @@ def settled(summed: FloatArray, space: Space, teacher: FloatArray | None = None)
     return Labelling(np.clip(targets, 0.0, 1.0), np.clip(mass, 0.0, 1.0), space, teacher)
 
 
+def annotated(rows: pd.DataFrame, space: Space) -> FloatArray:
+    """Return the (n, k) labels of real rows: the shares that annotators gave them (column shares), else ones (column labels)."""
+    if "shares" not in rows:
+        return space.multi_hot(rows["labels"].tolist())
+    return np.array(rows["shares"].tolist(), dtype=np.float64).reshape(len(rows), len(space.labels))
+
+
 def moved_labels(hard: FloatArray, label_map: SpaceMap) -> Labelling:
     """Return the (n, k) labels of real rows in another space."""
     return settled(label_map.project(hard), label_map.target)
@@ -60,7 +67,7 @@ def label_rows(sources: Sources, arm: ResolvedArm, cell: Cell, rows: pd.DataFram
     Parameters
     ----------
     rows
-        Columns candidate_id and labels: those asked for, or the annotation of real rows; none of unlabelled rows.
+        Columns candidate_id and labels: those asked for, or the annotation of real rows, shares too; none of unlabelled rows.
     alpha
         Share of the teacher in the loss. 0: the loss has no such part, and its labels are mixed into the targets.
     moved
@@ -70,7 +77,7 @@ def label_rows(sources: Sources, arm: ResolvedArm, cell: Cell, rows: pd.DataFram
     space = sources.spaces[cell.corpus]
     asked = space if arm.origin is None else sources.asked(arm.origin, cell.corpus)
     ids = [str(row) for row in rows["candidate_id"]]
-    hard = asked.multi_hot(rows["labels"].tolist())
+    hard = annotated(rows, asked)
     elsewhere = any(labeller.in_space != "asked" for labeller, share in arm.labellers if share > 0)
     if not ids:
         own = space if moved or elsewhere else asked

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from emosynth.errors import UserError
+from emosynth.languages import spaced
 from emosynth.text import normalise, tokenise
 
 
@@ -68,6 +69,7 @@ SHORT, LONG = 25.0, 75.0
 """Percentiles of length, in words, at or below which a text is short, at or above which it is long."""
 
 _ENDS = frozenset(".!?:;…")
+_WIDE = str.maketrans("？！", "?!")
 
 
 def _holds(tokens: Sequence[str], phrases: Sequence[tuple[str, ...]]) -> bool:
@@ -134,7 +136,7 @@ def named(tokens: Sequence[str]) -> bool:
 
 def _marked(tokens: Sequence[str], mark: str) -> bool:
     # Not in every token: addresses hold question marks.
-    return any(mark in token and not any(char.isalnum() for char in token) for token in tokens)
+    return any(mark in token.translate(_WIDE) and not any(char.isalnum() for char in token) for token in tokens)
 
 
 def polar(tokens: Sequence[str], lexicon: Mapping[str, float]) -> tuple[bool, bool]:
@@ -143,7 +145,7 @@ def polar(tokens: Sequence[str], lexicon: Mapping[str, float]) -> tuple[bool, bo
     return any(v >= CLEAR_POLARITY for v in valences), any(v <= -CLEAR_POLARITY for v in valences)
 
 
-def phenomena(texts: Sequence[str], lexicon: Mapping[str, float] | None = None) -> pd.DataFrame:
+def phenomena(texts: Sequence[str], lexicon: Mapping[str, float] | None = None, *, english: bool = True) -> pd.DataFrame:
     """Return which phenomena each of n texts shows.
 
     Parameters
@@ -153,13 +155,15 @@ def phenomena(texts: Sequence[str], lexicon: Mapping[str, float] | None = None) 
     lexicon
         Lower-case word -> valence, negative to positive, with `CLEAR_POLARITY` on its scale (see `read_lexicon`).
         None: the two columns on polarity words are left out.
+    english
+        Whether the texts are; else only what punctuation and length tell is there.
 
     Returns
     -------
     pandas.DataFrame
         (n, phenomena) booleans; the last two only with a lexicon.
     """
-    cased = [tokenise(normalise(text)) for text in texts]
+    cased = [tokenise(spaced(normalise(text))) for text in texts]
     lower = [[token.lower() for token in tokens] for tokens in cased]
     lengths = np.array([sum(any(char.isalnum() for char in token) for token in tokens) for tokens in lower], dtype=float)
     low, high = np.percentile(lengths, [SHORT, LONG]) if len(lengths) else (0.0, 0.0)
@@ -177,7 +181,9 @@ def phenomena(texts: Sequence[str], lexicon: Mapping[str, float] | None = None) 
         "short": list(lengths <= low),
         "long": list(lengths >= high),
     }
-    if lexicon is not None:
+    if not english:
+        found = {name: found[name] for name in ("question", "exclamation", "short", "long")}
+    elif lexicon is not None:
         both = [polar(tokens, lexicon) for tokens in lower]
         found["mixed polarity words"] = [positive and negative for positive, negative in both]
         found["no polarity word"] = [not positive and not negative for positive, negative in both]

@@ -8,21 +8,23 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from emosynth.design.arms import ResolvedArm, resolve_arm, resolve_arms, wanted_rows
+from emosynth.design.arms import ResolvedArm, changed_arms, own_rows, resolve_arm, resolve_arms, wanted_rows
 from emosynth.design.cells import Cell, quotas, stable_seed
 from emosynth.design.rows import Rows, Stage, hard_rows, joined
 from emosynth.design.space import TARGET, FloatArray, Space
 from emosynth.labellers.base import FLOOR
 from emosynth.learners.base import Learner
+from emosynth.models.loss import softmax
 from emosynth.progress import say
 from emosynth.seeding import balanced_pool_rows, pool_rows
 from emosynth.seeding.unlabelled import unlabelled_rows
 from emosynth.trials.budget import Ask, BoolArray, Chosen, choose, first_written, token_counts
 from emosynth.trials.fromfile import file_space, load_file, places_of
 from emosynth.trials.gate import repeating
-from emosynth.trials.labels import Labelling, label_rows, moved_labels, seed_teacher, settled
+from emosynth.trials.labels import Labelling, annotated, label_rows, moved_labels, seed_teacher, settled
 from emosynth.trials.plan import Trial
 from emosynth.trials.sources import Sources
+from emosynth.verification.accept import has_oracle
 
 PER_CORPUS = 4000
 """Rows of one other corpus, at most, so that one large corpus is not all there is."""
@@ -90,8 +92,12 @@ class Builder:
             return "no row of another corpus has a label that maps to this one"
         if arm.spec.add == "unlabelled" and not unlabelled_rows(self.params, self.sources.order, cell, 1):
             return "the pool has no row beyond seed and real expansion"
+        if "double-softmax" in arm.spec.flaws and not self.sources.spaces[cell.corpus].single:
+            return "where rows may have several labels no softmax is taken over them"
         if not arm.spec.mix.balance and not self.sources.spaces[cell.corpus].single:
             return "where rows may have several labels there are no class weights to switch off"
+        if has_oracle(arm) and not any(map(has_oracle, (base := self._arms[arm.name], *changed_arms(base)))):
+            return f"with {dict(arm.overrides)} it asks an oracle that its arm does not name: put that into arms.{arm.name}.changes"
         parts = [self._arms[name] for name in arm.spec.plus] + ([arm] if arm.written else [])
         for part in [*parts, *([self._arms[arm.spec.after]] if arm.spec.after else [])]:
             assert part.origin is not None  # parts of an arm are written
@@ -166,20 +172,26 @@ class Builder:
 
     def _seed(self, cell: Cell, arm: ResolvedArm, alpha: float) -> Rows:
         seed = self.sources.seed(cell)
-        rows = hard_rows(seed.texts, seed.labels, self.sources.spaces[cell.corpus])
+        rows = self._annotated(cell.corpus, seed.ids)
         if arm.spec.add == "none" and arm.labellers:
-            given = pd.DataFrame({"candidate_id": seed.ids, "labels": seed.labels})
+            given = pd.DataFrame({"candidate_id": seed.ids, "labels": seed.labels, "shares": list(rows.targets)})
             labels = label_rows(self.sources, arm, cell, given, alpha, moved=True)
             return replace(rows, targets=labels.targets, teacher=labels.teacher)
         if alpha > 0 and arm.spec.mix.soft_seed:
             rows = replace(rows, teacher=seed_teacher(self.sources, arm, cell, seed.ids))
         return rows
 
+    def _annotated(self, name: str, ids: Sequence[str]) -> Rows:
+        """Return rows of a corpus with its labels: shares where it has them."""
+        corpus, space = self.sources.corpora[name], self.sources.spaces[name]
+        found = corpus.frame.set_index("id").loc[list(ids)]
+        return replace(hard_rows(found["text"].tolist(), found["labels"].tolist(), space), targets=annotated(found, space))
+
     @staticmethod
     def _with_loss(rows: Rows, arm: ResolvedArm, alpha: float) -> Rows:
         teacher = rows.teacher
         if teacher is not None and "double-softmax" in arm.spec.flaws:
-            teacher = np.exp(teacher)
+            teacher = softmax(np.exp(teacher), arm.spec.mix.temperature)
         return replace(
             rows, teacher=teacher, alpha=alpha if teacher is not None else 0.0, temperature=arm.spec.mix.temperature,
             batch_weights="batch-weights" in arm.spec.flaws, balance=arm.spec.mix.balance,
@@ -211,7 +223,7 @@ class Builder:
 
     def _real(self, arm: ResolvedArm, cell: Cell, alpha: float) -> _Added:
         corpus, space = self.sources.corpora[cell.corpus], self.sources.spaces[cell.corpus]
-        count = quotas(wanted_rows(self.params, arm, cell), [arm.name, *arm.spec.plus])[arm.name]
+        count = own_rows(self.params, arm, cell)
         if arm.spec.add == "other-corpora":
             others = self._other_rows(cell.corpus)
             if arm.spec.growth is not None:  # else all there are
@@ -229,7 +241,7 @@ class Builder:
             bare = pd.DataFrame({"candidate_id": drawn, "labels": [[] for _ in drawn]})
             labels = label_rows(self.sources, arm, cell, bare, alpha, moved=True)
             return _Added(_rows(found["text"].tolist(), labels, synthetic=False), space, n_wanted=count)
-        return _Added(hard_rows(found["text"].tolist(), found["labels"].tolist(), space), space, n_wanted=count)
+        return _Added(self._annotated(cell.corpus, drawn), space, n_wanted=count)
 
     def _other_rows(self, name: str) -> Rows:
         """Return training rows of all other corpora, drawn by id, moved to a corpus's labels; none repeats a held-out text of it."""
@@ -243,8 +255,7 @@ class Builder:
                 train = train.sort_values(["_key", "id"], kind="stable").head(PER_CORPUS)
                 repeats = repeating(train["text"].tolist(), self.sources.held_out(name), self.params.corpora.near_duplicate)
                 train = train[~repeats]
-                hard = self.sources.spaces[other].multi_hot(train["labels"].tolist())
-                moved = moved_labels(hard, self.sources.map(self.sources.spaces[other], space))
+                moved = moved_labels(annotated(train, self.sources.spaces[other]), self.sources.map(self.sources.spaces[other], space))
                 rows = _rows(train["text"].tolist(), moved, synthetic=False)
                 parts.append(rows.take(np.flatnonzero(rows.weights * rows.targets.max(axis=1, initial=0.0) > 0)))
             empty = Rows([], np.zeros((0, len(space.labels))), np.zeros(0), np.zeros(0, dtype=bool))

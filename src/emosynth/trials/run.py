@@ -34,7 +34,7 @@ from emosynth.trials.plan import Trial, plan_trials
 from emosynth.trials.rows import Builder, Built
 from emosynth.trials.score import classes_of, score_outcome, test_rows_of
 from emosynth.trials.sources import Sources
-from emosynth.trials.train import Job, Outcome, train_all, uses_all_cores
+from emosynth.trials.train import ALONE, Job, Outcome, per_worker, train_all
 
 _VERSIONS = ("numpy", "scikit-learn", "scipy", "nltk", "torch", "transformers", "xgboost")
 _CODE = ("emosynth/learners/", "emosynth/models/", "emosynth/design/rows.py", "emosynth/design/space.py", "emosynth/text.py")
@@ -106,6 +106,14 @@ def trial_key(learner: Learner, built: Built, task: Task, test: str, encoder: st
     )  # fmt: skip
 
 
+def with_epochs(learner: Learner, built: Built) -> Learner:
+    """Return a learner that passes over the rows of the last stage as often as it passes over the seed alone; one without steps as it is."""
+    if not learner.stepped or not built.seed_rows:
+        return learner
+    steps = round(learner.settings.steps * len(built.stages[-1].rows) / built.seed_rows)
+    return type(learner)(learner.settings.model_copy(update={"steps": max(1, steps)}))
+
+
 # --- the step -------------------------------------------------------------------------------------------
 
 
@@ -125,10 +133,10 @@ class _Step:
             params.models.local if asking else "", catalog,
         )  # fmt: skip
         self._models = {name: self.embeddings.encoder.hash + learner.asks(self.resources) for name, learner in self.learners.items()}
-        corpora = self.sources.corpora
-        self.test = {name: [str(text) for text in corpus.split("test")["text"]] for name, corpus in corpora.items()}
+        corpora, scored = self.sources.corpora, self.sources.scored
+        self.test = {name: [str(text) for text in rows["text"]] for name, rows in scored.items()}
         self.truth: dict[str, FloatArray] = {
-            name: self.sources.spaces[name].multi_hot(corpus.split("test")["labels"].tolist()) for name, corpus in corpora.items()
+            name: self.sources.spaces[name].multi_hot(rows["labels"].tolist()) for name, rows in scored.items()
         }
         self._test_digest = {name: _digest(texts) for name, texts in self.test.items()}
         self._validation = {name: self._validation_of(name) for name in corpora} if params.training.choose_on == "validation" else {}
@@ -139,11 +147,12 @@ class _Step:
 
     def job(self, trial: Trial) -> Job:
         """Return what a trial trains, with its key."""
-        learner, corpus = self.learners[trial.learner], trial.cell.corpus
-        built = self.builder.build(trial, learner)
+        corpus = trial.cell.corpus
+        built = self.builder.build(trial, self.learners[trial.learner])
+        learner = with_epochs(self.learners[trial.learner], built) if trial.arm.spec.mix.steps == "epochs" else self.learners[trial.learner]
         task = Task(
             self.sources.spaces[corpus], built.seed_rows, self._validation.get(corpus), self.params.training.folds, trial.cell.repeat,
-            trial.arm.spec.mix.steps,
+            "both" if trial.arm.spec.mix.steps == "both" else "one",
         )  # fmt: skip
         key = trial_key(learner, built, task, self._test_digest[corpus], self._models[trial.learner])
         return Job(key, learner, built, task, self.test[corpus])
@@ -168,10 +177,10 @@ class _Step:
             self.embeddings.embed(list(texts), say)
         files = [self.paths.own(file) for file in self.params.pieces]
         assert self.embeddings.store is not None  # it was opened on a file
-        for alone in (False, True):
-            part = [trial for trial in pending.values() if uses_all_cores(self.learners[trial.learner]) == alone]
-            count = 0 if alone else len(part)
-            for job, value in train_all(self._jobs(part), count, self.resources, self.embeddings.store.path, files):
+        for per in sorted({per_worker(learner) for learner in self.learners.values()}, reverse=True):
+            part = [trial for trial in pending.values() if per_worker(self.learners[trial.learner]) == per]
+            enough = 0 if per == ALONE else len(part) // per
+            for job, value in train_all(self._jobs(part), enough, self.resources, self.embeddings.store.path, files):
                 store.commit({job.key: value})
                 progress.advance()
         return known
@@ -203,14 +212,22 @@ def run_trials(params: Params, catalog: Catalog, paths: Paths) -> dict[str, pd.D
             found = score_outcome(outcome, truth, space, built.mixed[1] if built.mixed else None)
             counts = _counts(built)
             counts["tokens"] += int(outcome.chosen.pop("tokens", 0))  # of a learner that is a language model
-            trials.append({**_head(trial), **counts, "chosen": json.dumps(outcome.chosen, sort_keys=True), **found})
+            trials.append(
+                {
+                    **_head(trial),
+                    "scored_on": params.training.scored_on,
+                    **counts,
+                    "chosen": json.dumps(outcome.chosen, sort_keys=True),
+                    **found,
+                }
+            )
             predictions.append({"trial_id": trial.trial_id, "corpus": corpus, "p": outcome.p.ravel()})
             classes.append(classes_of(outcome, truth, space).assign(trial_id=trial.trial_id))
     per_class = pd.concat(classes, ignore_index=True)[["trial_id", "label", "precision", "recall", "f1", "support"]]
     tables = {
         "trials": pd.DataFrame(trials),
         "predictions": pd.DataFrame(predictions),
-        "test_rows": test_rows_of(step.sources.corpora),
+        "test_rows": test_rows_of(step.sources.scored, params.training.scored_on),
         "per_class": per_class,
     }
     tables["gaps"] = gaps_of_trials(step.sources, tables["trials"], tables["predictions"], catalog)
@@ -245,9 +262,9 @@ def plain(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 _WHAT = {
-    "trials": "One trained model a row: what it was trained on, what that cost, and its scores on the untouched test split.",
-    "predictions": "Probabilities of the test rows of every trained model, row by row as in test_rows; all scores are derived from them.",
-    "test_rows": "The test rows in the order of the predictions: ids and labels, no text.",
+    "trials": "One trained model a row: what it was trained on, what that cost, and its scores on rows that nothing was trained on (scored_on).",
+    "predictions": "Probabilities of the scored rows of every trained model, row by row as in test_rows; all scores are derived from them.",
+    "test_rows": "The rows that are scored, in the order of the predictions: ids and labels, no text.",
     "per_class": "Precision, recall and F1 of each label, for every trained model.",
     "gaps": "Scores of models on the largest seeds of the target by groups of test rows: class, lexical coverage of the seed, phenomenon.",
     "not_offered": "Arms that were not trained on a corpus with a learner, and why.",
@@ -258,6 +275,7 @@ _COLUMNS: Mapping[str, Mapping[str, str]] = {
         "sweep": "choice of the arm that is varied, by dotted name; empty: the arm as it stands",
         "value": "its value, as JSON",
         "budget": "what arms have in equal measure: accepted rows, rows generated, or tokens",
+        "scored_on": "split of the rows that are scored: test, or validation (for choosing, see training.scored_on)",
         "n_wanted": "rows the arm was to add; a starved class has fewer",
         "n_generated": "candidates that had to be written up to the last row used",
         "tokens": "their tokens, of prompts and answers; of a language model that classifies, those read",
@@ -282,7 +300,7 @@ def _card(name: str, step: _Step, models: int) -> Card:
     return Card(
         title=f"Trials: {name}",
         what=_WHAT[name],
-        made=f"Step 07 (training). Learners {', '.join(step.learners)}; settings chosen by {chosen}; the test split is scored once a model.",
+        made=f"Step 07 (training). Learners {', '.join(step.learners)}; settings chosen by {chosen}; the {training.scored_on} split is scored once a model.",
         sources=[Source(name=corpus.name, version=corpus.source, hash=corpus.hash) for corpus in corpora],
         columns=dict(_COLUMNS.get(name, {})),
         counts={"models": models},

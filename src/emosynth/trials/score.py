@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from emosynth.corpora import Corpus
 from emosynth.design.space import FloatArray, Space
 from emosynth.models.metrics import decide, macro_f1, per_class, scores
 from emosynth.trials.train import Outcome
@@ -16,13 +15,13 @@ from emosynth.trials.train import Outcome
 SCORES = ("macro_f1", "micro_f1", "accuracy", "nll", "brier", "ece", "lrap")
 
 
-def test_rows_of(corpora: Mapping[str, Corpus]) -> pd.DataFrame:
-    """Return the rows that are scored: corpus, place, row_id, labels; no text."""
-    parts = []
-    for name, corpus in corpora.items():
-        test = corpus.split("test")
-        parts.append(pd.DataFrame({"corpus": name, "place": range(len(test)), "row_id": test["id"], "labels": test["labels"]}))
-    return pd.concat(parts, ignore_index=True)
+def test_rows_of(scored: Mapping[str, pd.DataFrame], split: str) -> pd.DataFrame:
+    """Return the rows that are scored, those of a split: corpus, place, row_id, labels, scored_on; no text."""
+    parts = [
+        pd.DataFrame({"corpus": name, "place": range(len(rows)), "row_id": rows["id"], "labels": rows["labels"]})
+        for name, rows in scored.items()
+    ]
+    return pd.concat(parts, ignore_index=True).assign(scored_on=split)
 
 
 def threshold_of(outcome: Outcome, space: Space) -> float | None:

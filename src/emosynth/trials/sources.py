@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from emosynth.corpora.rowfile import FileRows
-from emosynth.design.arms import ResolvedArm, wanted_rows
+from emosynth.design.arms import ResolvedArm, own_rows
 from emosynth.design.cells import Cell
 from emosynth.design.space import FloatArray
 from emosynth.generation.read import candidates_of, load_candidates
@@ -58,11 +59,16 @@ class Sources(RealText):
 
     # --- real rows ----------------------------------------------------------------------------------
 
+    @cached_property
+    def scored(self) -> dict[str, pd.DataFrame]:
+        """The rows of each corpus that models are scored on: those of one split (step 00 lets none be empty)."""
+        return {name: corpus.split(self.params.training.scored_on) for name, corpus in self.corpora.items()}
+
     def check_real(self) -> None:
-        """End the run if a row of any seed or pool repeats a test row."""
+        """End the run if a row of any seed or pool repeats a test row or a row that is scored."""
         for name, corpus in self.corpora.items():
             ids = [str(row) for row in self.order.loc[self.order["corpus"] == name, "id"].unique()]
-            check_real(corpus, ids, self.params.corpora.near_duplicate)
+            check_real(corpus, ids, self.params.corpora.near_duplicate, self.params.training.scored_on)
 
     def held_out(self, corpus: str) -> list[str]:
         """Return the texts of a corpus that nothing may be trained on."""
@@ -72,7 +78,7 @@ class Sources(RealText):
 
     def written(self, arm: ResolvedArm, cell: Cell) -> pd.DataFrame:
         """Return the candidates that an arm may use in a cell, sorted by index, label and kind; none: nothing was written for it."""
-        key = (arm.origin and arm.origin.name, cell, wanted_rows(self.params, arm, cell), arm.spec.oversample)
+        key = (arm.origin and arm.origin.name, cell, own_rows(self.params, arm, cell), arm.spec.oversample)
         if key not in self._written:
             found = candidates_of(self.candidates, self.params, arm, cell)
             self._written[key] = found.assign(kind=found["kind"].fillna(""))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ import numpy.typing as npt
 
 from emosynth import pieces
 from emosynth.learners.base import Learner, Resources, Task
+from emosynth.parallel import cores, worker_pool
 from emosynth.store import RowStore
 from emosynth.trials.rows import Built
 
 FloatArray = npt.NDArray[np.float64]
 
-PER_WORKER = 32
-"""Models from which another process pays for its start."""
+ALONE = 0
+"""Of a learner that uses all cores itself: never beside another."""
 
 
 @dataclass(frozen=True)
@@ -68,22 +69,36 @@ class Outcome:
         return cls(p[: head["n"]], p[head["n"] :], head["chosen"])
 
 
-def uses_all_cores(learner: Learner) -> bool:
-    """Whether a learner uses all cores itself: by gradient steps, or otherwise."""
-    return learner.stepped or learner.own_cores
+def per_worker(learner: Learner) -> int:
+    """Return from how many models of a learner another process pays for its start, which for gradient steps is as dear as a model; `ALONE`: never."""
+    return ALONE if learner.own_cores else 2 if learner.stepped else 32
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Hold linear algebra to one thread: sums differ in their last bits with the number of threads, and results must not with the machine."""
+    import threadpoolctl
+
+    before = os.environ.get("EMOSYNTH_THREADS")
+    os.environ["EMOSYNTH_THREADS"] = "1"  # of torch, which is set when a model is loaded
+    try:
+        with threadpoolctl.threadpool_limits(1):
+            yield
+    finally:
+        os.environ.pop("EMOSYNTH_THREADS")
+        if before is not None:
+            os.environ["EMOSYNTH_THREADS"] = before
 
 
 def train(job: Job, resources: Resources) -> Outcome:
-    """Train a model and predict; learners that do not use all cores get one thread, so that results do not depend on where they run."""
-    import threadpoolctl
-
+    """Train a model and predict; but for learners that use all cores, on one thread."""
     mixed = list(job.built.mixed[0]) if job.built.mixed else []
     texts = [*job.test, *mixed]
     guess = _without_training(job, len(texts))
     if guess is not None:
         p, chosen = guess, {}
     else:
-        with threadpoolctl.threadpool_limits(None if uses_all_cores(job.learner) else 1):
+        with nullcontext() if job.learner.own_cores else _one_thread():
             fitted = job.learner.fit(job.built.stages, job.task, resources)
             p = np.asarray(fitted.predict_proba(texts), dtype=np.float64)
             chosen = {name: round(float(value), 10) for name, value in fitted.chosen.items()}
@@ -132,13 +147,8 @@ def _work(job: Job) -> bytes:
     return train(job, _worker[0]).pack()
 
 
-def cores() -> int:
-    """Return the processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def train_all(
-    jobs: Iterable[Job], count: int, resources: Resources, embeddings: Path, files: Sequence[Path]
+    jobs: Iterable[Job], enough: int, resources: Resources, embeddings: Path, files: Sequence[Path]
 ) -> Iterator[tuple[Job, bytes]]:
     """Train models on the cores that there are, and yield them as they are done.
 
@@ -146,22 +156,19 @@ def train_all(
     ----------
     jobs
         Made one by one, as they are needed: rows of all of them would not fit into memory.
-    count
-        How many there are.
+    enough
+        Processes that they pay for.
     embeddings
         File of the embeddings, which other processes only read.
     files
         Files with pieces of the user's own.
     """
-    workers = min(cores(), count // PER_WORKER)
+    workers = min(cores(), enough)
     if workers < 2:
         for job in jobs:
             yield job, train(job, resources).pack()
         return
-    # Not forked: this process may hold threads of torch, and a fork of these hangs.
-    context = multiprocessing.get_context("spawn")
-    settings = (resources.encoder, resources.cache, embeddings, tuple(files))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=settings) as pool:
+    with worker_pool(workers, _start, (resources.encoder, resources.cache, embeddings, tuple(files))) as pool:
         waiting: dict[Future[bytes], Job] = {}
         for job in jobs:
             waiting[pool.submit(_work, job)] = job

@@ -1,16 +1,13 @@
-"""``emosynth browse``: pages of rows, made here and served to this machine alone. No scripts, nothing loaded from elsewhere."""
+"""Pages of rows for ``emosynth browse``: no scripts, nothing loaded from elsewhere."""
 
 from __future__ import annotations
 
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import BaseServer
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import pandas as pd
 
-from emosynth.errors import UserError
 from emosynth.trying.found import PER_PAGE, Query, Rows, settings_of
-from emosynth.trying.web import POLICY, document, escaped, verdict
+from emosynth.trying.web import document, escaped, verdict
 
 WHOLE = 5000
 """Rows of a page that is written to a file, at most."""
@@ -141,75 +138,3 @@ def _form(rows: Rows, query: Query) -> str:
         value = getattr(query, name)
         out.append(f'<label>{shown}<input type="number" step="any" name="{name}" value="{"" if value is None else f"{value:g}"}"></label>')
     return "".join([*out, '<button type="submit">show</button> <a href="/">all</a></form>'])
-
-
-# --- serving --------------------------------------------------------------------------------------------
-
-
-def server_of(rows: Rows, port: int) -> ThreadingHTTPServer:
-    """Return a server of the pages on 127.0.0.1, not yet serving. It answers to its own address and no other name, and only reads.
-
-    Raises
-    ------
-    UserError
-        If the port is taken.
-    """
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            own = port_of(self.server)
-            # A page elsewhere could let a name of its own point here and read what is answered.
-            if self.headers.get("Host", "") not in (f"127.0.0.1:{own}", f"localhost:{own}"):
-                return self._answer(403, document("Not here", "<p>Only 127.0.0.1 is answered.</p>"))
-            address = urlsplit(self.path)
-            try:
-                if address.path == "/":
-                    return self._answer(200, listing(rows, Query.read(address.query)))
-                if address.path == "/row":
-                    place = rows.place_of(parse_qs(address.query).get("id", [""])[0])
-                    if place is not None:
-                        return self._answer(200, row_page(rows, place))
-            except UserError as error:
-                return self._answer(400, document("This cannot be shown", f"<p>{escaped(error.what)} {escaped(error.remedy)}</p>"))
-            return self._answer(404, document("Nothing is here", '<p><a href="/">all rows</a></p>'))
-
-        def _answer(self, status: int, page: str) -> None:
-            body = page.encode("utf-8", "replace")
-            self.send_response(status)
-            for name, value in (
-                ("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(body))), ("Cache-Control", "no-store"),
-                ("Content-Security-Policy", f"{POLICY}; frame-ancestors 'none'"), ("X-Content-Type-Options", "nosniff"),
-                ("Referrer-Policy", "no-referrer"), ("Cross-Origin-Resource-Policy", "same-origin"),
-            ):  # fmt: skip
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def version_string(self) -> str:
-            return "emosynth"
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    try:
-        return ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    except (OSError, OverflowError) as error:
-        raise UserError(f"Nothing can be served here: {error}.", where=f"127.0.0.1:{port}", remedy="Take another port: --port 0") from None
-
-
-def port_of(server: BaseServer) -> int:
-    """Return the port that a server listens on."""
-    return int(server.server_address[1])  # type: ignore[index,arg-type]
-
-
-def serve(rows: Rows, port: int) -> int:
-    """Serve the pages until interrupted."""
-    with server_of(rows, port) as server:
-        print(
-            f"http://127.0.0.1:{port_of(server)}/ shows {len(rows.frame):,} rows to this machine alone; they hold corpus text. Stop: Ctrl+C"
-        )
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print("stopped")
-    return 0

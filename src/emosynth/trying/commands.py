@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from emosynth.errors import UserError
 from emosynth.escape import json_text
 from emosynth.paths import Paths, repro, work_on
 from emosynth.trying.told import add_flags, found_at, lines, look, spec_of
+
+if TYPE_CHECKING:
+    from emosynth.trying.found import Rows
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
@@ -37,15 +42,27 @@ def add_browse(parser: argparse.ArgumentParser) -> None:
 
 
 def check(given: argparse.Namespace, root: Path) -> int:
-    """Say what a file is understood as; nothing is run or written."""
+    """Say what a file is understood as, and whether a run would take it; nothing is run or written. Returns 1 if it would not."""
+    from emosynth.trying.profile import refused
+
+    told: dict[str, Any] = {}
     try:
-        seen = look(given, found_at(root, given.file))
+        path = found_at(root, given.file)
+        seen = look(given, path)
+        refusal, said = refused(root, path, seen)
+        seen.warnings.extend(said)
+        told = json.loads(seen.to_json())
+        if not given.json:
+            print("\n".join(lines(seen)), flush=True)
+        if refusal is not None:
+            raise refusal
     except UserError as error:
         if not given.json:
             raise
-        print(json_text({"error": error.what, "where": error.where, "remedy": error.remedy}, indent=2))
+        print(json_text(told | {"error": error.what, "where": error.where, "remedy": error.remedy}, indent=2))
         return 1
-    print(seen.to_json() if given.json else "\n".join(lines(seen)))
+    if given.json:
+        print(json_text(told, indent=2))
     return 0
 
 
@@ -117,20 +134,29 @@ def go(root: Path, name: str) -> int:
 
 def browse(given: argparse.Namespace, root: Path) -> int:
     """Show the candidates of a profile with their verdicts, in a browser or as a page."""
+    from emosynth.trying.serve import port_of, serve, server_of
+
+    if given.to is None:
+        with server_of(given.port) as server:  # its address is there at once, its rows after some seconds
+            print(f"http://127.0.0.1:{port_of(server)}/ on this machine alone; reading the rows of {given.profile} …", flush=True)
+            return serve(server, _rows_of(given, root))
     from emosynth.cards import write_text
+    from emosynth.trying.browser import listing
+    from emosynth.trying.found import Query
+
+    to = given.to.expanduser().absolute()
+    if to.is_relative_to(root / "reports"):
+        raise UserError(
+            "What lies in reports/ is published, and this page holds corpus text.", where=str(given.to), remedy="Write it elsewhere."
+        )
+    write_text(to, listing(_rows_of(given, root), Query.read(given.query), whole=True))
+    print(f"written: {given.to} (it holds corpus text: do not publish it)")
+    return 0
+
+
+def _rows_of(given: argparse.Namespace, root: Path) -> Rows:
     from emosynth.params import load_params
-    from emosynth.trying.browser import listing, serve
-    from emosynth.trying.found import Query, Rows
+    from emosynth.trying.found import Rows
 
     load_params(root, given.profile)
-    rows = Rows.load(Paths(root, given.profile))
-    if given.to is not None:
-        to = given.to.expanduser().absolute()
-        if to.is_relative_to(root / "reports"):
-            raise UserError(
-                "What lies in reports/ is published, and this page holds corpus text.", where=str(given.to), remedy="Write it elsewhere."
-            )
-        write_text(to, listing(rows, Query.read(given.query), whole=True))
-        print(f"written: {given.to} (it holds corpus text: do not publish it)")
-        return 0
-    return serve(rows, given.port)
+    return Rows.load(Paths(root, given.profile))

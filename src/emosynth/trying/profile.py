@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from emosynth.cards import write_text
-from emosynth.corpora.own import Conflicts, Understanding, understand
+from emosynth.corpora.own import Understanding, understand
+from emosynth.corpora.shares import Conflicts
 from emosynth.errors import UserError
-from emosynth.params import Cells, UserCorpus, read_file
+from emosynth.params import Cells, Corpora, UserCorpus, read_file
 from emosynth.params.base import load_yaml
 
 _SEPARATE = ("encoding", "separator", "quoting")
+FEW = 2000
+"""Rows among which near-duplicates are found in a second or two."""
 
 
 def spelled_out(path: Path, seen: Understanding, said: Mapping[str, Any], conflicts: Conflicts) -> dict[str, Any]:
@@ -58,6 +62,33 @@ def spelled_out(path: Path, seen: Understanding, said: Mapping[str, Any], confli
         if again.rows == seen.rows:
             return whole
     return needed
+
+
+def refused(root: Path, path: Path, seen: Understanding, name: str = "mine") -> tuple[UserError | None, list[str]]:
+    """Return why a run would refuse what a file is understood as, None if it would not, and what is to be known of its splits.
+
+    The rules are the run's own (`emosynth.corpora.build.settled`, `fitting`), with the splits and seeds of ``params.yaml``. In files of more
+    than `FEW` rows near-duplicates are not looked for, and this is said.
+    """
+    from emosynth.corpora.build import settled
+    from emosynth.corpora.own import loaded
+    from emosynth.seeding.seeds import primary_labels
+
+    values = read_file(root / "params.yaml")
+    corpora = {key: value for key, value in values.get("corpora", {}).items() if key in ("fractions", "near_duplicate")}
+    small = len(seen.rows) <= FEW
+    said = (
+        []
+        if small
+        else [f"Near-duplicates are not looked for here in more than {FEW:,} rows; a run leaves out those of its training rows."]
+    )
+    try:
+        made = settled(name, loaded(seen, path), Corpora.model_validate({"target": name} | corpora), near=small)
+        labels = Counter(primary_labels(made.frame[made.frame["split"] == "train"], list(seen.classes)))
+        fitting({label: labels[label] for label in seen.classes}, Cells.model_validate(values["cells"]), name)
+    except UserError as error:
+        return error, said
+    return None, said + made.unscored
 
 
 def fitting(counts: Mapping[str, int], cells: Cells, name: str) -> dict[str, Any]:

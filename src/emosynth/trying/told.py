@@ -31,7 +31,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     said = parser.add_argument_group("what is not to be guessed", "as under corpora.custom (docs/your-own.md); lists and mappings as JSON")
     for name in FLAGS:
         said.add_argument(f"--{name.replace('_', '-')}", dest=name, default=None, metavar="VALUE")
-    said.add_argument("--conflicts", choices=("majority", "drop", "error"), default="majority", help="a text with several labels")
+    said.add_argument("--conflicts", choices=("majority", "drop", "error", "soft"), default="majority", help="a text with several labels")
 
 
 def spec_of(given: argparse.Namespace) -> UserCorpus | None:

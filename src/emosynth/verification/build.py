@@ -12,7 +12,7 @@ from emosynth.cards import Card, Source, write_table
 from emosynth.catalog import Catalog
 from emosynth.checks.base import Check, Judged
 from emosynth.corpora import load_corpus
-from emosynth.design.arms import Origin, ResolvedArm, cells_of_arm, resolve_arms
+from emosynth.design.arms import Origin, ResolvedArm, cells_of_arm, changed_arms, resolve_arms
 from emosynth.design.cells import NO_SEED, Cell
 from emosynth.design.space import TARGET, Space
 from emosynth.generation import candidates_of, load_candidates
@@ -53,6 +53,11 @@ class Group:
     origin: Origin
     cell: Cell
     members: tuple[tuple[ResolvedArm, pd.DataFrame], ...]
+
+    @property
+    def judged(self) -> list[tuple[ResolvedArm, pd.DataFrame]]:
+        """Each arm, and each as its changes make it: what is scored and labelled. Verdicts are of the arms as they stand."""
+        return [(made, rows) for arm, rows in self.members for made in (arm, *changed_arms(arm))]
 
     def rows_of(self, arms: Sequence[str]) -> pd.DataFrame:
         """Return the rows of some of its arms, `ordered`, each once."""
@@ -105,7 +110,7 @@ def judged(params: Params, candidates: pd.DataFrame, real: RealText, judge: Open
     _score_texts(groups, real, judge, scores)
     progress = Progress(len(groups), "verification", "cells")
     for group in groups:
-        for check, oracle, arms in _needed(group.members, lambda check: check.scope != "text" and not check.dear):
+        for check, oracle, arms in _needed(group.judged, lambda check: check.scope != "text" and not check.dear):
             rows = _judged(group, group.rows_of(arms), real, judge, oracle=oracle)
             scores.add(judge_name(check, oracle), place_of(check, group.cell), rows.rows["candidate_id"].tolist(), check.score(rows))
         progress.advance()
@@ -151,13 +156,13 @@ def _needed(members: Iterable[tuple[ResolvedArm, pd.DataFrame]], wanted: Callabl
 def _asked_of_teachers(groups: Sequence[Group], real: RealText) -> Iterator[str]:
     for group in groups:
         asking = [
-            arm.name for arm, _ in group.members
+            arm.name for arm, _ in group.judged
             if any(check.asks_teacher for check in arm.checks) or any(labeller.needs_seed for labeller, _ in arm.labellers)
         ]  # fmt: skip
         if asking:
             yield from group.rows_of(asking)["text"]
             yield from real.seed(group.cell).texts
-        if any(has_oracle(arm) for arm, _ in group.members):
+        if any(has_oracle(arm) for arm, _ in group.judged):
             yield from real.corpora[group.cell.corpus].split("train")["text"]
 
 
@@ -187,7 +192,7 @@ def _all_rows(groups: Sequence[Group], arms: Sequence[str]) -> pd.DataFrame:
 
 def _score_texts(groups: Sequence[Group], real: RealText, judge: OpenJudge, scores: ScoreTable) -> None:
     for cell, asked, found in _without_seed(groups, real):
-        members = [member for group in found for member in group.members]
+        members = [member for group in found for member in group.judged]
         for check, oracle, arms in _needed(members, lambda check: check.scope == "text" and not check.dear):
             rows = _all_rows(found, arms)
             shown = Judged(rows, cell, (), asked, real.noun(cell.corpus), judge, asked.multi_hot(rows["labels"].tolist()))
@@ -200,11 +205,11 @@ def _score_dear(groups: Sequence[Group], real: RealText, judge: OpenJudge, score
     That threshold is what is most often swept over, and acceptance is then known at every τ.
     """
     for name in dict.fromkeys(
-        judge_name(check, oracle) for group in groups for check, oracle, _ in _needed(group.members, lambda c: c.dear)
+        judge_name(check, oracle) for group in groups for check, oracle, _ in _needed(group.judged, lambda c: c.dear)
     ):
         pending: list[tuple[Group, Check, pd.DataFrame, Judged]] = []
         for group in groups:
-            for check, oracle, arms in _needed(group.members, lambda c: c.dear):
+            for check, oracle, arms in _needed(group.judged, lambda c: c.dear):
                 if judge_name(check, oracle) == name:
                     rows = group.rows_of(arms)
                     worth = rows["candidate_id"].isin(_let_through(group, check, arms, scores))
@@ -218,7 +223,7 @@ def _score_dear(groups: Sequence[Group], real: RealText, judge: OpenJudge, score
 
 def _let_through(group: Group, check: Check, arms: Sequence[str], scores: ScoreTable) -> list[str]:
     found: dict[str, None] = {}
-    for arm, rows in group.members:
+    for arm, rows in group.judged:
         if arm.name in arms:
             before = [other for other in arm.checks if (other.order, other.name) < (check.order, check.name) and other.name != "confidence"]
             verdicts = passing(arm, rows, scores, group.cell, before)
@@ -278,7 +283,7 @@ def _labels(groups: Sequence[Group], real: RealText, judge: OpenJudge) -> SoftLa
         )
 
     for cell, asked, found in _without_seed(groups, real):
-        for labeller, _, arms in _labelling([member for group in found for member in group.members], seed=False):
+        for labeller, _, arms in _labelling([member for group in found for member in group.judged], seed=False):
             if labeller.in_space == "asked":
                 label(labeller, _all_rows(found, arms), cell, asked, asked)
                 continue
@@ -288,7 +293,7 @@ def _labels(groups: Sequence[Group], real: RealText, judge: OpenJudge) -> SoftLa
     seeds: dict[tuple[str, Cell], None] = {}
     for group in groups:
         cell, space = group.cell, real.spaces[group.cell.corpus]
-        for labeller, oracle, arms in _labelling(group.members, seed=True):
+        for labeller, oracle, arms in _labelling(group.judged, seed=True):
             label(labeller, group.rows_of(arms), cell, real.asked(group.origin, cell.corpus), space, oracle=oracle)
             if labeller.distils and (labeller_name(labeller, oracle), cell) not in seeds:
                 seeds[labeller_name(labeller, oracle), cell] = None

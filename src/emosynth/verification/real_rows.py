@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from emosynth.design.arms import ResolvedArm, cells_of_arm, resolve_arms, wanted_rows
+from emosynth.design.arms import ResolvedArm, cells_of_arm, own_rows, resolve_arms
 from emosynth.design.cells import NO_SEED, Cell
 from emosynth.labellers.base import Labelled, Labeller
 from emosynth.params import Params
@@ -26,7 +26,7 @@ def real_rows(params: Params, real: RealText) -> Iterator[tuple[ResolvedArm, Cel
             seed = real.seed(cell)
             ids, texts, labels = list(seed.ids), list(seed.texts), list(seed.labels)
             if arm.spec.add == "unlabelled":
-                more = unlabelled_rows(params, real.order, cell, wanted_rows(params, arm, cell))
+                more = unlabelled_rows(params, real.order, cell, own_rows(params, arm, cell))
                 known = real.corpora[cell.corpus].frame.set_index("id")["text"]
                 ids, texts, labels = [*ids, *more], [*texts, *map(str, known.loc[more])], [*labels, *([] for _ in more)]
             yield arm, cell, pd.DataFrame({"candidate_id": ids, "text": texts, "labels": labels, "kind": ""})

@@ -30,6 +30,11 @@ def rejection_reasons(verdicts: pd.DataFrame) -> pd.DataFrame:
     reasons = verdicts.assign(reason=verdicts["reason"].replace("", "accepted"))
     table = reasons.groupby(keys, sort=False)["reason"].value_counts(normalize=True, sort=False).unstack().fillna(0.0)
     known: dict[str, type[Check]] = pieces.registered("check")  # type: ignore[assignment]
-    checks = sorted((name for name in table.columns if name != "accepted"), key=lambda name: (known[name].order, name))
+
+    def place(name: str) -> tuple[bool, int, str]:
+        """By the checks' order; last what no check here rejects by: a piece that the profile names no more, or another table's reason."""
+        return name not in known, known[name].order if name in known else 0, name
+
+    checks = sorted((name for name in table.columns if name != "accepted"), key=place)
     index = list(dict.fromkeys(verdicts[keys].itertuples(index=False, name=None)))
     return table.reindex(columns=["accepted", *checks], fill_value=0.0).loc[index]

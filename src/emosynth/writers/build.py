@@ -28,7 +28,7 @@ TUNED = [
 def build_tuned(params: Params, catalog: Catalog, paths: Paths) -> dict[str, pd.DataFrame]:
     """Tune every writer on every seed that an arm needs it for, from the cache where it is there.
 
-    Only rows of seeds are looked at. A writer is tuned anew for each set of guides, since these stand in its prompts.
+    Only rows of seeds are looked at, unless a writer is said to be an oracle (``writers.<name>.rows``). A writer is tuned anew for each set of guides, since these stand in its prompts.
 
     Returns
     -------
@@ -52,11 +52,12 @@ def build_tuned(params: Params, catalog: Catalog, paths: Paths) -> dict[str, pd.
         from emosynth.writers.examples import examples_of
 
         spec, what = writer_spec(params, name), f"{name}, {cell.corpus}, n = {cell.size}, repeat {cell.repeat}"
-        rows = examples_of(seeds, cell, origin, params.tuning)
+        rows = examples_of(seeds, cell, origin, params.tuning, spec.rows)
         model = generator_of(params, name).model
+        told = "" if spec.rows is None else "of the training split (an oracle: it has seen labels beyond the seed), the first ones "
         card = (
-            f"# {model} tuned on a seed of {cell.corpus}\n\nWriter {name} ({spec.tune}), guides {origin.salt}; {len(rows[0])} rows of the seed of size "
-            f"{cell.size}, repeat {cell.repeat}, behind the prefix “{markdown(params.tuning.prefix)}”; stopped early on {len(rows[1])} other rows of that seed.\n"
+            f"# {model} tuned on a seed of {cell.corpus}\n\nWriter {name} ({spec.tune}), guides {origin.salt}; {len(rows[0])} rows {told}of the seed of size "
+            f"{cell.size}, repeat {cell.repeat}, behind the prefix “{markdown(params.tuning.prefix)}”; stopped early on {len(rows[1])} others of them.\n"
         )
 
         def tell(line: str, head: str = f"tuning {number} of {len(plan)}: {what}: ") -> None:

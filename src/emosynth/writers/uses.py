@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from emosynth.design.arms import Origin, ResolvedArm, cells_of_arm, resolve_arms, wanted_rows, writer_spec
+from emosynth.design.arms import Origin, ResolvedArm, cells_of_arm, own_rows, resolve_arms, wanted_rows, writer_spec
 from emosynth.design.cells import Cell, in_sizes
 from emosynth.design.space import TARGET
 from emosynth.errors import UserError
@@ -44,7 +44,7 @@ def list_uses(params: Params) -> list[Use]:
             if other.origin is None:
                 continue
             for cell in cells_of_arm(params, arm):
-                wanted = wanted_rows(params, other, cell)
+                wanted = own_rows(params, other, cell)
                 if part in arm.spec.plus:
                     wanted = max(wanted, math.ceil(wanted_rows(params, arm, cell) / (1 + len(arm.spec.plus))))
                 uses.append(Use(other, other.origin, cell, math.ceil(wanted * oversample_of(params, other))))

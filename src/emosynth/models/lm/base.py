@@ -95,6 +95,19 @@ class LanguageModel(Protocol):
 
 
 @runtime_checkable
+class Portable(LanguageModel, Protocol):
+    """A generator that can be sent to another process, since each call opens all that it needs.
+
+    Attributes
+    ----------
+    threads
+        Threads of a call, on which its texts do not depend; None: as many as there are cores.
+    """
+
+    threads: int | None
+
+
+@runtime_checkable
 class Streaming(LanguageModel, Protocol):
     """A generator that hands texts over as they arrive: one behind a server, whose texts do not depend on each other.
 

@@ -76,7 +76,8 @@ class OpenVinoModel:
 
     def __init__(self, folder: Path, sha256: str, dtype: str = "float32", weights: str = "as stored") -> None:
         self.folder = folder
-        self._properties = {
+        self.threads: int | None = None
+        self._properties: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": _PRECISION[dtype],
             # The default, 8 bits, gave other texts from call to call when prompts shared part of a cache block.
             "KV_CACHE_PRECISION": "f16",
@@ -146,7 +147,9 @@ class OpenVinoModel:
         scheduler.enable_prefix_caching = True
         scheduler.max_num_seqs = 256
         scheduler.max_num_batched_tokens = 4096
-        pipeline = openvino_genai.ContinuousBatchingPipeline(str(self.folder), scheduler, "CPU", self._properties)
+        # Pinned, threads of several processes would all take the first core.
+        threads = {} if self.threads is None else {"INFERENCE_NUM_THREADS": self.threads, "ENABLE_CPU_PINNING": False}
+        pipeline = openvino_genai.ContinuousBatchingPipeline(str(self.folder), scheduler, "CPU", self._properties | threads)
         tokenizer = pipeline.get_tokenizer()
 
         encoded = {}

@@ -17,7 +17,7 @@ from emosynth.models.lm.answers import Refusal, read_answer
 from emosynth.models.lm.base import STOP, Completion, Progress, Request, shortened
 from emosynth.models.lm.pool import Address, Passing
 from emosynth.params import Decoding, Generator
-from emosynth.progress import say
+from emosynth.progress import say, warn
 from emosynth.secrets import redact
 
 _NEEDED = {"model", "prompt", "messages", "max_completion_tokens", "stream"}
@@ -281,7 +281,7 @@ class ServerModel:
         line = self._safe(line)
         if line not in self.notes:
             self.notes.append(line)
-            say(f"{self.generator.model}: {line}", "warning")
+            warn(f"{self.generator.model}: {line}")
 
     def _count(self, row: int, completion: Completion) -> None:
         usage = self.usage

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 
 from emosynth.design.arms import SEED
 from emosynth.evidence import Group
-from emosynth.evidence.numbers import POINTS, gain, score
+from emosynth.evidence.numbers import POINTS, count, gain, listed, score
 from emosynth.params import Figures
 from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of, size_axis
 from emosynth.report.tables import Headline, Tables, main_rows
@@ -108,8 +108,11 @@ class Answer(Figure):
         head, looks = headline_of(tables), tables.looks
         own = headline_row(tables, head.learner, head.arm)
         real = None if head.real is None else headline_row(tables, head.learner, head.real)
-        told = "Written and checked text helps" if tables.helps else "Written and checked text is not shown to help"
-        title = f"{told} at {own.size} labels" + (f"; as many real rows add {gain(real.gain)}" if real is not None else "")
+        helps = [] if tables.told is None else [count(at) for at in tables.told.loc[tables.told["shown"], "size"]]
+        told = f"helps at {listed(helps)} labels" if helps else f"is not shown to help at {own.size} labels"
+        title = f"Written and checked text {told}" + (
+            f"; at {own.size}, as many real rows add {gain(real.gain)}" if real is not None else ""
+        )
         reading = (
             f"{looks.title(head.arm)} rows on {head.corpus}, {looks.learner(head.learner)}: {gain_words(own, tables.params)} at {size(own.size)} over "
             f"{score(own.score - own.gain)} with the labels alone"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
+from emosynth.authenticity.sample import ALL
 from emosynth.evidence.numbers import number, span
 from emosynth.params import Figures
 from emosynth.report.figures.base import Figure, Words, bare, dot_interval, handle, legend_below, limits_of, rows_of, zero_line
 from emosynth.report.tables import Missing, Tables
 from emosynth.style import current_theme, new_figure
 
-ALL = "all"
 NAMES = {
     "distinct_1": "distinct words",
     "distinct_2": "distinct word pairs",

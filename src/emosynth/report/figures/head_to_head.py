@@ -10,6 +10,7 @@ from emosynth.params import Figures
 from emosynth.report.figures.base import SCORES, Figure, Words, bare, dot_interval, learner_legend, limits_of, rows_of, zero_line
 from emosynth.report.tables import Tables
 from emosynth.report.wording import INTERVALS, size
+from emosynth.stats import holm
 from emosynth.style import current_theme, new_figure
 
 BUDGETS = {"accepted": "equal\naccepted rows", "generated": "equal\nrows written", "tokens": "equal\ntokens"}
@@ -29,23 +30,23 @@ class HeadToHead(Figure):
         rows = tables.need_contrasts()
         rows = rows[(rows["against"] == "seed") & (rows["version"] == "")]
         rows = rows[rows["size"] == rows.groupby("learner")["size"].transform("max")]
-        frame = rows[
-            [
-                "arm",
-                "learner",
-                "budget",
-                "size",
-                "gain",
-                "low",
-                "high",
-                "p_better",
-                "repeats",
-                "n_synthetic",
-                "n_generated",
-                "tokens",
-                "thrown",
-            ]
+        columns = [
+            "arm",
+            "learner",
+            "budget",
+            "size",
+            "gain",
+            "low",
+            "high",
+            "p",
+            "p_better",
+            "repeats",
+            "n_synthetic",
+            "n_generated",
+            "tokens",
+            "thrown",
         ]
+        frame = rows[columns]
         place = {arm: number for number, arm in enumerate(tables.looks.arms)}
         frame = frame.assign(place=frame["arm"].map(place), **{name: POINTS * frame[name] for name in ("gain", "low", "high")})
         return frame.sort_values(["budget", "place", "learner"], kind="stable").drop(columns="place").reset_index(drop=True)
@@ -86,7 +87,8 @@ class HeadToHead(Figure):
         learner = tables.headline.learner if tables.headline else str(frame["learner"].iloc[0])
         rows = frame[(frame["learner"] == learner) & (frame["budget"] == "accepted")]
         written = rows[[not looks.real(arm) for arm in rows["arm"]]]
-        gains, loses = written[written["low"] > 0], written[written["high"] < 0]
+        shown = written[holm(written["p"].to_numpy(dtype=float)) < tables.params.evidence.alpha]
+        gains, loses = shown[shown["gain"] > 0], shown[shown["gain"] < 0]
         at = size(int(rows["size"].max())) if len(rows) else ""
         title = f"{len(gains)} of {some(len(written), 'written arm')} are shown to gain over the labels alone at {at} with {looks.learner(learner)}"
         parts = []
@@ -98,7 +100,10 @@ class HeadToHead(Figure):
         if len(loses):
             parts.append(f"shown to be worse than the labels alone: {listed([looks.title(str(arm)) for arm in loses['arm']])}")
         reading = "; ".join(parts) + "." if parts else ""
-        limits = f"The largest of {len(written)} gains is flattered by having been picked, and these intervals are not corrected for their number. "
+        limits = (
+            f"What is shown is so after Holm's correction for {some(len(written), 'written arm')}; the intervals drawn are not corrected. The largest gain is "
+            "flattered by having been picked. "
+        )
         return Words(
             title,
             reading,

@@ -7,6 +7,7 @@ import json
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
+from emosynth.evidence.apart import CHANGES
 from emosynth.evidence.numbers import POINTS, gain
 from emosynth.params import Figures
 from emosynth.report.figures.base import SCORES, Figure, Missing, Words, dot_interval, learner_legend, limits_of, rows_of, zero_line
@@ -31,7 +32,7 @@ class Sweeps(Figure):
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return gains over the labels alone in points, by sweep, value and learner, of sweeps with three values or more."""
         rows = tables.need_contrasts(sweep=True)
-        rows = rows[(rows["against"] == "seed") & (rows["budget"] == "accepted") & (rows["version"] == "")]
+        rows = rows[(rows["against"] == "seed") & (rows["budget"] == "accepted") & (rows["version"] == "") & (rows["sweep"] != CHANGES)]
         frame = rows[["arm", "sweep", "value", "learner", "size", "gain", "low", "high", "repeats"]]
         frame = frame.assign(
             value=[_shown(value) for value in frame["value"]], **{name: POINTS * frame[name] for name in ("gain", "low", "high")}

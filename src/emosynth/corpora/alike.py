@@ -1,0 +1,62 @@
+"""Labels that are or look equal: what their spellings share, and the names of characters that nobody can see."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from emosynth.text import normalise
+
+_INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\u00ad\ufeff\x00-\x1f\x7f]")
+_DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−", "-"))
+_LOOKS = {
+    "abekmhopctyxijsdhlewqABEKMHOPCTYXIJS": "авекмнорстухіјѕԁһӏёԝԛАЕВКМНОРСТУХІЈЅ",
+    "aikvopuxtwyncjABEZHIKMNOPTYX": "αικνορυχτωγηϲϳΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+    "iag": "ıɑɡ",
+}
+"""Latin letters, and letters of Cyrillic, Greek and phonetic alphabets that look like them (a part of Unicode TR 39)."""
+_LATIN = str.maketrans({other: latin for latins, others in _LOOKS.items() for latin, other in zip(latins, others, strict=True)})
+
+
+def folded(text: str) -> str:
+    """Return a text without differences of case, Unicode normal form, dashes and invisible characters."""
+    bare = unicodedata.normalize("NFKC", text).translate(_DASHES).casefold()
+    return bare if bare.isascii() and bare.isprintable() else "".join(c for c in bare if unicodedata.category(c) not in ("Cf", "Cc"))
+
+
+def key(label: str) -> str:
+    """Return what is equal for labels that differ in case, spaces, dashes, apostrophes, entities, quotes around or a stop after only."""
+    bare = folded(normalise(label))
+    shorter = re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", bare.strip().strip("\"'“”‘’`«»").rstrip(".,;:").strip())
+    return shorter or bare
+
+
+def clean(label: str) -> str:
+    """Return a label without invisible characters and quotes around it, normalised."""
+    bare = unicodedata.normalize("NFC", normalise(_INVISIBLE.sub("", label)))
+    return bare[1:-1].strip() if len(bare) > 2 and bare[0] == bare[-1] and bare[0] in "\"'`" else bare
+
+
+def skeleton(label: str) -> str:
+    """Return what is equal for labels that look alike: as `key`, with letters of other alphabets as the Latin ones that they look like."""
+    return key(label.translate(_LATIN))
+
+
+def mixed(label: str) -> bool:
+    """Return whether a word of a label has Latin letters beside ones that only look so."""
+    return any(
+        re.search("[A-Za-z]", word) is not None and any(ord(char) in _LATIN and char not in "ıɑɡ" for char in word)
+        for word in label.split()
+    )
+
+
+def shown(label: str, foreign: bool = False) -> str:
+    """Return a label in quotes, with the names of characters that cannot be seen or, if ``foreign`` or mixed with Latin, told from others."""
+    foreign = foreign or mixed(label)
+    odd = [
+        char
+        for char in dict.fromkeys(label)
+        if (char != " " and unicodedata.category(char) in ("Cf", "Cc", "Mn", "Zs", "Zl", "Zp")) or (foreign and ord(char) in _LATIN)
+    ]
+    names = [unicodedata.name(char, f"U+{ord(char):04X}") for char in odd]
+    return repr(label) + (f" ({', '.join(names[:3])}{' …' if len(names) > 3 else ''})" if names else "")

@@ -1,0 +1,217 @@
+"""Several labels of one text: shares that annotators gave it, and rows of a file that contradict each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from emosynth.corpora import cells
+from emosynth.corpora.columns import literal
+from emosynth.corpora.decoding import Notes
+from emosynth.corpora.files import Row
+from emosynth.corpora.guesses import NEAR, number
+from emosynth.corpora.schema import some
+from emosynth.corpora.splits import SPLITS
+from emosynth.errors import UserError
+from emosynth.params import UserCorpus
+
+Conflicts = Literal["majority", "drop", "error", "soft"]
+Shares = dict[str, float]
+
+_FAULT = "shares of labels that are not from 0 to 1, or do not sum to 1"
+
+
+# --- shares that a file tells ---------------------------------------------------------------------------
+
+
+def shares_of_cells(values: Sequence[Any]) -> list[Shares | str | None] | None:
+    """Return what cells such as ``{"joy": 0.7, "fear": 0.3}`` hold, a word counting as its label alone.
+
+    Returns
+    -------
+    list or None
+        For each cell its shares, scaled to sum to 1; what is wrong with it; or None: it holds nothing. None: these cells are no shares.
+    """
+    read = [literal(value) if isinstance(value, str) else value for value in values]
+    objects = [value for value in read if isinstance(value, dict)]
+    if not objects or 2 * sum(_are_shares(value.values()) for value in objects) <= len(objects):
+        return None
+    return [_scaled(inner) if inner and isinstance(inner, dict) else _word(value, inner) for value, inner in zip(values, read, strict=True)]
+
+
+def _word(value: Any, inner: Any) -> Shares | str | None:
+    if cells.absent(value) or value == "" or inner == {}:
+        return None
+    return {value: 1.0} if isinstance(value, str) and inner in (None, value) else f"a label that is {cells.kind_of(inner)}, among shares"
+
+
+def shares_of_columns(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> list[Shares | str | None] | None:
+    """Return what columns of shares hold, as `shares_of_cells`; None: they are no shares, but 0 and 1."""
+    numbers = [[number(value) for value in row] for row in rows]
+    if not any(value is not None and 0 < value < 1 for row in numbers for value in row):
+        return None
+    full = [[value for value in row if value is not None] for row in numbers if None not in row and any(row)]
+    if 2 * sum(map(_are_shares, full)) <= len(full):
+        return None
+    return [
+        _FAULT if None in row else _scaled(dict(zip(names, row, strict=True))) if any(row) else None  # type: ignore[arg-type]
+        for row in numbers
+    ]
+
+
+def _are_shares(values: Collection[Any]) -> bool:
+    held = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    return bool(held) and len(held) == len(values) and all(0 <= value <= 1 for value in held) and abs(sum(held) - 1) <= NEAR
+
+
+def _scaled(given: dict[Any, Any]) -> Shares | str:
+    if not _are_shares(given.values()):
+        return _FAULT
+    total = sum(given.values())
+    return {str(label): share / total for label, share in given.items() if share > 0}
+
+
+def named(
+    given: Sequence[Shares | str | None], names: Sequence[list[str] | None], spec: UserCorpus, notes: Notes, faults: cells.Faults
+) -> tuple[cells.Labels, list[Shares]]:
+    """Return the class of each row, which is its largest share (of equal ones the first by alphabet), and the shares by class.
+
+    Labels are renamed, merged and left out as those of other files; shares of labels that are left out go, and the others are scaled.
+    """
+    flat = [(row, label, share) for row, held in enumerate(given) if isinstance(held, dict) for label, share in held.items()]
+    inner = cells.Faults()
+    found = cells.labels([label for _, label, _ in flat], [names[row] for row, _, _ in flat], spec, notes, inner)
+    for what, places in inner.items():
+        for row in dict.fromkeys(flat[place][0] for place in places):
+            faults.add(what, row)
+    for row, held in enumerate(given):
+        if not isinstance(held, dict):
+            faults.add(held or cells.NO_LABEL, row)
+    summed: list[Shares] = [{} for _ in given]
+    for (row, _, share), labels in zip(flat, found.rows, strict=True):
+        for label in labels or ():
+            summed[row][label] = summed[row].get(label, 0.0) + share
+    broken = {row for rows in faults.values() for row in rows}
+    left: dict[str, list[int]] = {}
+    for what, places in found.left_out.items():
+        if gone := sorted({flat[place][0] for place in places if not summed[flat[place][0]]}):
+            left[what] = gone
+    shares = [{label: share / sum(held.values()) for label, share in sorted(held.items())} for held in summed]
+    tied = sum(sum(share > max(held.values()) - 1e-9 for share in held.values()) > 1 for held in shares)
+    notes.found(
+        "labels", f"shares; a row's class is its largest share, of equal ones ({tied:,} rows) the first by alphabet, and the shares are kept",
+        "labels",
+    )  # fmt: skip
+    return cells.Labels([(largest(held),) if held and row not in broken else None for row, held in enumerate(shares)], False, left), shares
+
+
+def largest(shares: Shares) -> str:
+    """Return the label of the largest share; of equal ones the first by alphabet."""
+    return min(shares, key=lambda label: (-round(shares[label], 9), label))
+
+
+def completed(rows: list[Row], classes: Collection[str], multi: bool, notes: Notes) -> list[Row]:
+    """Return rows that all have shares, of the classes alone; rows as they are if none has any."""
+    if not any(row.shares for row in rows):
+        return rows
+    lost = sorted({label for row in rows for label, _ in row.shares} - set(classes))
+    if lost:
+        notes.warn(f"Labels that are the class of no row are left out of the shares: {some(lost, 20)}.")
+    out = []
+    for row in rows:
+        held = {label: share for label, share in row.shares if label in classes} or dict.fromkeys(row.labels, 1.0)
+        total = 1.0 if multi else sum(held.values())
+        out.append(replace(row, shares=tuple((label, share / total) for label, share in sorted(held.items()))))
+    return out
+
+
+# --- rows of one text -----------------------------------------------------------------------------------
+
+
+def resolved(rows: list[Row], how: Conflicts, multi: bool, path: Path) -> tuple[list[Row], dict[str, Any]]:
+    """Return rows of which no text has two labels, and what was done.
+
+    Where labels are shares, what a majority would settle the mean of the shares does.
+
+    Raises
+    ------
+    UserError
+        If there are any and they are to be an error, or nothing is left.
+    """
+    if how == "majority" and any(row.shares for row in rows):
+        how = "soft"
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.id, []).append(row)
+    torn = {key: group for key, group in groups.items() if len(group) > 1 and len({frozenset(row.labels) for row in group}) > 1}
+    # votes of several raters on one row have one place
+    pairs = ((group[0].place, next(row.place for row in group if set(row.labels) != set(group[0].labels))) for group in torn.values())
+    places = [first if first == second else f"{first} and {second}" for first, second in pairs]
+    held = sum(len({row.place for row in group}) for group in torn.values())
+    if torn and how == "error":
+        raise UserError(
+            f"{len(torn):,} texts stand with several labels, in {held:,} rows.", where=f"{path}: {some(places)}",
+            remedy="Mend these rows, or set corpora.conflicts: majority, soft or drop.",
+        )  # fmt: skip
+    settled: dict[str, Row | None] = {}
+    for key, group in torn.items():
+        shares: Shares = _mean(group) if how == "soft" else {}
+        labels = _majority(group, multi) if how == "majority" else _of_shares(shares, multi) if how == "soft" else ()
+        # the text goes where it can leak least: to the test split if it stands there at all
+        split = next((name for name in reversed(SPLITS) if any(row.split == name for row in group)), None)
+        first = min(group, key=lambda row: row.text)
+        settled[key] = (
+            replace(first, labels=labels, shares=tuple(sorted(shares.items())), split=split, place=group[0].place) if labels else None
+        )
+    kept = [row for row in rows if row.id not in torn] + [row for row in settled.values() if row is not None]
+    # the order of equal texts is settled by their labels, not by where they stand in the file
+    kept.sort(key=lambda row: (row.id, row.split or "", row.labels, row.shares, row.text))
+    report = {
+        "texts": len(torn), "rows": held, "done": how, "kept": sum(row is not None for row in settled.values()),
+        "dropped": sum(row is None for row in settled.values()), "places": places[:20],
+    }  # fmt: skip
+    if not kept:
+        raise UserError(
+            "Every text stands with several labels.", where=str(path), remedy="Mend the labels, or set corpora.conflicts: majority or soft."
+        )
+    return kept, report
+
+
+def _mean(group: Sequence[Row]) -> Shares:
+    """Return the mean of the rows' shares; of a row without any each label counts 1."""
+    given = [dict(row.shares) or dict.fromkeys(row.labels, 1.0) for row in group]
+    return {
+        label: sum(held.get(label, 0.0) for held in given) / len(group) for label in sorted({label for held in given for label in held})
+    }
+
+
+def _of_shares(shares: Shares, multi: bool) -> tuple[str, ...]:
+    most = tuple(label for label, share in shares.items() if share > 0.5) if multi else ()
+    return most or (largest(shares),)
+
+
+def _majority(group: Sequence[Row], multi: bool) -> tuple[str, ...]:
+    counts = Counter(label for row in group for label in row.labels)
+    if multi:
+        return tuple(sorted(label for label, count in counts.items() if count > len(group) / 2))
+    (first, most), *rest = counts.most_common()
+    return (first,) if not rest or rest[0][1] < most else ()
+
+
+def said_of_conflicts(conflicts: dict[str, Any]) -> str:
+    """Return what is said of texts that stand with several labels."""
+    if not conflicts["texts"]:
+        return "No text stands with several labels."
+    done = {
+        "kept": "they stay as published",
+        "majority": "the label of most rows was taken",
+        "drop": "they were left out",
+        "soft": "the mean of their labels is kept as shares, and the largest share is their class",
+    }[conflicts["done"]]
+    rest = (
+        f"; {conflicts['dropped']:,} without a majority were left out" if conflicts["done"] == "majority" and conflicts["dropped"] else ""
+    )
+    return f"{conflicts['texts']:,} texts stand with several labels, in {conflicts['rows']:,} rows: {done}{rest}."

@@ -1,0 +1,125 @@
+"""Work in processes of their own, which end with this one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection
+from typing import Any, TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_OFTEN = 0.5
+"""Seconds between two looks at what workers have done."""
+
+
+def cores() -> int:
+    """Return the processor cores that this process may use: EMOSYNTH_THREADS, else all that the system grants it."""
+    given = os.environ.get("EMOSYNTH_THREADS", "")
+    if given.isdigit() and int(given):
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it has gone, even by ``kill -9``: nobody else would."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+_reports: Any = None
+
+
+def _begin(reports: Any, start: Callable[..., None] | None, settings: tuple[Any, ...]) -> None:
+    global _reports
+    _reports = reports
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if start is not None:
+        start(*settings)
+
+
+@contextmanager
+def worker_pool(
+    workers: int, start: Callable[..., None] | None = None, settings: tuple[Any, ...] = (), reports: Any = None
+) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of processes; if what is done with it fails or is stopped, they are killed and not waited for.
+
+    Parameters
+    ----------
+    start, settings
+        Called first in each process, with these arguments.
+    """
+    # Not forked: this process may hold threads of torch, and a fork of these hangs.
+    context = multiprocessing.get_context("spawn")
+    before = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(reports, start, settings))
+    try:
+        yield pool
+    except BaseException:
+        for process in set(multiprocessing.active_children()) - before:
+            process.kill()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _run(work: Callable[[Task, Callable[[int], None]], Result], number: int, task: Task) -> Result:
+    return work(task, lambda done: _reports.put((number, done)))
+
+
+def in_order(
+    work: Callable[[Task, Callable[[int], None]], Result], tasks: Sequence[Task], workers: int, progress: Callable[[int], None]
+) -> Iterator[Result]:
+    """Yield what ``work`` makes of each task, in their order; several are worked on at once.
+
+    Parameters
+    ----------
+    work
+        A function of a module, called with a task and a function that takes how much of the task is done.
+    progress
+        Called with the sum of what is done of tasks whose results were not yet yielded.
+
+    Raises
+    ------
+    ChildProcessError
+        If processes ended without a result twice in a row, be it for want of memory.
+    """
+    if workers < 2:
+        for task in tasks:
+            yield work(task, progress)
+        return
+    first, failures = 0, 0
+    while first < len(tasks):
+        try:
+            for result in _all(work, tasks[first:], workers, progress):
+                first, failures = first + 1, 0
+                yield result
+        except BrokenProcessPool as error:
+            failures += 1
+            if failures > 1:
+                raise ChildProcessError(f"a process ended without a result ({error})") from None
+
+
+def _all(
+    work: Callable[[Task, Callable[[int], None]], Result], tasks: Sequence[Task], workers: int, progress: Callable[[int], None]
+) -> Iterator[Result]:
+    reports = multiprocessing.get_context("spawn").SimpleQueue()
+    done: dict[int, int] = {}
+    with worker_pool(min(workers, len(tasks)), reports=reports) as pool:
+        futures: list[Future[Result]] = [pool.submit(_run, work, number, task) for number, task in enumerate(tasks)]
+        for number, future in enumerate(futures):
+            while not future.done():
+                wait([future], timeout=_OFTEN)
+                while not reports.empty():
+                    place, count = reports.get()
+                    done[place] = count
+                progress(sum(count for place, count in done.items() if place >= number))
+            yield future.result()

@@ -1,0 +1,95 @@
+"""How to read the report: intervals, verdicts, what the words mean, and what this profile can and cannot show."""
+
+from __future__ import annotations
+
+from emosynth.evidence.numbers import count, listed, per_cent, some
+from emosynth.report.provenance import public
+from emosynth.report.tables import Tables
+from emosynth.report.wording import level
+
+INTRO = (
+    "A number here is never alone: an interval says how far it may be off, a verdict whether that decides anything. "
+    "This page says how to read both, and what each word means."
+)
+
+_OUTCOMES = (
+    ("better", "What was compared differs in the direction of “more”, and chance alone is an unlikely reason. It supports a claim of more."),
+    ("worse", "The same the other way. It contradicts a claim of more."),
+    ("equivalent", "The difference is shown to be smaller than the margin. This is a finding; it contradicts a claim of more."),
+    ("too imprecise", "The data allow more than one of these. The claim is undecided: no finding, and no finding of no effect."),
+    ("not tested", "The run lacks what is compared, or real posts themselves gain nothing that could be told from zero, so that no way could show anything."),
+)  # fmt: skip
+
+_WORDS = (
+    ("arm", "One way to grow a seed: what the prompt shows, who writes, which checks, which labels, how the rows are mixed in."),
+    ("as written", "An arm's rows without checks."),
+    ("cell", "One corpus and one seed size with one classifier."),
+    ("corrected p", "A p made larger for all that was tested beside it (Holm), so that one lucky test of many does not count."),
+    ("coverage, density", "How much of real text lies near generated text, and how thickly generated text lies where real text is."),
+    ("detectability", "How well a classifier tells generated from real text: the area under its curve. A half: it cannot."),
+    ("embeddings", "Numbers that a pretrained encoder gives a text; the encoder itself learns nothing here."),
+    ("fine-tuned encoder", "The same kind of encoder, trained further on the rows."),
+    ("guided", "The prompt shows words or posts of the seed that carry the class."),
+    ("headline", "The arm and the classifier that the first page is about."),
+    ("learner", "A classifier that is trained on an arm's rows and scored on real posts."),
+    ("macro-F1", "The mean over classes of F1, each class counting alike. In points, perfect being a hundred."),
+    ("margin", "The smallest difference that would matter: a share of what real posts gain in the same cell."),
+    ("naïve", "Rows written from the name of the class alone."),
+    ("P", "The share of resamples, widened for what repeats leave open, in which the gain is above zero. Not the chance that it will help you."),
+    ("perplexity", "How surprised a language model is by a text; lower is more expected."),
+    ("real expansion", "As many further real posts, the yardstick: what you would get by labelling instead of writing."),
+    ("repeat", "Everything drawn anew: seed, texts, training."),
+    ("seed", "The few labelled posts that we pretend are all there is."),
+    ("SHAP values", "How much each word of a post speaks for a class in a classifier."),
+    ("soft label", "A probability for every class in place of one class."),
+    ("teacher", "A classifier fitted on the seed that checks the class of written texts or gives them soft labels."),
+    ("TF-IDF", "Words weighted by how often a post and how seldom the others use them; a linear classifier or trees learn from these."),
+    ("token", "A piece of a word, the unit of a language model's work: what a written text costs."),
+    ("verified", "What passes all checks of the arm; it is called accepted or kept, too."),
+)  # fmt: skip
+
+Pairs = list[tuple[str, str]]
+
+
+def sections(tables: Tables) -> list[tuple[str, str, Pairs]]:
+    """Return title, name of the first column, and rows of each table of the page."""
+    return [
+        ("Numbers", "what stands there", _numbers(tables)),
+        ("Five outcomes of a comparison", "outcome", list(_OUTCOMES)),
+        ("What this profile can and cannot show", "about", _limits(tables)),
+        ("Words", "word", list(_WORDS)),
+    ]
+
+
+def _numbers(tables: Tables) -> Pairs:
+    given = tables.params.evidence
+    return [
+        ("gain (low to high)", f"What an arm adds to the labels alone, in points of macro-F1, with a {level(tables.params)}: drawn again with other "
+         "seeds, texts and test posts of the same corpus, such intervals hold the true gain that often. If both ends are above zero, it helps; if one is "
+         "below, it may not. Read the end nearer to zero first. Another corpus or another language model is not in it."),
+        ("as picked", "The gain of the best of several ways, on the posts that it was picked on. Of many ways that gain nothing one looks good by luck, so that this flatters."),
+        ("cross-fitted", "The same without the flattery: each repeat, and each half of the test posts, is judged with the way that the other repeats pick on the "
+         "other half. It is what picking gains, not what one way gains. With one repeat there is none."),
+        ("shown", f"The cross-fitted gain is above zero with a p below {given.alpha:g}, corrected for all rows of the table. Anything else is “not shown”, which is not “shown not to help”."),
+        ("worth in labels", "How many further real labelled posts would have gained as much, read off the curve of real posts alone. “Over” a number: the curve ends "
+         "there, and the gain lies above it. The interval has the curve's own uncertainty in it, and is wide where the curve is flat; a negative number: worth less than nothing."),
+        ("equivalent and cheaper", f"Ways that take fewer tokens and whose difference from the best is shown to be below {per_cent(given.margin)} of what real posts gain."),
+        ("texts written for … kept", "What checks reject has been paid for, too. Seconds are not told: they are of one machine; the page on data has those of this run."),
+    ]  # fmt: skip
+
+
+def _limits(tables: Tables) -> Pairs:
+    params, corpora = tables.params, [name for name in tables.params.corpora.names if name in tables.corpora]
+    repeats = [f"{name}: {count(params.cells.repeats_of(name))}" for name in corpora]
+    several = len(corpora) > 1
+    found = [
+        ("corpora", f"{some(len(corpora), 'corpus', 'corpora')}: {listed(corpora)}. "
+         + ("What holds on all of them may hold elsewhere; what holds on one may not." if several else "It cannot say whether anything holds elsewhere.")),
+        ("repeats", f"{'; '.join(repeats)}. A gain as small as the differences between repeats is not shown, however real it is. Rows with fewer say so."),
+        ("seed sizes", "; ".join(f"{name}: {listed([count(at) for at in params.cells.sizes_of(name)])} labels" for name in corpora)
+         + ". Between them one may read; beyond them nothing is known."),
+        ("language model", f"{public('model', params.models.writer.model)} writes. Another may write better or worse: no interval here has that in it."),
+        ("classifiers", f"{listed([tables.looks.learner(name) for name in params.learners])}. What helps one may not help another: find yours."),
+        ("the claims", "A published claim is judged in the published setting as far as this profile reaches; what stands in for the rest is named beside each verdict."),
+    ]  # fmt: skip
+    return found

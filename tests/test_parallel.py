@@ -1,0 +1,102 @@
+"""Work in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from emosynth import parallel
+from emosynth.errors import UserError
+from emosynth.parallel import cores, in_order
+
+
+def _slow_first(task: int, progress: Callable[[int], None]) -> tuple[int, int]:
+    progress(task)
+    time.sleep(0.4 if task == 1 else 0)
+    return task, os.getpid()
+
+
+def _fails(task: int, _progress: Callable[[int], None]) -> int:
+    if task == 2:
+        raise UserError("It failed.", where="task 2", remedy="Mend it.")
+    return task
+
+
+def _dies_once(task: Path, _progress: Callable[[int], None]) -> str:
+    if not task.exists():
+        task.touch()
+        os._exit(9)
+    return task.name
+
+
+def _dies(_task: int, _progress: Callable[[int], None]) -> int:
+    os._exit(9)
+
+
+def test_results_come_in_order_from_other_processes():
+    told: list[int] = []
+    results = list(in_order(_slow_first, [1, 2, 3, 4], 2, told.append))
+    assert [task for task, _ in results] == [1, 2, 3, 4] and os.getpid() not in {process for _, process in results}
+    assert told and max(told) <= 10
+    assert {process for _, process in in_order(_slow_first, [1, 2], 1, told.append)} == {os.getpid()}
+
+
+def test_an_error_is_the_one_that_was_raised_and_what_came_before_is_kept():
+    kept = []
+    with pytest.raises(UserError, match=r"It failed\.") as error:
+        for result in in_order(_fails, [0, 1, 2, 3], 2, print):
+            kept.append(result)
+    assert kept == [0, 1] and error.value.where == "task 2" and error.value.remedy == "Mend it."
+
+
+def test_a_process_that_dies_is_replaced_once(tmp_path):
+    (tmp_path / "b").touch()
+    assert list(in_order(_dies_once, [tmp_path / "a", tmp_path / "b"], 2, print)) == ["a", "b"]
+    with pytest.raises(ChildProcessError, match="without a result"):
+        list(in_order(_dies, [1, 2], 2, print))
+
+
+def test_threads_are_those_that_are_granted(monkeypatch):
+    monkeypatch.setenv("EMOSYNTH_THREADS", "3")
+    assert cores() == 3
+    monkeypatch.delenv("EMOSYNTH_THREADS")
+    assert cores() == len(os.sched_getaffinity(0))
+
+
+_ORPHANS = """
+import sys
+from emosynth.parallel import worker_pool
+import time
+
+if __name__ == "__main__":
+    with worker_pool(2) as pool:
+        futures = [pool.submit(time.sleep, 60) for _ in range(2)]
+        import multiprocessing
+        while len(multiprocessing.active_children()) < 2 or not all(future.running() for future in futures):
+            time.sleep(0.05)
+        time.sleep(1)
+        print(*[child.pid for child in multiprocessing.active_children()], flush=True)
+        time.sleep(60)
+"""
+
+
+def test_processes_end_with_the_one_that_started_them(tmp_path):
+    script = tmp_path / "orphans.py"
+    script.write_text(_ORPHANS)
+    source = str(Path(parallel.__file__).parents[1])
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": source}
+    ) as parent:
+        assert parent.stdout is not None
+        children = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(children) == 2 and all(psutil.pid_exists(child) for child in children)
+        parent.kill()
+    _, alive = psutil.wait_procs([psutil.Process(child) for child in children if psutil.pid_exists(child)], timeout=10)
+    assert not alive
