@@ -254,6 +254,14 @@ def test_croissant_stands_in_a_page(tmp_path: Path) -> None:
     file = tmp_path / "train.parquet"
     file.write_bytes(b"")
     about = {"name": KINDS["end of JSON's script"], "labels": [KINDS["img"], KINDS["script"]], "languages": [KINDS["script"]], "rows": 1}
+    about |= {
+        "models": {KINDS["img"]: KINDS["script"]},
+        "left_out": 0,
+        "corpus": KINDS["img"],
+        "corpus_licence": KINDS["script"],
+        "personal": "",
+        "choices": dict.fromkeys(("guide", "writer", "checks", "labels"), KINDS["img"]),
+    }
     said = json_text(croissant(pd.DataFrame({KINDS["script"]: ["a"]}), about, file), indent=2)
     assert [tag for tag, _ in Parsed(f"<script>{said}</script>").tags] == ["script"] and json.loads(said)["name"] == about["name"]
 
@@ -341,7 +349,7 @@ def _pages(paths: Paths) -> list[Path]:
 
 def test_pages_hold_no_element_of_the_data(run: Paths) -> None:
     pages = _pages(run)
-    assert len(pages) == 8 + 2 * len(STAGES)
+    assert len(pages) == 9 + 2 * len(STAGES)
     for file in pages:
         source = file.read_text(encoding="utf-8")
         parsed = Parsed(re.sub(r"<style>.*?</style>", "", source, flags=re.S))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from emosynth.params.base import Named, Section
 
@@ -100,12 +100,16 @@ class Corpora(Section):
         return [self.target, *self.also]
 
 
+SeedSize = Annotated[int, BeforeValidator(lambda given: int(given) if isinstance(given, str) and given.isdecimal() else given)]
+"""A seed size as a key: JSON, in which notebooks are given parameters, knows keys of text alone."""
+
+
 class CellsOf(Section):
     """What differs for one corpus; None: as for all."""
 
     sizes: list[int] | None = Field(None, min_length=1)
     repeats: int | None = Field(None, ge=1, le=1000)
-    repeats_at: dict[int, int] | None = None
+    repeats_at: dict[SeedSize, int] | None = None
     min_per_class: int | None = Field(None, ge=1)
 
 
@@ -114,7 +118,7 @@ class Cells(Section):
 
     sizes: list[int] = Field(min_length=1, description="seed sizes n, ascending")
     repeats: int = Field(ge=1, le=1000, description="number of independent nested seed series")
-    repeats_at: dict[int, int] = Field(default_factory=dict, description="seed size -> fewer repeats there: large seeds are dear")
+    repeats_at: dict[SeedSize, int] = Field(default_factory=dict, description="seed size -> fewer repeats there: large seeds are dear")
     min_per_class: int = Field(2, ge=1, description="rows of each class that every seed holds at least")
     random_seed: int = Field(20251121, ge=0)
     per: dict[str, CellsOf] = Field(default_factory=dict, description="corpus -> what differs there")
