@@ -61,7 +61,8 @@ def test_an_experiment_changes_one_number_runs_what_it_touches_and_is_kept(clone
     run(clone, "dvc", "exp", "run", "-n", "two", "-S", "profiles/mine.yaml:cells.repeats=2", SEEDS)
     assert yaml.safe_load((clone / "profiles" / "mine.yaml").read_text())["cells"] == {"sizes": [30], "repeats": 2}
     assert set(read_table(Paths(clone, "mine").seeds / "order.parquet")["repeat"]) == {0, 1}
-    assert json.loads(run(clone, "dvc", "params", "diff", "--json")) == {"profiles/mine.yaml": {"cells.repeats": {"old": 3, "new": 2}}}
+    changed = json.loads(run(clone, "dvc", "params", "diff", "--json"))
+    assert {name: change["new"] for name, change in changed["profiles/mine.yaml"].items()} == {"cells.repeats": 2} and len(changed) == 1
     kept = list(csv.DictReader(io.StringIO(run(clone, "dvc", "exp", "show", "--csv"))))
     assert "two" in {row["Experiment"] for row in kept}
     run(clone, "git", "checkout", "-q", "profiles/mine.yaml")

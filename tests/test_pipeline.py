@@ -49,6 +49,9 @@ def test_notebook_and_stage_declare_the_same_parameters(item):
     (cell,) = [c for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", [])]
     declared = [t.id for n in ast.parse("".join(cell["source"])).body if isinstance(n, ast.Assign) for t in n.targets]
     assert declared == ["profile", *item.sections]
+    code = "\n".join("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code")
+    (opened,) = [n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "open_session"]
+    assert [keyword.arg for keyword in opened.keywords] == list(item.sections), "and passes them on"
     assert set(item.sections) <= set(section_types())
     assert item.arm_fields is None or ("arms" in item.sections and set(item.arm_fields) <= set(Arm.model_fields))
 
