@@ -65,14 +65,15 @@ def _numbers(tables: Tables) -> Pairs:
     given = tables.params.evidence
     return [
         ("gain (low to high)", f"What an arm adds to the labels alone, in points of macro-F1, with a {level(tables.params)}: drawn again with other "
-         "seeds, texts and test posts of the same corpus, such intervals hold the true gain that often. If both ends are above zero, it helps; if one is "
-         "below, it may not. Read the end nearer to zero first. Another corpus or another language model is not in it."),
+         "seeds, texts and test posts of the same corpus, such intervals hold the true gain that often. Another corpus or another language model is not in it."),
+        ("its two ends", "If both are above zero, it helps; if one is below, it may not. Read the end nearer to zero first."),
         ("as picked", "The gain of the best of several ways, on the posts that it was picked on. Of many ways that gain nothing one looks good by luck, so that this flatters."),
         ("cross-fitted", "The same without the flattery: each repeat, and each half of the test posts, is judged with the way that the other repeats pick on the "
          "other half. It is what picking gains, not what one way gains. With one repeat there is none."),
         ("shown", f"The cross-fitted gain is above zero with a p below {given.alpha:g}, corrected for all rows of the table. Anything else is “not shown”, which is not “shown not to help”."),
-        ("worth in labels", "How many further real labelled posts would have gained as much, read off the curve of real posts alone. “Over” a number: the curve ends "
-         "there, and the gain lies above it. The interval has the curve's own uncertainty in it, and is wide where the curve is flat; a negative number: worth less than nothing."),
+        ("worth in labels", "How many further real labelled posts would have gained as much, read off the curve of real posts alone. The interval has the curve's "
+         "own uncertainty in it, and is wide where the curve is flat. A negative number: worth less than nothing."),
+        ("worth over a number", "The curve of real posts ends there, and the gain lies above it."),
         ("equivalent and cheaper", f"Ways that take fewer tokens and whose difference from the best is shown to be below {per_cent(given.margin)} of what real posts gain."),
         ("texts written for … kept", "What checks reject has been paid for, too. Seconds are not told: they are of one machine; the page on data has those of this run."),
     ]  # fmt: skip
