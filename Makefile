@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed
 PIPELINE := $(if $(filter demo,$(PROFILE)),dvc.yaml,profiles/$(PROFILE)/dvc.yaml)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup doctor reproduce figures test platforms check lock bench clean
+.PHONY: help setup doctor reproduce figures test long platforms check lock bench clean
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -49,8 +49,11 @@ figures: setup ## figures and report of PROFILE again, from its published result
 	@echo "Report: reports/$(PROFILE)/index.html"
 
 test: setup ## run the tests: those of single parts side by side, then those that run the whole pipeline
-	@python -m pytest -n 2 --dist loadfile -m "not pipeline and not index" $(PYTEST_ARGS) || [ $$? = 5 ]
+	@python -m pytest -n 2 --dist loadfile -m "not pipeline and not long and not index" $(PYTEST_ARGS) || [ $$? = 5 ]
 	@python -m pytest -m pipeline $(PYTEST_ARGS) || [ $$? = 5 ]
+
+long: setup ## run several labels a text (with the mirror) and three languages through every step
+	@python -m pytest -m long $(PYTEST_ARGS)
 
 platforms: setup ## resolve the lock for each Python and system that README names, by asking the package index
 	@python -m pytest -m index tests/test_versions.py

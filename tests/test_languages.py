@@ -209,7 +209,7 @@ def test_corpus_text_is_found_in_what_is_published(language: str, tmp_path: Path
 # --- the whole pipeline -----------------------------------------------------------------------------------
 
 
-@pytest.mark.pipeline
+@pytest.mark.long
 @pytest.mark.model
 @pytest.mark.timeout(3000)
 def test_three_languages_run_through_every_step(tmp_path: Path) -> None:

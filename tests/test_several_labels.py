@@ -22,7 +22,7 @@ from emosynth.paths import Paths
 from emosynth.pipeline import PAGES
 from test_end_to_end import share_assets
 
-pytestmark = [pytest.mark.mirror, pytest.mark.pipeline, pytest.mark.model, pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.mirror, pytest.mark.long, pytest.mark.model, pytest.mark.timeout(3000)]
 
 ROOT = Path(__file__).parent.parent
 STEPS = {
