@@ -24,11 +24,12 @@ from emosynth.generation.prompts import block, build_prompt, clean_completion, p
 from emosynth.generation.slots import SENTIMENT, needs_of, share_writers, space_asked, with_seconds
 from emosynth.generation.write import write_all
 from emosynth.guides.base import Tables
-from emosynth.models.lm import Request
-from emosynth.params import Params
+from emosynth.models.lm import Request, open_language_model
+from emosynth.params import Decoding, Generator, Params
 from emosynth.paths import Paths
 from emosynth.store import RowStore
 from emosynth.writers import list_uses
+from lm_files import catalog
 from writing_fakes import CLASSES, MULTI, SINGLE, TEXTS, FakeSeeds, RuleModel, params_of
 
 
@@ -341,3 +342,17 @@ def test_answers_go_through_the_cache(tmp_path: Path):
         assert found[0]["text"] == found[2]["text"] != found[1]["text"]
         ask(model, params.generation.decoding, 2, "names", requests, store)
     assert model.calls == [2]
+
+
+@pytest.mark.model
+def test_units_written_side_by_side_are_those_of_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = open_language_model(Generator(model="smollm2-135m-instruct"), catalog())
+    requests = [Request(f"A tweet that expresses {('joy', 'anger')[number % 2]}:", number) for number in range(10)]
+    decoding = Decoding(max_new_tokens=6)
+
+    def texts(threads: str) -> list[str]:
+        monkeypatch.setenv("EMOSYNTH_THREADS", threads)
+        with RowStore(tmp_path / f"{threads}.sqlite") as store:
+            return [value["text"] for value in ask(model, decoding, 4, "test", requests, store)]
+
+    assert texts("1") == texts("2"), "three units, the last of which has all threads"
