@@ -281,6 +281,8 @@ def test_a_preview_is_shown_until_the_profile_has_run(root: Path) -> None:
 
 @pytest.mark.browser
 def test_in_a_browser(browser: Any, served: Any, tmp_path: Path) -> None:  # noqa: F811
+    from selenium.webdriver.support.ui import WebDriverWait
+
     from test_browser import _picture
 
     for width in (1280, 375):
@@ -295,8 +297,10 @@ def test_in_a_browser(browser: Any, served: Any, tmp_path: Path) -> None:  # noq
         "document.querySelector('select[name=arm]').value = ''; document.querySelector('select[name=verdict]').value = ''"
     )
     browser.find_element("css selector", "button").click()
-    assert "onerror=alert(1)" in browser.find_element("css selector", ".rows p").text
+    # A click may return before the next page is there.
+    found = WebDriverWait(browser, 20).until(lambda page: page.find_elements("css selector", ".rows p"))
+    assert "onerror=alert(1)" in found[0].text
     browser.find_element("partial link text", "prompt").click()
-    assert "Secret prompt 0" in browser.find_element("tag name", "pre").text
+    assert "Secret prompt 0" in WebDriverWait(browser, 20).until(lambda page: page.find_elements("tag name", "pre"))[0].text
     _picture(browser, tmp_path, "browse-row")
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
