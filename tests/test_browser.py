@@ -32,8 +32,8 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_report(params, Catalog.load(paths), paths).page
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def chrome(profile: Path) -> tuple[Any, Any]:
+    """Return selenium's webdriver and options of a headless Chromium with a profile of its own; skip where there is none."""
     for program in (CHROMIUM, DRIVER):
         if not program.exists():
             pytest.skip(f"{program.name} is not installed")
@@ -50,10 +50,16 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         "--disable-component-update",
         "--disable-sync",
         "--hide-scrollbars",
-        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
+        f"--user-data-dir={profile}",
     ):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    return webdriver, options
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    webdriver, options = chrome(tmp_path_factory.mktemp("profile"))
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
     try:
         yield driver

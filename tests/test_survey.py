@@ -291,28 +291,13 @@ def test_page_in_a_browser(tmp_path):
     import time
 
     from hostile import KINDS
-    from test_browser import _CONTRAST, CHROMIUM, DRIVER
+    from test_browser import _CONTRAST, DRIVER, chrome
 
-    for program in (CHROMIUM, DRIVER):
-        if not program.exists():
-            pytest.skip(f"{program.name} is not installed")
-    webdriver = pytest.importorskip("selenium.webdriver")
+    webdriver, options = chrome(tmp_path / "chrome")
     texts = [(f"{place:08x}", text) for place, text in enumerate(KINDS.values())]
     file = tmp_path / "sheet.html"
     file.write_text(page("abc", [KINDS["script"], KINDS["attribute"], "joy"], KINDS["img"], texts), "utf-8")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for option in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        f"--user-data-dir={tmp_path / 'chrome'}",
-    ):
-        options.add_argument(option)
     options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path / "saved"), "download.prompt_for_download": False})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
 
     def started():
         driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
