@@ -279,10 +279,20 @@ def test_a_preview_is_shown_until_the_profile_has_run(root: Path) -> None:
     assert len(Rows.load(paths).frame) == 12 and Rows.load(paths).note == ""
 
 
-@pytest.mark.browser
-def test_in_a_browser(browser: Any, served: Any, tmp_path: Path) -> None:  # noqa: F811
+def _follow(browser: Any, link: Any) -> None:
+    """Click, and wait until the next page has taken the place of this one: a click may return before it."""
+    from selenium.common.exceptions import WebDriverException
     from selenium.webdriver.support.ui import WebDriverWait
 
+    browser.execute_script("window.left = true")
+    link.click()
+    WebDriverWait(browser, 30, ignored_exceptions=[WebDriverException]).until(
+        lambda page: page.execute_script("return window.left !== true && document.readyState === 'complete'")
+    )
+
+
+@pytest.mark.browser
+def test_in_a_browser(browser: Any, served: Any, tmp_path: Path) -> None:  # noqa: F811
     from test_browser import _picture
 
     for width in (1280, 375):
@@ -296,11 +306,9 @@ def test_in_a_browser(browser: Any, served: Any, tmp_path: Path) -> None:  # noq
     browser.execute_script(
         "document.querySelector('select[name=arm]').value = ''; document.querySelector('select[name=verdict]').value = ''"
     )
-    browser.find_element("css selector", "button").click()
-    # A click may return before the next page is there.
-    found = WebDriverWait(browser, 20).until(lambda page: page.find_elements("css selector", ".rows p"))
-    assert "onerror=alert(1)" in found[0].text
-    browser.find_element("partial link text", "prompt").click()
-    assert "Secret prompt 0" in WebDriverWait(browser, 20).until(lambda page: page.find_elements("tag name", "pre"))[0].text
+    _follow(browser, browser.find_element("css selector", "button"))
+    assert "onerror=alert(1)" in browser.find_element("css selector", ".rows p").text
+    _follow(browser, browser.find_element("partial link text", "prompt"))
+    assert "Secret prompt 0" in browser.find_element("tag name", "pre").text
     _picture(browser, tmp_path, "browse-row")
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
