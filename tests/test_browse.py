@@ -279,7 +279,7 @@ def test_a_preview_is_shown_until_the_profile_has_run(root: Path) -> None:
     assert len(Rows.load(paths).frame) == 12 and Rows.load(paths).note == ""
 
 
-def _follow(browser: Any, link: Any) -> None:
+def _follow(browser: Any, link: Any) -> None:  # noqa: F811
     """Click, and wait until the next page has taken the place of this one: a click may return before it."""
     from selenium.common.exceptions import WebDriverException
     from selenium.webdriver.support.ui import WebDriverWait
