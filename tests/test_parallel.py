@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from emosynth import parallel
 from emosynth.errors import UserError
-from emosynth.parallel import cores, in_order
+from emosynth.parallel import cores, in_order, memory, rooms
 
 
 def _slow_first(task: int, progress: Callable[[int], None]) -> tuple[int, int]:
@@ -100,3 +101,20 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
         parent.kill()
     _, alive = psutil.wait_procs([psutil.Process(child) for child in children if psutil.pid_exists(child)], timeout=10)
     assert not alive
+
+
+def test_processes_are_bounded_by_memory(monkeypatch, tmp_path):
+    monkeypatch.setenv("EMOSYNTH_THREADS", "8")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=16 * 10**9, available=10 * 10**9))
+    monkeypatch.setattr("emosynth.parallel._CONTAINER", tmp_path)
+    assert memory() == (16 * 10**9, 10 * 10**9) and rooms(3 * 10**9) == 3 and rooms(10**8) == 8
+    assert rooms(10**12) == 1, "what fits nowhere is tried alone"
+    for name, text in (
+        ("memory.max", "4000000000"),
+        ("memory.current", "2000000000"),
+        ("memory.stat", "anon 1\ninactive_file 500000000\n"),
+    ):
+        (tmp_path / name).write_text(text)
+    assert memory() == (4 * 10**9, 25 * 10**8), "files that are only kept for speed do not count"
+    (tmp_path / "memory.max").write_text("max")
+    assert rooms(3 * 10**9) == 3, "a container without a bound has its machine's"

@@ -138,6 +138,7 @@ def test_shares_of_annotators_are_what_real_rows_are_trained_on(world):
     for name, corpus in builder.sources.corpora.items():
         shares = [[0.7, 0.3] if labels[0] == corpus.classes[0] else [0.3, 0.7] for labels in corpus.frame["labels"]]
         builder.sources.corpora[name] = replace(corpus, frame=corpus.frame.assign(shares=shares))
+    builder = Builder(builder.sources)
     real = rows_of(builder, "real+1x").stages[0].rows
     assert np.allclose(real.targets, 0.3 + 0.4 * plain.targets) and real.texts == plain.texts
     soft = rows_of(builder, "soft", learner="trees").stages[0].rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from emosynth.catalog import Catalog, MirrorSource, PypiSource
 from emosynth.errors import UserError
+from emosynth.parallel import memory
 from emosynth.params import Params, load_params
 from emosynth.paths import Paths, work_on
 
@@ -104,11 +104,7 @@ def _disk(paths: Paths) -> Finding:
 
 
 def _memory() -> Finding:
-    import psutil
-
-    size = float(psutil.virtual_memory().total)
-    with contextlib.suppress(OSError, ValueError):  # a container may have less than its machine
-        size = min(size, float(Path("/sys/fs/cgroup/memory.max").read_text()))
+    size = memory()[0]
     remedy = (
         "" if size / 1e9 >= MEMORY_GB else f"{MEMORY_GB:g} GB are needed for the demo: close other programs, or lower models.writer.batch."
     )

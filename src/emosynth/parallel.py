@@ -8,13 +8,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import connection
+from pathlib import Path
 from typing import Any, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+_CONTAINER = Path("/sys/fs/cgroup")
 _OFTEN = 0.5
 """Seconds between two looks at what workers have done."""
 
@@ -25,6 +27,26 @@ def cores() -> int:
     if given.isdigit() and int(given):
         return int(given)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory() -> tuple[int, int]:
+    """Return the bytes of memory that there are and that are free, of the machine or of the container that this process lives in."""
+    import psutil
+
+    there = psutil.virtual_memory()
+    total, free = int(there.total), int(there.available)
+    with suppress(OSError, ValueError):  # no container, or one without a bound
+        bound, used = (int((_CONTAINER / name).read_text()) for name in ("memory.max", "memory.current"))
+        files = dict(line.split() for line in (_CONTAINER / "memory.stat").read_text().splitlines())[
+            "inactive_file"
+        ]  # given back on demand
+        total, free = min(total, bound), min(free, max(0, bound - used + int(files)))
+    return total, free
+
+
+def rooms(each: int) -> int:
+    """Return how many processes of so many bytes may run side by side: one a core, and no more than the memory that is free holds."""
+    return max(1, min(cores(), memory()[1] // max(1, each)))
 
 
 def _end_with_parent() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from emosynth.errors import UserError
 from emosynth.generation.gate import EARLY, FINAL, Gate, Kind, kind_of
 from emosynth.models.lm import Completion, LanguageModel, Portable, Request, Streaming, request_key
-from emosynth.parallel import cores, in_order
+from emosynth.parallel import cores, in_order, rooms
 from emosynth.params import Decoding
 from emosynth.progress import Progress
 from emosynth.store import RowStore
@@ -159,11 +159,10 @@ def _write_unit(unit: _Unit, progress: Callable[[int], None]) -> list[Completion
 
 def _written(work: Work, units: Sequence[Sequence[Request]], progress: Callable[[int], None]) -> Iterator[list[Completion]]:
     """Yield the texts of each unit, in order: side by side where the model can, since its own threads leave much of the cores idle."""
-    room = cores() if isinstance(work.model, Portable) else 1
-    workers = max(1, min(room, len(units)))
+    workers = max(1, min(rooms(work.model.memory) if isinstance(work.model, Portable) else 1, len(units)))
     last = len(units) - len(units) % workers  # the units of the last round, if they are fewer, share the cores
     tasks = [
-        _Unit(work.model, work.decoding, unit, 0 if workers == 1 else room // (workers if place < last else len(units) - last))
+        _Unit(work.model, work.decoding, unit, 0 if workers == 1 else cores() // (workers if place < last else len(units) - last))
         for place, unit in enumerate(units)
     ]
     try:
@@ -171,7 +170,7 @@ def _written(work: Work, units: Sequence[Sequence[Request]], progress: Callable[
     except ChildProcessError as error:
         raise UserError(
             f"Writing failed: {error}.", where=work.what,
-            remedy="See that there is memory for as many models as there are cores, or set EMOSYNTH_THREADS=1.",
+            remedy="Often the memory was full: close other programs, or set EMOSYNTH_THREADS=1. The same command goes on; finished units are kept.",
         ) from None  # fmt: skip
 
 

@@ -102,9 +102,12 @@ class Portable(LanguageModel, Protocol):
     ----------
     threads
         Threads of a call, on which its texts do not depend; None: as many as there are cores.
+    memory
+        Bytes that a call takes at most, about.
     """
 
     threads: int | None
+    memory: int
 
 
 @runtime_checkable
@@ -140,8 +143,9 @@ def request_key(identity: Mapping[str, Any], decoding: Decoding, request: Reques
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode("ascii")).hexdigest()
 
 
-_THOUGHT = re.compile(r".*</think(?:ing)?>\s*", re.S)  # the opening mark may stand in the chat template
-_THINKING = re.compile(r"\s*<think(?:ing)?>")
+# The opening mark may stand in the chat template.
+_THOUGHT = re.compile(r".*(?:</(?:think(?:ing)?|thought|reasoning)>|\[/THINK\]|<\|channel\|>final<\|message\|>)\s*", re.S)
+_THINKING = re.compile(r"\s*(?:<(?:think(?:ing)?|thought|reasoning)>|\[THINK\]|<\|channel\|>analysis)")
 
 
 def spoken(text: str) -> str:

@@ -22,8 +22,7 @@ from emosynth.params import Decoding, Generator
 log = logging.getLogger(__name__)
 
 _PRECISION = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
-
-
+_CACHE_GB = 1
 STANDSTILL = 180.0
 """Seconds without a step after which OpenVINO is taken to hang."""
 
@@ -77,6 +76,8 @@ class OpenVinoModel:
     def __init__(self, folder: Path, sha256: str, dtype: str = "float32", weights: str = "as stored") -> None:
         self.folder = folder
         self.threads: int | None = None
+        # Weights are held twice while they are compiled. Measured: 1.2 GB at the peak of 512 rows of a model of 0.13 GB.
+        self.memory = 2 * sum(file.stat().st_size for file in folder.glob("*.bin")) + _CACHE_GB * 10**9
         self._properties: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": _PRECISION[dtype],
             # The default, 8 bits, gave other texts from call to call when prompts shared part of a cache block.
@@ -143,7 +144,7 @@ class OpenVinoModel:
         from openvino_genai.py_openvino_genai import GenerationFinishReason
 
         scheduler = openvino_genai.SchedulerConfig()
-        scheduler.cache_size = 1  # GB
+        scheduler.cache_size = _CACHE_GB
         scheduler.enable_prefix_caching = True
         scheduler.max_num_seqs = 256
         scheduler.max_num_batched_tokens = 4096
