@@ -44,7 +44,7 @@ reproduce: setup ## run the pipeline (PROFILE=demo|smoke|paper) and say where th
 
 figures: setup ## figures and report of PROFILE again, from its published result tables: a minute instead of hours
 	@python -m emosynth restore --profile '$(PROFILE)'
-	@python -m emosynth run 10_figures --profile '$(PROFILE)'
+	@python -m emosynth run 11_figures --profile '$(PROFILE)'
 	@echo
 	@echo "Report: reports/$(PROFILE)/index.html"
 

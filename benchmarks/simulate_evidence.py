@@ -20,9 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
-from emosynth.evidence.declared import Declared
-from emosynth.evidence.judging import Claim, Finding, decide
-from emosynth.evidence.picked import crossed
+from emosynth.evidence.contrasts import crossed
+from emosynth.evidence.declared import Claim, Declared, Finding, decide
 from emosynth.evidence.resampling import Contrast, Draws, contrast, draw_f1, equivalence
 from emosynth.evidence.text_claims import p_of_interval
 from emosynth.stats import Nest, halves_interval, nested_halves

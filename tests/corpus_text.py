@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emosynth.report.checks import SHORTEST, bare_words
+from emosynth.report.tables import SHORTEST, bare_words
 
 _READ = {".html", ".htm", ".json", ".ipynb", ".csv", ".tsv", ".md", ".txt", ".js", ".svg", ".yaml", ".yml", ".jsonl"}
 _TAG = re.compile(r"<[^<>]*>")

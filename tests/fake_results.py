@@ -20,6 +20,7 @@ from emosynth.context.inputs import DIFFERENCES, INPUTS
 from emosynth.models.metrics import macro_f1
 from emosynth.params import Params, deep_merge, read_file
 from emosynth.paths import Paths
+from fake_responsible import write_responsible
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = ("anger", "joy", "optimism", "sadness")
@@ -91,7 +92,13 @@ def write_fake_results(root: Path, params: Params, seed: int = 3) -> Paths:
     """Write every file that the report reads under ``root``, a copy of what it reads of the repository included; return its places."""
     paths = Paths(root, "demo")
     (root / "data").mkdir(parents=True, exist_ok=True)
-    for name in ("data/claims.yaml", "data/catalog.yaml", "params.yaml"):
+    (root / "profiles").mkdir(exist_ok=True)
+    for name in (
+        "data/claims.yaml",
+        "data/catalog.yaml",
+        "params.yaml",
+        *(f"profiles/{path.name}" for path in (ROOT / "profiles").glob("*.yaml")),
+    ):
         shutil.copyfile(ROOT / name, root / name)
     rng = np.random.default_rng(seed)
     labels = {params.corpora.target: _corpora(paths, params, rng, params.corpora.target)}
@@ -103,6 +110,7 @@ def write_fake_results(root: Path, params: Params, seed: int = 3) -> Paths:
     _trials(paths, params, labels, rng)
     _materials(paths, params, rng)
     _others(paths, params, rng)
+    write_responsible(paths, params, CLASSES)
     return paths
 
 

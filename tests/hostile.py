@@ -168,7 +168,7 @@ def hostile_tables(paths: Paths) -> dict[str, dict[str, pd.DataFrame]]:
     exemplars = pd.DataFrame([{**cell, "label": label, "kind": "exemplar", "by": "shap", "rank": rank, "value": f"t-{rank:04d}", "score": 0.5} for rank in range(3)])  # fmt: skip
     tuned = pd.DataFrame([{**cell, "writer": "tuned", "salt": next(text), "trainable": 1, "total": 2, "best_epoch": 1, "perplexity_before": 2.0, "perplexity": 1.0}])  # fmt: skip
     candidates, verdicts = read("candidates/candidates"), read("verdicts/verdicts")
-    candidates = candidates.assign(complete=True, kind="", context=[next(text) for _ in range(len(candidates))])
+    candidates = candidates.assign(complete=True, kind="", writer="plain", context=[next(text) for _ in range(len(candidates))])
     passages = pd.DataFrame([{"passage_id": str(n), "story_id": str(n), "title": next(text), "source": next(text), "text": next(text), "words": 3} for n in range(40)])  # fmt: skip
     people = pd.DataFrame([{"passage_id": str(n), "rank": 1, "character": next(text)} for n in range(40)])
     names = pd.DataFrame(
@@ -185,4 +185,5 @@ def hostile_tables(paths: Paths) -> dict[str, dict[str, pd.DataFrame]]:
         "07_training": {name: read(f"trials/{name}") for name in ("trials", "per_class")},
         "08_authenticity": {name: read(f"authenticity/{name}") for name in ("panel", "diversity")},
         "09_context": {"context": read("context/context").assign(input=lambda rows: rows["input"] + KINDS["img"]), "reader": read("context/reader"), "scale": scale, "names": names, "dialogues": human},
+        "10_responsible": {path.stem: pd.read_parquet(path) for path in sorted(paths.responsible.glob("*.parquet"))},
     }  # fmt: skip

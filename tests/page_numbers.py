@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from emosynth.params import load_params
-from emosynth.report.draw import figures
+from emosynth.report.figures.base import figures
 
 _N = r"[+−×]?\d+(?:[.,\u202f]\d+)*"
 NUMBER = re.compile(rf"(?<![\w.,-]){_N}(?!\w)")

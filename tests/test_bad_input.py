@@ -62,7 +62,7 @@ class Copy:
         self.root, self.cache = folder / "repo", folder / "cache"
         self.paths = Paths(self.root, "own")
         (self.root / "data").mkdir(parents=True)
-        for name in ("params.yaml", "dvc.yaml", "data/catalog.yaml", "data/taxonomies.yaml", "data/claims.yaml"):
+        for name in ("params.yaml", "dvc.yaml", "data/catalog.yaml", "data/taxonomies.yaml", "data/claims.yaml", "data/identity.yaml"):
             shutil.copy2(ROOT / name, self.root / name)
         unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info", "dvc.lock", ".ipynb_checkpoints")
         for name in ("profiles", "notebooks", "src"):
@@ -257,7 +257,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["figure", "learning_curves"], "emosynth restore --profile demo"),
         (["figure", "authenticity"], "emosynth restore --profile demo"),
         (["figure", "learning_curves", "--profile", "paper"], "dvc repro profiles/paper/dvc.yaml"),
-        (["run", "10_figures"], "emosynth restore --profile demo"),
+        (["run", "11_figures"], "emosynth restore --profile demo"),
         (["restore", "--profile", "paper"], "dvc repro profiles/paper/dvc.yaml"),
         (["restore", "--profile", "smoke"], "no published results"),
         (["restore", "--profile", "no such"], "cannot be the name of a profile"),

@@ -427,7 +427,9 @@ def test_missing_members_and_damaged_archives(tmp_path: Path) -> None:
 
 
 @pytest.mark.model
-@pytest.mark.parametrize("name", ["vader-tweets", "vader-films", "vader-lexicon", "aptagger", "smollm2-135m-instruct", "all-minilm-l6-v2"])
+@pytest.mark.parametrize(
+    "name", ["vader-tweets", "vader-films", "vader-lexicon", "aptagger", "ldnoobw", "smollm2-135m-instruct", "all-minilm-l6-v2"]
+)
 def test_what_the_demo_needs_can_be_fetched(name: str) -> None:
     place = Catalog.load(Paths(ROOT, "demo")).fetch(name)
     assert place.exists()

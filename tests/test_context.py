@@ -17,12 +17,20 @@ from sklearn.metrics import f1_score
 from emosynth.cards import Card, read_table, write_json, write_table
 from emosynth.context import build, build_context, inputs
 from emosynth.context import dialogues as human
-from emosynth.context.explicit import explicit_share, lexicon
 from emosynth.context.inputs import ALL_REPEATS, BOTH, CONTEXT_ONLY, DIFFERENCES, INPUTS, SHUFFLED, UTTERANCE, Texts, flips, held_out, split
-from emosynth.context.names import naming_prompt, parse_names, rows_to_name
-from emosynth.context.pairs import cast_of_pairs, groups_of, plan_pairs, shifts, write_pairs
-from emosynth.context.rows import Contextual, chosen_arm, soft_targets, taxonomy_of
-from emosynth.context.scale import scale_estimate
+from emosynth.context.pairs import (
+    cast_of_pairs,
+    explicit_share,
+    groups_of,
+    lexicon,
+    naming_prompt,
+    parse_names,
+    plan_pairs,
+    rows_to_name,
+    shifts,
+    write_pairs,
+)
+from emosynth.context.rows import Contextual, chosen_arm, scale_estimate, soft_targets, taxonomy_of
 from emosynth.corpora.files import Loaded, Row
 from emosynth.design.arms import resolve_arm
 from emosynth.design.cells import stable_seed

@@ -133,12 +133,14 @@ def test_a_place_without_git_is_ready_and_told_so(root: Path) -> None:
 def test_a_server_that_is_not_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     profile = yaml.safe_load((root / "profiles" / "mine.yaml").read_text())
-    profile["models"] |= {"writer": {"backend": "server", "model": "m", "url": "http://127.0.0.1:9/v1"}, "reader": "model.gguf"}
+    writer = {"backend": "server", "model": "m", "url": "http://127.0.0.1:9/v1", "urls": ["http://127.0.0.1:7/v1"]}
+    profile["models"] |= {"writer": writer, "reader": "model.gguf"}
     profile["models"]["others"] = {"small": {"model": "model.gguf"}}
     profile["writers"] = {"tuned": {"model": "small"}, "biasable": None}
     (root / "profiles" / "mine.yaml").write_text(yaml.safe_dump(profile))
     found = missing(root)
-    assert "does not answer" in found["server of models.writer"].found and "models.writer.url" in found["server of models.writer"].remedy
+    for name in ("server of models.writer (1 of 2)", "server of models.writer (2 of 2)"):
+        assert "does not answer" in found[name].found and "models.writer.url" in found[name].remedy
 
 
 def test_packages_are_held_against_the_lock(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

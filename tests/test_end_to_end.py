@@ -181,7 +181,7 @@ def test_changed_figure_style_reruns_figures_only(killed_and_resumed):
     params.write_text(before.replace("formats: [png, svg, pdf]", "formats: [png, svg, pdf]\n  font_size: 9.0"))
     out = repro(root, cache)
     params.write_text(before)
-    assert out.count("Running stage") == 1 and "10_figures" in out.split("Running stage")[1]
+    assert out.count("Running stage") == 1 and "11_figures" in out.split("Running stage")[1]
 
 
 @pytest.mark.parametrize(

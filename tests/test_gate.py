@@ -18,6 +18,7 @@ from emosynth.checks.nonempty import NonemptyCheck
 from emosynth.design.cells import Cell
 from emosynth.errors import UserError
 from emosynth.generation import build as build_code
+from emosynth.generation import costs
 from emosynth.generation.build import build_candidates, plan_all
 from emosynth.generation.fill import ask
 from emosynth.generation.gate import EARLY, Gate, kind_of
@@ -27,6 +28,7 @@ from emosynth.generation.write import write_all
 from emosynth.models.lm import Completion, Request, pool
 from emosynth.models.lm.server import ServerModel
 from emosynth.params import Decoding, Generation, Generator, Params
+from emosynth.params.base import deep_merge
 from emosynth.paths import Paths
 from emosynth.progress import Progress
 from emosynth.store import RowStore
@@ -280,6 +282,38 @@ def test_a_server_without_a_word_stops_the_step(serve: Serve, tmp_path: Path, mo
     assert not (paths.candidates / "candidates.parquet").exists() and len(http.seen) < 40
 
 
+def test_what_was_written_has_its_cost_in_the_account_and_by_origin(tmp_path: Path) -> None:
+    writer = {"backend": "server", "model": "m", "price_in": 100.0, "price_out": 300.0}
+    for models in ({"writer": writer, "reader": "r"}, {"writer": {"model": "m"}}):
+        params = small(models=models)
+        for _ in range(2):  # the second time from the cache
+            frame, account = run(params, WireModel(good), tmp_path)
+            step, table = account["steps"]["none@plain"]["text"], costs(frame, params)
+            assert step["prompt_tokens"] == 20 * 40 and step["new_tokens"] == 10 * 40
+            assert step.get("cost") == (0.2 if models["writer"] is writer else None)
+            assert (table["cost"].tolist() == [pytest.approx(0.2)]) if models["writer"] is writer else "cost" not in table
+    edited = pd.concat([frame, frame.assign(origin="eda", writer="none", prompt_tokens=0, new_tokens=0)])
+    assert costs(edited, small(models={"writer": writer, "reader": "r"}))["cost"].tolist() == [pytest.approx(0.2), 0.0]
+
+
+def test_a_spent_budget_keeps_what_it_paid_for_and_is_gone_on_with(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    http, model = serve(lambda *_: said('I am glad"', chat=False))
+    monkeypatch.setenv("EMOSYNTH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(build_code, "Seeds", lambda params, paths: FakeSeeds(params))
+    paths = Paths(tmp_path, "x")
+
+    def build(budget: int) -> pd.DataFrame:
+        generator = model.generator.model_copy(update={"max_tokens": budget, "concurrency": 2})
+        monkeypatch.setattr(build_code, "open_writer", lambda *_: ServerModel(generator, tmp_path / "spent.sqlite"))
+        return build_candidates(small(), None, paths)[0]  # type: ignore[arg-type]
+
+    with pytest.raises(UserError, match="budget of the writer m is spent"):
+        build(300)
+    made = len(http.seen)
+    assert 12 <= made < 40 and not (paths.candidates / "candidates.parquet").exists()
+    assert set(build(3000)["text"]) == {"I am glad"} and len(http.seen) == 40, "each text is asked for once"
+
+
 def test_warnings_stand_on_the_terminal_in_the_notebook_and_in_the_card(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
@@ -301,9 +335,9 @@ def test_warnings_stand_on_the_terminal_in_the_notebook_and_in_the_card(
 def test_what_the_page_on_scale_shows_is_valid() -> None:
     page = (Path(__file__).parents[1] / "docs" / "scale.md").read_text()
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.S)]
-    assert len(blocks) == 4
+    assert len(blocks) == 7
     for block in blocks:
-        writer = params_of(**block).models.writer
+        writer = params_of(**deep_merge(blocks[0], block)).models.writer
         assert writer.backend == "server" and ServerModel(writer).addresses
 
 
@@ -326,6 +360,16 @@ def test_no_forecast_before_the_warm_up_is_over(monkeypatch: pytest.MonkeyPatch)
         progress.at(done)
     assert lines[0] == "generation: 2/420 texts" and lines[1] == "generation: 30/420 texts"
     assert lines[2] == "generation: 130/420 texts, 20.0/s, 0:14 left" and lines[3].endswith("20.0/s, 0:10 left")
+
+
+def test_the_warm_up_of_long_work_is_over_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines, now = lines_of(monkeypatch)
+    progress = Progress(10_000, "generation", "texts")
+    for second, done in ((100, 1), (130, 20), (161, 31), (171, 41), (181, 51)):  # a model is loaded; then a text a second
+        now[0] = second
+        progress.at(done)
+    assert not any("left" in line for line in lines[:3])
+    assert lines[3].endswith("1.0/s, 165:59 left") and lines[4].endswith("1.0/s, 165:49 left")
 
 
 def test_what_is_there_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -316,7 +316,7 @@ def notebook(name: str, paths: Paths, params: Params) -> Any:
         for room, function, result in (
             ("corpora", "build_corpora", None), ("seeding", "build_orders", None), ("explain", "build_materials", made), ("narratives", "build_narratives", made),
             ("writers", "build_tuned", made), ("generation", "build_candidates", None), ("verification", "build_verdicts", made), ("trials", "run_trials", made),
-            ("authenticity", "build_panel", made), ("context", "build_context", made),
+            ("authenticity", "build_panel", made), ("context", "build_context", made), ("responsible.build", "build_responsible", made),
         ):  # fmt: skip
             if room == "seeding":
                 result = pd.read_parquet(paths.data / "seeds" / "order.parquet")
@@ -349,7 +349,7 @@ def _pages(paths: Paths) -> list[Path]:
 
 def test_pages_hold_no_element_of_the_data(run: Paths) -> None:
     pages = _pages(run)
-    assert len(pages) == 9 + 2 * len(STAGES)
+    assert len(pages) == 10 + 2 * len(STAGES)
     for file in pages:
         source = file.read_text(encoding="utf-8")
         parsed = Parsed(re.sub(r"<style>.*?</style>", "", source, flags=re.S))
@@ -371,7 +371,7 @@ def test_pages_hold_no_element_of_the_data(run: Paths) -> None:
                     attributes,
                 )
         assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", source), file
-        assert RUN in parsed.text or file.name in ("context.html", "08_authenticity.html", "10_figures.html"), (
+        assert RUN in parsed.text or file.name in ("context.html", "08_authenticity.html", "11_figures.html"), (
             file,
             "the names were not shown at all",
         )

@@ -24,7 +24,7 @@ from emosynth.export import shares_words
 from emosynth.languages import is_english, spaced, unsegmented
 from emosynth.params import Authenticity, Params, deep_merge, read_file, validate
 from emosynth.paths import Paths
-from emosynth.report.checks import Texts
+from emosynth.report.tables import Texts
 from emosynth.seeding import build_orders
 from emosynth.trials.gaps import Gaps
 from emosynth.trials.gate import repeating

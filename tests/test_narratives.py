@@ -17,8 +17,7 @@ from emosynth.catalog import fetch as catalog_module
 from emosynth.errors import UserError
 from emosynth.narratives import build_narratives, describe, held_out_stories, load_passages
 from emosynth.narratives.characters import Character, cast_of, characters_of, lower_case, mentions, tokens
-from emosynth.narratives.passages import Passage, choose, distinct, is_punctuated, split_sentences, split_story
-from emosynth.narratives.read import Story, read_stories
+from emosynth.narratives.read import Passage, Story, choose, distinct, is_punctuated, read_stories, split_sentences, split_story
 from emosynth.params import Params
 from emosynth.paths import Paths
 from writing_fakes import params_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import gzip
 import io
 import json
@@ -19,10 +20,10 @@ from hypothesis import strategies as st
 
 from emosynth.catalog import Catalog
 from emosynth.corpora import build_corpora, describe, load_corpus
-from emosynth.corpora.alike import key
 from emosynth.corpora.columns import literal
 from emosynth.corpora.own import Understanding, read_user, understand
 from emosynth.corpora.schema import every_class
+from emosynth.corpora.spelling import key
 from emosynth.errors import UserError
 from emosynth.params import Cells, Corpora, Params, UserCorpus
 from emosynth.paths import Paths
@@ -458,7 +459,6 @@ COLUMNS: dict[str, tuple[tuple[str, ...], Any, str, str, str]] = {
     "names and numbers of one label": (("text", "emotion", "class"), lambda n, t, x: (t, x, str(NUMBERS[n])), "text", "emotion", ""),
     "a language beside the label": (("said", "lang", "kind"), lambda n, t, x: (t, ("en", "fr")[n % 2], x), "said", "kind", "label column: kind"),
     "a user beside the label": (("handle", "said", "verdict"), lambda n, t, x: (f"@u{n % 2}", t, x), "said", "verdict", ""),
-    "counts of votes": (("text", "joy", "anger"), lambda n, t, x: (t, "3" if x == "joy" else "0", "0" if x == "joy" else "2"), "text", "joy", "write 0 and 1, or shares"),
 }  # fmt: skip
 
 
@@ -855,6 +855,15 @@ def test_conflicts_become_shares_that_corpus_card_and_training_rows_keep(paths: 
         assert sum(held) == pytest.approx(1) and held[corpus.classes.index(labels[0])] == max(held)
     card = (paths.corpora / "mine.md").read_text()
     assert "kept as shares" in card and "Training takes those of the seed" in card
+
+
+def test_the_collector_is_off_while_rows_are_read_and_on_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr("emosynth.corpora.own.read_tables", lambda *_: seen.append(gc.isenabled()) or [])
+    assert gc.isenabled()
+    with pytest.raises(UserError, match="no rows"):
+        understand(put(tmp_path, "a.csv", lines(ROWS)))
+    assert seen == [False] and gc.isenabled()
 
 
 # --- any bytes --------------------------------------------------------------------------------------------------------------------------

@@ -65,8 +65,8 @@ def test_stages_read_only_what_stages_before_them_made():
 
 def test_learners_and_sweeps_make_nothing_run_again_but_training_and_report():
     for section in ("sweeps", "learners", "training"):
-        assert [item.name for item in STAGES if section in item.sections] == ["07_training", "10_figures"]
-    assert [item.name for item in STAGES if "figures" in item.sections] == ["10_figures"]
+        assert [item.name for item in STAGES if section in item.sections] == ["07_training", "11_figures"]
+    assert [item.name for item in STAGES if "figures" in item.sections] == ["11_figures"]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_learners_and_sweeps_make_nothing_run_again_but_training_and_report():
     [
         ("corpora", ["00_corpora"]), ("seeding", ["01_seeding"]), ("explain", ["02_shap"]), ("narratives", ["03_narratives"]),
         ("writers", ["04_tuning", "05_generation"]), ("generation", ["05_generation"]), ("verification", ["06_verification"]),
-        ("trials", ["07_training"]), ("authenticity", ["08_authenticity"]), ("context", ["09_context"]),
+        ("trials", ["07_training"]), ("authenticity", ["08_authenticity"]), ("context", ["09_context"]), ("responsible", ["10_responsible"]),
     ],
 )  # fmt: skip
 def test_rooms_read_the_sections_that_their_stage_declares(room, stages):
@@ -129,18 +129,24 @@ def changed_stages(change: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("change", "first"),
     [
-        ({"arms": {"sentisynth": {"mix": {"weight": 0.5}}}}, ["07_training", "10_figures"]),
-        ({"sweeps": {"sentisynth": {"mix.weight": [0.2]}}}, ["07_training", "10_figures"]),
-        ({"learners": {"tfidf": {"sizes": [60]}}}, ["07_training", "10_figures"]),
-        ({"arms": {"shap": {"checks": "basic"}}}, ["06_verification", "07_training", "08_authenticity", "09_context", "10_figures"]),
-        ({"checks": {"basic": {"original": 0.5}}}, ["06_verification", "07_training", "08_authenticity", "09_context", "10_figures"]),
-        ({"models": {"encoder": "another"}}, ["02_shap", "06_verification", "07_training", "08_authenticity", "09_context", "10_figures"]),
+        ({"arms": {"sentisynth": {"mix": {"weight": 0.5}}}}, ["07_training", "11_figures"]),
+        ({"sweeps": {"sentisynth": {"mix.weight": [0.2]}}}, ["07_training", "11_figures"]),
+        ({"learners": {"tfidf": {"sizes": [60]}}}, ["07_training", "11_figures"]),
+        (
+            {"arms": {"shap": {"checks": "basic"}}},
+            ["06_verification", "07_training", "08_authenticity", "09_context", "10_responsible", "11_figures"],
+        ),
+        (
+            {"checks": {"basic": {"original": 0.5}}},
+            ["06_verification", "07_training", "08_authenticity", "09_context", "10_responsible", "11_figures"],
+        ),
+        ({"models": {"encoder": "another"}}, ["02_shap", "06_verification", "07_training", "08_authenticity", "09_context", "11_figures"]),
         (
             {"models": {"writer": {"model": "x"}}},
-            ["04_tuning", "05_generation", "06_verification", "07_training", "09_context", "10_figures"],
+            ["04_tuning", "05_generation", "06_verification", "07_training", "09_context", "11_figures"],
         ),
-        ({"figures": {"formats": ["svg"]}}, ["10_figures"]),
-        ({"shap": {"tokens": 3}}, ["02_shap", "10_figures"]),
+        ({"figures": {"formats": ["svg"]}}, ["11_figures"]),
+        ({"shap": {"tokens": 3}}, ["02_shap", "11_figures"]),
     ],
 )
 def test_what_a_change_of_parameters_makes_run_again(change, first):
@@ -207,13 +213,13 @@ def test_a_piece_that_no_arm_names_is_no_dependency():
 
 
 def test_the_report_depends_on_every_figure_and_makes_every_page():
-    files = code_files(ROOT, load_params(ROOT, "demo"), stage("10_figures"))
+    files = code_files(ROOT, load_params(ROOT, "demo"), stage("11_figures"))
     figures = {str(path.relative_to(ROOT)) for path in (ROOT / "src/emosynth/report/figures").glob("*.py")}
     assert len(figures) > 5 and figures <= set(files)
     from emosynth.report.pages import PAGES
 
     assert {"index.html", *(f"{page.name}.html" for page in PAGES)} == {
-        name for name in stage("10_figures").report if name.endswith(".html")
+        name for name in stage("11_figures").report if name.endswith(".html")
     }
 
 
@@ -362,7 +368,7 @@ def test_own_files_and_own_reports_are_ignored_and_published_ones_are_not():
 
     own = ["mine.csv", "rows.jsonl", "mine.parquet", "model.gguf", "profiles/mine.tsv", "mine.txt", "rows.html", "my-rows/train.csv", "profiles/mine.txt", "reports/mine/index.html", "reports/smoke/index.html",
            "data/mine/corpora/mine.parquet"]  # fmt: skip
-    ours = ["params.yaml", "profiles/mine.yaml", "profiles/mine/dvc.yaml", "reports/demo/index.html", "reports/paper/claims.json", "data/claims.yaml",
+    ours = ["params.yaml", "profiles/mine.yaml", "profiles/mine/dvc.yaml", "reports/demo/index.html", "reports/paper/claims.json", "data/claims.yaml", "data/identity.yaml",
             "benchmarks/labels.json", "reports/demo/figures/answer.csv", ".devcontainer/devcontainer.json"]  # fmt: skip
     assert ignored(*own, *ours) == set(own)
 

@@ -16,9 +16,8 @@ import pytest
 import toy_trials as toy
 from emosynth.catalog import Catalog, CorpusSpec, HubSource, hub
 from emosynth.corpora.build import _frame
-from emosynth.corpora.dialogues import read_emocontext, read_iemocap, read_meld
 from emosynth.corpora.files import Loaded, Row
-from emosynth.corpora.loaders import READERS, read_isear
+from emosynth.corpora.loaders import READERS, read_emocontext, read_iemocap, read_isear, read_meld
 from emosynth.corpora.rowfile import read_rows, row_files
 from emosynth.dependencies import own_files
 from emosynth.design.arms import learners_of, resolve_arm, resolve_arms
@@ -341,6 +340,23 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, row: Any, given: Any, says:
     with pytest.raises(UserError, match=says) as caught:
         read_rows(RowFile(**({"path": "a.jsonl"} | given)), NAMES, LABELS, Paths(tmp_path, "demo"), "arms.x.file")
     assert caught.value.remedy
+
+
+def test_rows_of_a_data_set_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(repository: str, **asked: Any) -> str:
+        assert (repository, asked["revision"], asked["repo_type"], asked["allow_patterns"]) == ("o/d", "r1", "dataset", ["data/*.jsonl"])
+        (tmp_path / "got/data").mkdir(parents=True)
+        (tmp_path / "got/data/a.jsonl").write_text('{"text": "so glad", "labels": ["joy"]}\n')
+        return str(tmp_path / "got")
+
+    monkeypatch.delenv("EMOSYNTH_MIRROR", raising=False)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    spec_ = RowFile(path="data/*.jsonl", hub="o/d@r1")
+    assert read_rows(spec_, NAMES, LABELS, Paths(tmp_path, "demo"), "arms.x.file").texts == ["so glad"]
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: 1 / 0)
+    with pytest.raises(UserError, match="could not serve o/d@r1: ZeroDivisionError") as caught:
+        row_files(spec_, Paths(tmp_path, "demo"), "arms.x.file")
+    assert caught.value.where == "arms.x.file.hub"
 
 
 def test_nobody_searches_the_whole_repository(tmp_path: Path) -> None:

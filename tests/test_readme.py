@@ -84,7 +84,14 @@ def stand_in(root: Path) -> Path:
     """A root with the parameters of this one and the files that examples name."""
     (root / "profiles").mkdir(parents=True)
     (root / "data").mkdir()
-    for name in ("params.yaml", "data/catalog.yaml", "data/taxonomies.yaml", "data/claims.yaml"):
+    for name in (
+        "params.yaml",
+        "data/catalog.yaml",
+        "data/taxonomies.yaml",
+        "data/claims.yaml",
+        "data/identity.yaml",
+        "profiles/paper.yaml",
+    ):
         (root / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
     own_corpus(root)
     code = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.S)

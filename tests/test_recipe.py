@@ -15,13 +15,12 @@ from emosynth.design.arms import learners_of, list_origins, resolve_arm
 from emosynth.design.cells import Cell
 from emosynth.errors import UserError
 from emosynth.evidence import Found, Group, Scored, judge
-from emosynth.evidence.recipe import frozen, left_out, pick_recipe, ranking, tries
+from emosynth.evidence.recipe import frozen, left_out, pick_recipe, ranking, tries, write_recipe
 from emosynth.generation.read import candidates_of, load_candidates
 from emosynth.generation.slots import needs_of
 from emosynth.params import Params, load_params
-from emosynth.report.draw import figure_names
+from emosynth.report.figures.base import figure_names
 from emosynth.report.pages import render_pages
-from emosynth.report.recipe import write_recipe
 from emosynth.report.tables import Tables
 from emosynth.trials import plan_trials, run_trials
 from emosynth.trials.sources import Sources

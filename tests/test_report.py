@@ -22,22 +22,19 @@ from emosynth.params import Figures, Params
 from emosynth.paths import Paths
 from emosynth.pieces import registered
 from emosynth.report import build_report, figure_names, regenerate, show
-from emosynth.report.bibliography import references
-from emosynth.report.checks import Texts
-from emosynth.report.draw import figures, find_figure, why_left_out
-from emosynth.report.examples import WITHHELD_RUN, WITHHELD_SEED, shown_rows
-from emosynth.report.figures.base import Figure
-from emosynth.report.figures.sweeps import Sweeps
+from emosynth.report.figures.base import Figure, figures, find_figure, why_left_out
+from emosynth.report.figures.training import Sweeps
 from emosynth.report.first_page import advice, answer
 from emosynth.report.pages import PAGES, render_pages
-from emosynth.report.provenance import public
-from emosynth.report.tables import Tables
+from emosynth.report.provenance import public, references
+from emosynth.report.results import WITHHELD_RUN, WITHHELD_SEED, shown_rows
+from emosynth.report.tables import Tables, Texts
 from emosynth.style import Looks, figure_style, new_figure, save_figure
 from fake_results import CLASSES, COPIED, PASSAGE, REPEATED, SCRIPT, fake_params, write_fake_results
 
 NAMES = [
     "answer", "head_to_head", "learning_curves", "sweeps", "acceptance", "teacher_calibration", "tokens", "token_agreement", "tuning", "authenticity",
-    "diversity", "context_effect", "claims", "classes", "waterfall", "frontier", "corpora",
+    "diversity", "context_effect", "claims", "classes", "waterfall", "frontier", "corpora", "copied", "given_away", "groups",
 ]  # fmt: skip
 SHOWN = [name for name in NAMES if name != "corpora"]  # the invented run has one corpus
 FILES = ["index.html", *(f"{page.name}.html" for page in PAGES)]
@@ -53,7 +50,7 @@ def report(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Paths:
     """A whole report of invented results."""
     paths = write_fake_results(tmp_path_factory.mktemp("report"), params)
     (paths.report / "notebooks").mkdir(parents=True)
-    for name in ("02_shap", "07_training", "10_figures"):
+    for name in ("02_shap", "07_training", "11_figures"):
         (paths.report / "notebooks" / f"{name}.html").write_text("<!DOCTYPE html><title>notebook</title>", encoding="utf-8")
     build_report(params, Catalog.load(paths), paths)
     return paths
@@ -187,11 +184,10 @@ def test_titles_are_findings_of_the_numbers(tables: Tables) -> None:
 
 
 def test_missing_results_are_said_and_published_figures_are_left_alone(tmp_path: Path, params: Params) -> None:
-    paths = Paths(tmp_path, "demo")
-    shutil.copytree(
-        Path(__file__).resolve().parents[1] / "data", tmp_path / "data", ignore=shutil.ignore_patterns("demo", "smoke", "paper")
-    )
-    shutil.copyfile(Path(__file__).resolve().parents[1] / "params.yaml", tmp_path / "params.yaml")
+    paths, root = Paths(tmp_path, "demo"), Path(__file__).resolve().parents[1]
+    shutil.copytree(root / "data", tmp_path / "data", ignore=shutil.ignore_patterns("demo", "smoke", "paper"))
+    shutil.copytree(root / "profiles", tmp_path / "profiles")
+    shutil.copyfile(root / "params.yaml", tmp_path / "params.yaml")
     kept = paths.report / "figures" / "acceptance.svg"
     kept.parent.mkdir(parents=True)
     kept.write_text("published", encoding="utf-8")
@@ -324,6 +320,13 @@ def test_claims_stand_with_their_declaration_and_sizes_in_rows_of_their_own(page
     assert page.count("First declared on 2026-11-25") >= 15 and "CHANGED since" not in page
 
 
+def test_claims_without_replications_are_told(tables: Tables) -> None:
+    figure = find_figure("claims")
+    frame = figure.frame(tables)
+    assert "Dots" in figure.words(frame, tables).reading
+    assert "Dots" not in figure.words(frame[frame["judged"]].reset_index(drop=True), tables).reading
+
+
 def test_a_published_gain_is_taken_apart_on_the_page_of_claims(pages: dict[str, str], tables: Tables, tmp_path: Path) -> None:
     frame = find_figure("waterfall").frame(tables)
     assert set(frame["learner"]) == {"tfidf", "embedding"} and set(frame["part"]) == {"arm", "chain", "all", "alone", "last"}
@@ -453,7 +456,9 @@ def test_every_parameter_is_shown(pages: dict[str, str], params: Params) -> None
 def test_metrics_fit_a_terminal(report: Paths) -> None:
     metrics = json.loads((report.report / "metrics.json").read_text(encoding="utf-8"))
     assert 10 <= len(metrics) <= 16 and all(not isinstance(value, dict | list) for value in metrics.values())
-    assert metrics["claims_supported"] + metrics["claims_contradicted"] + metrics["claims_undecided"] + metrics["claims_not_tested"] == 15
+    declared = json.loads((report.report / "claims.json").read_text(encoding="utf-8"))["claims"]
+    verdicts = ("supported", "contradicted", "undecided", "not_tested")
+    assert sum(metrics[f"claims_{verdict}"] for verdict in verdicts) == len(declared) > 10
 
 
 @pytest.mark.parametrize("hostile", ["a\x00b", "a\u202eb", "a\ud800b", "\x1b[31m"])

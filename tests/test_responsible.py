@@ -10,7 +10,10 @@ import pandas as pd
 import pytest
 
 import toy_trials as toy
-from emosynth.responsible import personal
+from emosynth.catalog import Catalog
+from emosynth.errors import UserError
+from emosynth.paths import Paths
+from emosynth.responsible import identity, personal, toxic
 from emosynth.responsible.build import build_responsible
 from emosynth.responsible.memorised import longest_spans, memorisation
 from emosynth.responsible.noise import confident_joint, label_noise, suspects
@@ -184,50 +187,196 @@ def test_too_little_text_gives_a_note_and_no_number():
     assert np.isnan(found["noise"]) and "fewer than two classes" in found["note"]
 
 
+# --- listed words, groups of people --------------------------------------------------------------------
+
+GROUPS = identity.Groups.load(toy.ROOT / "data" / "identity.yaml")
+SLURRED = ("bitch", "BULLSHIT", "Fucking", "cunt", "asshole", "motherfucker", "shit", "bastard", "slut", "wank")
+RUDE = ("you are so stupid", "shut up, idiot", "i will find you and hurt you", "what a loser", "you make me sick", "go back to where you came from",
+        "nobody wants you here", "oh great, another genius")  # fmt: skip
+CLEAN = (
+    "the cocktail party", "scunthorpe won again", "assess the class", "a grass snake", "she passed the test", "hancock park", "sextant and compass", "the analyst said so",
+    "dickens wrote it", "it titillates", "essex is near", "shitake is misspelt", "a competent butler", "i love my old school friends", "buttercream", "the peacock",
+    "gay pride was lovely", "my lesbian sister", "they are muslim", "a black coffee",
+)  # fmt: skip
+NAMED = {
+    "women": ("two women waited", "That GIRL", "a lady's hat"), "men": ("the men left", "boys will sing"), "Black people": ("a black man", "African-American art", "black  women"),
+    "white people": ("white guys",), "gay, lesbian and bisexual people": ("gay pride", "my lesbian aunt"), "Muslims": ("a muslim friend",), "Jews": ("jewish food",),
+    "transgender and non-binary people": ("trans people", "a non-binary poet"), "migrants": ("asylum seekers wait", "immigrants"), "disabled people": ("a blind man", "mental illness"),
+    "older people": ("old people dance", "the elderly"), "younger people": ("young people", "teenagers"), "Christians": ("a catholic mass",), "Asian people": ("chinese tea",),
+    "Latin American people": ("hispanic voters",), "pregnant people": ("she is pregnant",),
+}  # fmt: skip
+NO_GROUP = (
+    "black coffee",
+    "white noise",
+    "old news",
+    "blind date",
+    "a manly act",
+    "womanly",
+    "straight ahead",
+    "young wine",
+    "the management",
+    "transport",
+    "germany",
+    "kidding",
+)
+
+
+@pytest.fixture
+def lists(tmp_path):
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    (folder / "ldnoobw-en.txt").write_text("# a comment\nflub\nflub off\ngay\n", encoding="utf-8")
+    (folder / "ldnoobw-zh.txt").write_text("# comment\n傻瓜\n", encoding="utf-8")
+    return folder
+
+
+def test_listed_words_are_found_whole_and_groups_are_no_listed_words(lists):
+    found = toxic.listed_words(lists, ["en-GB"], [term for words in GROUPS.terms.values() for term in words])
+    texts = ["FLUB!", "so flub", "flubber", "unflub", "a gay bar", "a comment", "the old woman said flub off"]
+    assert toxic.toxic_kinds(texts, found, GROUPS) == {
+        toxic.KINDS[0]: [True, True, False, False, False, False, True], toxic.KINDS[1]: [False] * 6 + [True],
+    }  # fmt: skip
+    chinese = toxic.listed_words(lists, ["zh"])
+    assert toxic.toxic_kinds(["你是傻瓜吗", "你好"], chinese, None) == {toxic.KINDS[0]: [True, False]}, "no spaces stand between words"
+    assert toxic.listed_words(lists, ["fi"]) is None
+
+
+@pytest.mark.model
+def test_what_the_published_list_sees_and_does_not_see():
+    """The numbers of docs/responsible.md."""
+    folder = Catalog.load(Paths(toy.ROOT, "demo")).fetch(toxic.ENTRY)
+    found = toxic.listed_words(folder, ["en"], [term for words in GROUPS.terms.values() for term in words])
+    planted = [frame.format(word) for word in SLURRED for frame in FRAMES]
+    assert sum(toxic.toxic_kinds(planted, found, None)[toxic.KINDS[0]]) == len(planted) == 60
+    assert sum(toxic.toxic_kinds(RUDE, found, None)[toxic.KINDS[0]]) == 0, "insults and threats without a listed word are not seen"
+    assert sum(toxic.toxic_kinds(CLEAN, found, None)[toxic.KINDS[0]]) == 0
+    assert all(
+        toxic.listed_words(folder, [code]) for code in ("ar", "de", "es", "fr", "hi", "it", "ja", "ko", "nl", "pt", "ru", "sv", "th", "zh")
+    )
+
+
+def test_groups_are_found_by_their_words_and_not_in_others():
+    cases = [(group, frame.format(text)) for group, texts in NAMED.items() for text in texts for frame in FRAMES]
+    hit = [GROUPS.in_texts([text])[group] for group, text in cases]
+    assert hit == [[True]] * len(cases) and set(NAMED) == set(GROUPS.terms)
+    assert not [(text, group) for text in NO_GROUP for group, flags in GROUPS.in_texts([text]).items() if flags != [False]]
+
+
+def test_a_broken_file_of_groups_is_said(tmp_path):
+    file = tmp_path / "identity.yaml"
+    with pytest.raises(UserError, match=r"identity\.yaml"):
+        identity.Groups.load(file)
+    file.write_text("nouns: []\ngroups: {women: {wrods: [a]}}", encoding="utf-8")
+    with pytest.raises(UserError, match="cannot be read"):
+        identity.Groups.load(file)
+
+
+def people(share: dict[str, float], count: int, kind: str) -> pd.DataFrame:
+    """Return texts of two classes, of which a share names women."""
+    made = [
+        {"id": f"{kind}{label}{n}", "text": f"{'a woman' if n < share[label] * count else 'someone'} went {kind}{n}", "label": label, "labels": [label], "repeat": 0,
+         "cluster": f"{kind}{label}{n}", "accepted": True} for label in share for n in range(count)
+    ]  # fmt: skip
+    return pd.DataFrame(made, columns=ROW_COLUMNS)
+
+
+def test_a_planted_tie_of_a_group_to_an_emotion_is_found_and_no_other():
+    real = people({"joy": 0.05, "fear": 0.05}, 400, "r")
+    arms = {
+        "tied": people({"joy": 0.05, "fear": 0.25}, 200, "t"),
+        "even": people({"joy": 0.05, "fear": 0.05}, 200, "e"),
+        "none": people({"joy": 0.0, "fear": 0.0}, 200, "n"),
+    }
+    made = identity.identity(arms, real, GROUPS, ["joy", "fear"], 0.95).set_index(["arm", "group", "label"])
+    tied = made.loc[("tied", "women", "fear")]
+    assert tied["ratio"] == pytest.approx(5.0) and 2.5 < tied["low"] < 5 < tied["high"] < 10 and tied["p_holm"] < 0.001
+    assert set(made.index[made["p_holm"] < 0.05]) == {
+        ("tied", "women", "fear"),
+        ("tied", "women", ""),
+        *[("none", "women", label) for label in ("", "joy", "fear")],
+    }
+    assert made.loc[("none", "women", "joy"), "ratio"] == 0 and made.loc[("none", "women", "joy"), "low"] == 0
+    assert made.loc[("even", "women", "")]["low"] < 1 < made.loc[("even", "women", "")]["high"]
+    assert np.isnan(made.loc[("tied", "migrants", ""), "ratio"]) and made.loc[("tied", "migrants", ""), "note"] == identity.FEW
+    only = identity.identity({"tied": arms["tied"]}, people({"joy": 0.0, "fear": 0.0}, 400, "r"), GROUPS, ["joy", "fear"], 0.95).set_index(
+        ["group", "label"]
+    )
+    assert (
+        np.isinf(only.loc[("women", "fear"), "ratio"])
+        and only.loc[("women", "fear"), "low"] > 10
+        and np.isinf(only.loc[("women", "fear"), "high"])
+    )
+
+
+def test_texts_of_one_prompt_count_for_less_when_a_group_is_named():
+    real, rows_ = people({"joy": 0.05}, 400, "r"), people({"joy": 0.25}, 200, "t")
+    apart = identity.identity({"a": rows_}, real, GROUPS, ["joy"], 0.95).set_index(["group", "label"]).loc[("women", "")]
+    rows_["cluster"] = ["one" if "woman" in text else f"other {n // 10}" for n, text in enumerate(rows_["text"])]
+    together = identity.identity({"a": rows_}, real, GROUPS, ["joy"], 0.95).set_index(["group", "label"]).loc[("women", "")]
+    assert together["ratio"] == apart["ratio"] and together["low"] < apart["low"] and together["p"] > apart["p"]
+
+
 # --- from files ----------------------------------------------------------------------------------------
 
 
-def test_tables_of_a_profile(tmp_path):
+def test_tables_of_a_profile(tmp_path, lists):
     secret = toy.sentence("joy", 4)
 
     def planted(table: pd.DataFrame) -> pd.DataFrame:
         text = (
             table["text"].where(table["index"] != 6, f"{secret} @anna_b").where(table["index"] != 8, table["text"] + " call +49 30 123456")
         )
-        return table.assign(text=text)
+        return table.assign(text=text.where(table["index"] != 9, table["text"] + " that woman, flub"))
 
     made = toy.params(
         arms={"naive": {"checks": "sure"}, "taught": {"checks": "sure", "labels": {"teacher": 0.8}}, "wide": {"space": "goemotions", "rows": 200}, "real+1x": {"add": "real"}},
         responsible={"span": 3, "texts": 60},
     )  # fmt: skip
     paths = toy.write_profile(tmp_path / "root", made, planted)
-    tables = build_responsible(made, None, paths)
-    assert set(tables) == {"memorisation", "personal", "label_noise"} and all(
-        set(frame["corpus"]) == {"toy", "notes"} for frame in tables.values()
-    )
+    (paths.root / "data" / "identity.yaml").write_bytes((toy.ROOT / "data" / "identity.yaml").read_bytes())
+    tables = build_responsible(made, None, paths, lists=lists)
+    assert set(tables) == {"memorisation", "personal", "toxicity", "identity", "label_noise", "cost"}
+    assert all(set(frame["corpus"]) == {"toy", "notes"} for frame in tables.values())
     assert set(tables["memorisation"]["arm"]) == {"real", "naive", "taught", "wide"}
     copied = tables["memorisation"].set_index(["corpus", "arm", "verified", "source", "measure"]).sort_index()
     assert copied.loc[("toy", "naive", False, "other", "long"), "value"] + copied.loc[("toy", "naive", False, "seed", "long"), "value"] > 0
     assert copied.loc[("notes", "naive", False, "other", "long"), "value"] == 0, "the copied row is of the other corpus"
     found = tables["personal"].set_index(["corpus", "arm", "verified", "kind"]).sort_index()
-    assert (
-        found.loc[("toy", "naive", False, "phone"), "value"] == pytest.approx(1000 / 15)
-        and found.loc[("toy", "naive", False, "real"), "value"]
-        if False
-        else True
-    )
+    assert found.loc[("toy", "naive", False, "phone"), "value"] == pytest.approx(1000 / 15)
     assert (
         found.loc[("toy", "naive", False, "any"), "value"] == pytest.approx(2000 / 15)
         and found.loc[("toy", "real", True, "any"), "value"] == 0
     )
     assert found.loc[("toy", "naive", True, "phone"), "value"] == 0, "the candidate with the number is rejected by the toy teacher"
+    listed = tables["toxicity"].set_index(["corpus", "arm", "verified", "kind"]).sort_index()
+    assert [listed.loc[("toy", "naive", False, kind), "value"] for kind in toxic.KINDS] == [pytest.approx(1000 / 15)] * 2
+    named = tables["identity"].set_index(["corpus", "arm", "group", "label"]).sort_index()
+    assert named.loc[("toy", "naive", "women", ""), "mentions"] == 4 and np.isinf(named.loc[("toy", "naive", "women", "joy"), "ratio"])
     noise = tables["label_noise"].set_index(["corpus", "arm"])
     assert noise.loc[("toy", "real"), "noise"] < 0.1 and noise.loc[("toy", "naive"), "n_texts"] > 10
+    paid = tables["cost"].set_index(["corpus", "arm"]).loc[("toy", "naive")]
+    assert (
+        (paid["written"], paid["accepted"], paid["thrown"]) == (64, 36, 28)
+        and paid["tokens_read"] == 3 * 64
+        and paid["written_per_row"] == 5 * 64 / 36
+    )
     for name, frame in tables.items():
-        again = pd.read_parquet(paths.data / "responsible" / f"{name}.parquet")
-        assert len(again) == len(frame) and (paths.data / "responsible" / f"{name}.md").is_file()
-    everything = b"".join(file.read_bytes() for file in sorted((paths.data / "responsible").iterdir()))
-    assert not [text for text in (secret, "anna", "123456", "toy-0") if text.encode() in everything]
-    before = {file.name: file.read_bytes() for file in (paths.data / "responsible").iterdir()}
-    build_responsible(made, None, paths)
-    assert before == {file.name: file.read_bytes() for file in (paths.data / "responsible").iterdir()}
+        again = pd.read_parquet(paths.responsible / f"{name}.parquet")
+        assert len(again) == len(frame) and (paths.responsible / f"{name}.md").is_file()
+        assert not frame.columns.intersection(["text", "prompt", "candidate_id", "id"]).size
+    everything = b"".join(file.read_bytes() for file in sorted(paths.responsible.iterdir()))
+    assert not [text for text in (secret, "anna", "123456", "toy-0", "flub", "woman,") if text.encode() in everything]
+    before = {file.name: file.read_bytes() for file in paths.responsible.iterdir()}
+    build_responsible(made, None, paths, lists=lists)
+    assert before == {file.name: file.read_bytes() for file in paths.responsible.iterdir()}
+
+
+def test_a_language_without_lists_has_empty_tables_that_say_why(tmp_path, lists):
+    made = toy.params(arms={"naive": {"checks": "sure"}}, corpora={"target": "toy"})
+    paths = toy.write_profile(tmp_path / "root", made)
+    (paths.root / "data" / "identity.yaml").write_bytes((toy.ROOT / "data" / "identity.yaml").read_bytes())
+    about = paths.corpora / "toy.json"
+    about.write_text(about.read_text(encoding="utf-8").replace('"en"', '"fi"'), encoding="utf-8")
+    tables = build_responsible(made, None, paths, lists=lists)
+    assert not len(tables["identity"]) and not len(tables["toxicity"]) and len(tables["personal"])
+    assert "Empty for languages" in (paths.responsible / "toxicity.md").read_text(encoding="utf-8")

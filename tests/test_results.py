@@ -13,12 +13,10 @@ from emosynth.errors import UserError
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.report import build_report
-from emosynth.report.checks import Texts
-from emosynth.report.draw import figures, why_left_out
-from emosynth.report.examples import shown_rows
+from emosynth.report.figures.base import figures, why_left_out
 from emosynth.report.pages import PAGES, render_pages
-from emosynth.report.results import publish, restore
-from emosynth.report.tables import Tables
+from emosynth.report.results import publish, restore, shown_rows
+from emosynth.report.tables import Tables, Texts
 from fake_results import COPIED, PASSAGE, fake_params, write_fake_results
 
 
@@ -38,6 +36,7 @@ def clone(run: Paths, root: Path) -> Paths:
     """Another checkout, with nothing of the run but what git would hold."""
     paths = Paths(root, run.profile)
     shutil.copytree(run.report, paths.report)
+    shutil.copytree(run.root / "profiles", root / "profiles")
     for name in ("data/claims.yaml", "data/catalog.yaml", "params.yaml"):
         (root / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(run.root / name, root / name)

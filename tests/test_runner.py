@@ -300,10 +300,10 @@ def test_the_record_keeps_the_rows_of_other_stages_and_no_place_of_this_machine(
     before = read_record(paths.report / "timings.js")
     assert [row["stage"] for row in before] == [item.name for item in STAGES]
     paths.logs.mkdir(parents=True)
-    (paths.logs / "10_figures.log").write_text(
+    (paths.logs / "11_figures.log").write_text(
         f"going on\nwarning: {tmp_path}/.cache/x is damaged\nwarning: {tmp_path}/.cache/x is damaged\n"
     )
-    write_record(paths, "10_figures", 1.0, 2.0)
+    write_record(paths, "11_figures", 1.0, 2.0)
     after = read_record(paths.report / "timings.js")
     assert after[:-1] == before[:-1] and after[-1]["warnings"] == [".cache/x is damaged"]
     (paths.report / "timings.js").write_text('window.EMOSYNTH_TIMINGS = [{"stage": "03_old", "seconds": 1}];')

@@ -75,7 +75,7 @@ class Faulty:
         if callable(step):
             send(json.dumps(step(body)).encode())
         elif step == "stall":
-            time.sleep(0.6)
+            time.sleep(1.5)
             handler.close_connection = True
         elif step == "drop":
             handler.close_connection = True
@@ -152,7 +152,7 @@ def test_extensions_are_sent_only_when_set(faulty: Callable[..., tuple[Faulty, S
 
 def test_every_passing_problem_is_retried(faulty: Callable[..., tuple[Faulty, ServerModel]]) -> None:
     steps = ["drop", "stall", "500", "429", "garbage", "half", "schema", "list", "503", "408", "fine"]
-    http, model = faulty(*steps, timeout=0.3, retries=len(steps))
+    http, model = faulty(*steps, timeout=1.0, retries=len(steps))
     (text,) = model.generate([Request("p", 3, chat=True)], DECODING)
     assert text.text == " fine 3"
     assert len(http.seen) == len(steps)
@@ -339,6 +339,20 @@ def strict(*fields: str, refuse: Callable[[str], Any] = openai) -> Callable[[str
         ),
         (("seed",), lambda f: (400, {"message": f"property '{f}' is unsupported"})),
         (("top_k", "seed"), lambda f: (400, {"error": f"Unrecognized request argument supplied: {f}"})),
+        (
+            ("seed", "top_k"),
+            lambda f: (
+                422,
+                {"object": "error", "message": {"detail": [{"type": "extra_forbidden", "loc": ["body", f], "msg": "Extra inputs"}]}},
+            ),
+        ),
+        (
+            ("seed",),
+            lambda f: (
+                400,
+                {"message": f"[{{'type': 'extra_forbidden', 'loc': ('body', '{f}'), 'input': {{'stop': 1, 'temperature': 0.8}}}}]"},
+            ),
+        ),
     ],
 )
 @pytest.mark.parametrize("chat", [True, False])
@@ -352,6 +366,39 @@ def test_fields_that_a_server_does_not_take_are_left_out(serve: Serve, fields: t
     assert last.get("max_completion_tokens" if "max_tokens" in fields else "max_tokens") == 12
     sent = [field for field in fields if not (chat and field == "stop")]
     assert len(model.notes) == len(sent) and all(any(field in note for note in model.notes) for field in sent)
+
+
+def test_of_two_fields_that_exclude_each_other_the_temperature_stays(serve: Serve) -> None:
+    message = "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+    http, model = serve(
+        lambda _, body: (400, {"error": {"message": message}}) if {"temperature", "top_p"} <= set(body) else said("fine"), "/v1"
+    )
+    assert {text.text for text in model.generate(chats(5), DECODING)} == {"fine"}
+    assert "temperature" in http.seen[-1][1] and len(http.seen) == 6 and len(model.notes) == 1
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_value_that_a_server_does_not_take_is_for_the_user_to_set(serve: Serve, named: bool) -> None:
+    item = {"type": "less_than_equal", "loc": ["body", "temperature"], "msg": "Input should be less than or equal to 1"}
+    error = {"error": {"message": "Invalid value for temperature: above 1.", "param": "temperature"}}
+    http, model = serve(lambda *_: (400, error) if named else (422, {"detail": [item]}), "/v1")
+    with pytest.raises(UserError, match=r"temperature|equal to 1"):
+        model.generate(chats(2), Decoding(temperature=1.5))
+    assert all("temperature" in body for _, body in http.seen) and model.notes == []
+
+
+def test_each_address_is_sent_what_it_takes(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    easy, _ = serve(lambda *_: said("fine"), "/v1")
+    other, _ = serve(strict("seed"), "/v1")
+    http, model = serve(strict("seed"), "/v1", urls=[easy.url, other.url], concurrency=3)
+    model.generate(chats(30), DECODING)
+    assert easy.seen and all("seed" in body for _, body in easy.seen)
+    for refusing in (http, other):
+        bodies = [body for _, body in refusing.seen]
+        assert 1 <= sum("seed" in body for body in bodies) <= 3 and all(
+            set(body) == {*bodies[-1], "seed"} for body in bodies if "seed" in body
+        )
+    assert len(model.notes) == 1 and capsys.readouterr().err.count("does not take seed") == 1
 
 
 def test_a_prompt_that_is_too_long_is_no_complaint_of_a_field(serve: Serve) -> None:
@@ -378,6 +425,15 @@ def test_addresses_are_understood(serve: Serve, tail: str, chat: bool) -> None:
     assert [text.text for text in texts] == ["fine"] * 4
     assert len(http.seen) <= 5 and http.seen[-1][0].endswith("/chat/completions") is chat
     assert KEY not in repr(model)
+
+
+def test_an_interface_of_another_kind_at_an_address_without_a_version(serve: Serve) -> None:
+    def rule(path: str, body: dict[str, Any]) -> Any:  # as llama.cpp has its own beside the one of OpenAI's kind
+        return said("fine", chat=False) if path.startswith("/v1/") else {"content": "not this one", "stop": True}
+
+    http, model = serve(rule, "", retries=0)
+    assert [text.text for text in model.generate([Request("p", row) for row in range(4)], DECODING)] == ["fine"] * 4
+    assert len(http.seen) == 5
 
 
 def test_a_model_that_only_chats(serve: Serve) -> None:
@@ -411,7 +467,11 @@ def test_an_unknown_model_stops_at_once(serve: Serve) -> None:
         (said("<think>", "stop"), "", "stop", "thinks first"),
         (said("<think>\nlong thoughts", "length"), "", "length", "limit of tokens"),
         (said(None, "length", reasoning_content="hm"), "", "length", "limit of tokens"),
+        (said(None, "length"), "", "length", "limit of tokens"),
         (said(None), "", "stop", "no text"),
+        (said("[THINK]hm[/THINK]I am glad"), "I am glad", "stop", ""),
+        (said("<thought>hm", "length"), "", "length", "limit of tokens"),
+        (said("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>I am glad"), "I am glad", "stop", ""),
         (said(None, refusal="I cannot do that"), "", "refused", "I cannot do that"),
         (said("", "content_filter"), "", "refused", "content filter"),
         (said("\n\n I am glad\nsecond"), " I am glad", "stop", ""),
@@ -475,13 +535,62 @@ def test_an_account_without_credit_is_not_asked_again(serve: Serve, inside: bool
     assert len(http.seen) == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        (
+            (
+                429,
+                {
+                    "error": {
+                        "message": "Rate limit reached. Please try again in 300ms. Visit /account/billing.",
+                        "code": "rate_limit_exceeded",
+                    }
+                },
+            ),
+            0.3,
+        ),
+        (
+            (
+                429,
+                [
+                    {
+                        "error": {
+                            "message": "You exceeded your current quota, see billing. Please retry in 0.3s.",
+                            "status": "RESOURCE_EXHAUSTED",
+                        }
+                    }
+                ],
+            ),
+            0.3,
+        ),
+        ((429, {"error": {"message": "requests per minute: limited"}}, {"retry-after-ms": "300"}), 0.3),
+        ((503, {"error": {"message": "Loading"}}, {"Retry-After": "0.3"}), 0.3),
+    ],
+)
+def test_a_limit_of_rate_is_waited_for_whatever_it_says_of_bills(serve: Serve, answer: Any, seconds: float) -> None:
+    answers = iter([answer])
+    http, model = serve(lambda *_: next(answers, said("fine")), "/v1")
+    start = time.monotonic()
+    assert model.generate(chats(1), DECODING)[0].text == "fine" and len(http.seen) == 2
+    assert time.monotonic() - start >= seconds
+
+
+def test_a_long_wait_is_explained(serve: Serve, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_LONG", 0.1)
+    answers: Iterator[Any] = iter([(429, {}, {"Retry-After": "0.2"})])
+    _, model = serve(lambda *_: next(answers, said("fine")), "/v1")
+    model.generate(chats(1), DECODING)
+    assert "put aside" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("how", ["stall", "drip"])
 def test_a_stalling_server_is_waited_for_as_long_as_told(serve: Serve, how: str) -> None:
     http, model = serve(lambda *_: how, "/v1", timeout=0.2, concurrency=4)
     start = time.monotonic()
     with pytest.raises(UserError, match=r"within 0\.2 s"):
         model.generate(chats(9), DECODING)
-    assert time.monotonic() - start < 1.5 and 3 <= len(http.seen) <= 8
+    assert time.monotonic() - start < 4 and 3 <= len(http.seen) <= 8
 
 
 # --- many rows, many addresses ------------------------------------------------------------------------
@@ -513,18 +622,29 @@ def test_a_stopped_run_stops_asking(serve: Serve) -> None:
     assert len(http.seen) < 10
 
 
-def test_the_least_busy_address_is_asked_and_one_that_fails_is_tried_again_later(serve: Serve) -> None:
-    slow, _ = serve(lambda *_: time.sleep(0.1) or said("slow"), "/v1")
+def test_the_least_busy_address_is_asked_and_one_that_fails_is_tried_again_later(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "MAX_DELAY", 0.5)
+    slow, _ = serve(lambda *_: [time.sleep(0.5), said("slow")][1], "/v1")  # type: ignore[func-returns-value]
     down = {"yes": True}
     dead, _ = serve(lambda *_: "drop" if down["yes"] else said("alive"), "/v1")
     fast, model = serve(lambda *_: said("fast"), "/v1", urls=[slow.url, dead.url], concurrency=2)
     texts = model.generate(chats(60), DECODING)
     assert {text.text for text in texts} == {"fast", "slow"}
     assert len(fast.seen) > 2 * len(slow.seen) > 0, "the busy one is asked less"
-    assert 0 < len(dead.seen) < 20, "put aside, and tried now and then"
+    assert 0 < len(dead.seen) < 40, "put aside, and tried now and then"
     down["yes"] = False
-    time.sleep(0.1)
+    time.sleep(0.8)
     assert "alive" in {text.text for text in model.generate(chats(30), DECODING)}
+
+
+def test_the_last_rows_do_not_wait_for_an_address_that_failed(serve: Serve) -> None:
+    dead, _ = serve(lambda *_: "stall", "/v1")
+    _, model = serve(lambda *_: said("fast"), "/v1", urls=[dead.url], timeout=1.0)
+    model.generate(chats(4), DECODING)
+    time.sleep(0.3)  # it may be tried again by now
+    tried, start = len(dead.seen), time.monotonic()
+    assert model.generate(chats(1, 4), DECODING)[0].text == "fast"
+    assert tried and time.monotonic() - start < 0.8
 
 
 def test_a_row_that_breaks_the_server_costs_no_other(serve: Serve) -> None:
@@ -535,6 +655,7 @@ def test_a_row_that_breaks_the_server_costs_no_other(serve: Serve) -> None:
 
 
 def test_a_server_that_dies_on_the_way_is_given_up_and_keeps_what_it_gave(serve: Serve) -> None:
+    http: Answering
     http, model = serve(lambda _, body: said("fine") if len(http.seen) <= 10 else "drop", "/v1", concurrency=4, retries=1)
     got: list[int] = []
     with pytest.raises(UserError, match="connection broke"):
@@ -549,7 +670,7 @@ def test_a_budget_ends_a_run_with_what_it_paid_for(serve: Serve, capsys: pytest.
     with pytest.raises(UserError, match="budget") as caught:
         for arrived in model.stream(chats(100), DECODING):
             got += [row for row, _ in arrived]
-    assert len(got) == len(http.seen) and 10 <= len(got) <= 200 // 12, "12 tokens an answer, 14 set aside"
+    assert len(got) == len(http.seen) == 200 // 12, "12 tokens an answer, 14 set aside: what is under way is waited for"
     model.close()
     assert f"{len(got)} answers, {5 * len(got)} tokens read, {7 * len(got)} written, cost 0.0" in str(caught.value)
     assert str(5 * len(got)) in capsys.readouterr().err
@@ -563,9 +684,72 @@ def test_a_budget_ends_a_run_with_what_it_paid_for(serve: Serve, capsys: pytest.
     assert len(silent.seen) == 10, "two bytes and twelve tokens each"
 
 
-def test_a_price_is_needed_to_count_cost() -> None:
-    with pytest.raises(ValueError, match="price_in"):
-        Generator(backend="server", max_cost=1.0)
+def test_a_budget_counts_over_runs_and_is_gone_on_with_when_it_is_raised(
+    serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    http, _ = serve(lambda *_: said("fine"), "/v1")
+    requests, spent = chats(40), tmp_path / "cache" / "spent.sqlite"
+
+    def run(**settings: Any) -> list[Any]:
+        """One run, as a process of its own would go."""
+        generator = Generator(backend="server", model="m", url=http.url, concurrency=3, price_in=1000.0, price_out=2000.0, **settings)
+        model = ServerModel(generator, spent)
+        with RowStore(tmp_path / "rows.sqlite") as store:
+            try:
+                return ask(model, DECODING, 16, "budget", requests, store)
+            finally:
+                model.close()
+
+    with pytest.raises(UserError, match=r"max_tokens: 120") as caught:
+        run(max_tokens=120)
+    assert len(http.seen) == 9 and "Raise the budget and run the same command" in str(caught.value)
+    with pytest.raises(UserError, match=r"9 answers, 45 tokens read, 63 written, cost 0\.1710, since counting began"):
+        run(max_tokens=120)
+    assert len(http.seen) == 9, "nothing is left of it"
+    with pytest.raises(UserError, match=r"max_cost: 0\.38"):
+        run(max_cost=0.38)  # 0.019 an answer
+    assert len(http.seen) == 19
+    assert {value["text"] for value in run(max_tokens=1000)} == {"fine"}
+    assert len(http.seen) == 40, "no text is paid for twice"
+    assert "21 answers, 105 tokens read, 147 written, cost 0.3990; in all 40 answers" in capsys.readouterr().err
+    run(max_tokens=1)  # all is there
+    spent.write_bytes(b"no count at all" * 100)
+    requests += chats(1, 40)
+    with pytest.raises(UserError, match="take it away"):
+        run()
+
+
+def test_two_runs_beside_each_other_share_a_budget(serve: Serve, tmp_path: Path) -> None:
+    settings = {"max_tokens": 400, "price_in": 1.0}
+    _, one = serve(lambda *_: said("fine"), "/v1", **settings)
+    _, two = serve(lambda *_: said("fine"), "/v1", **settings)
+    one, two = (ServerModel(model.generator, tmp_path / "spent.sqlite") for model in (one, two))
+    arriving = one.stream(chats(10), DECODING)
+    got = len(next(arriving))
+    assert len(two.generate(chats(20), DECODING)) == 20
+    with pytest.raises(UserError, match="budget"):
+        got += sum(len(arrived) for arrived in arriving) + sum(len(arrived) for arrived in one.stream(chats(40), DECODING))
+    assert one.budget.total.answers >= 30
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"backend": "server", "max_cost": 1.0}, "price_in"),
+        ({"max_tokens": 10}, "behind a server"),
+        ({"max_cost": 1.0, "price_in": 1.0}, "behind"),
+    ],
+)
+def test_budgets_that_cannot_be_kept(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Generator(**settings)
+
+
+def test_room_for_thoughts_is_part_of_what_is_set_aside(serve: Serve) -> None:
+    http, model = serve(lambda *_: said("fine"), "/v1", extra={"max_completion_tokens": 500}, max_tokens=400)
+    with pytest.raises(UserError, match="budget"):
+        model.generate(chats(1), DECODING)
+    assert http.seen == []
 
 
 def test_fields_of_the_users_own_are_sent_and_part_of_the_key(serve: Serve) -> None:
@@ -578,7 +762,8 @@ def test_the_fault_matrix(serve: Serve, tmp_path: Path, monkeypatch: pytest.Monk
     """30 % of all answers are faults of every kind, at three addresses, with one retry: all rows in the end, none asked again after its answer."""
     encoded = base64.b64encode(KEY.encode()).decode()
     faults: list[Any] = [
-        (429, {}), (429, {}, {"Retry-After": "0.02"}), (500, {"error": KEY}), (503, {"error": encoded}), "stall", "garbage", "drop", {"choices": []},
+        (429, {}), (429, {}, {"Retry-After": "0.02"}), (500, {"error": KEY}), (503, {"error": encoded}), "stall", "garbage", "drop", "cut", {"choices": []}, {},
+        {"error": {"message": "overloaded", "code": 529}},
     ]  # fmt: skip
     answered: list[int] = []
     lock = threading.Lock()

@@ -12,8 +12,7 @@ import pytest
 from emosynth.evidence import RealCurve
 from emosynth.evidence.declared import Outcome
 from emosynth.params import Figures, Params
-from emosynth.report.draw import find_figure, why_left_out
-from emosynth.report.figures.base import rows_of
+from emosynth.report.figures.base import find_figure, rows_of, why_left_out
 from emosynth.report.first_page import advice, answer, cuts, elsewhere, paying
 from emosynth.report.pages import _reach
 from emosynth.report.reading import sections

@@ -192,15 +192,15 @@ def test_every_stage_has_a_lock_and_it_is_its_own(tmp_path: Path, item: Stage) -
 
 
 def test_what_is_whole_is_not_swept(tmp_path: Path) -> None:
-    paths, item = Paths(tmp_path, "demo"), stage("10_figures")
+    paths, item = Paths(tmp_path, "demo"), stage("11_figures")
     whole = [
         paths.report / "index.html",
         paths.report / "figures" / "a.svg",
-        paths.notebooks / "10_figures.ipynb",
-        paths.logs / "10_figures.log",
+        paths.notebooks / "11_figures.ipynb",
+        paths.logs / "11_figures.log",
     ]
     others = [paths.notebooks / ".05_generation.ipynb.x.part", paths.data / "trials" / ".trials.parquet.x.part"]
-    mine = [paths.report / ".index.html.x.part", paths.report / "figures" / ".a.svg.x.part", paths.notebooks / ".10_figures.ipynb.x.part"]
+    mine = [paths.report / ".index.html.x.part", paths.report / "figures" / ".a.svg.x.part", paths.notebooks / ".11_figures.ipynb.x.part"]
     for path in [*whole, *others, *mine]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

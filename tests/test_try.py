@@ -62,6 +62,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / folder).mkdir()
     for name in ("catalog.yaml", "taxonomies.yaml", "claims.yaml"):
         shutil.copyfile(ROOT / "data" / name, tmp_path / "data" / name)
+    shutil.copyfile(ROOT / "profiles" / "paper.yaml", tmp_path / "profiles" / "paper.yaml")  # some claims are of its arms
     (tmp_path / "params.yaml").write_text(SHORT)
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "mine.csv").write_text(quoted([("tweet", "emotion"), *many()], ";"))
@@ -149,8 +150,8 @@ REFUSED: dict[str, tuple[list[tuple[str, ...]], str]] = {
         [("text", "label", "split"), *((*row, ("train", "test", "dev")[n % 3]) for n, row in enumerate(ROWS)),
          *((f"we all cried at the {thing}", "grief", "train") for thing in ("stone", "grave", "door"))], "test split has no row of grief",
     ),
-    "no validation rows": (
-        [("text", "label", "split"), *((*row, ("train", "test")[n % 2]) for n, row in enumerate(ROWS))], "validation split has no rows",
+    "no test rows": (
+        [("text", "label", "split"), *((*row, ("train", "dev")[n % 2]) for n, row in enumerate(ROWS))], "test split has no rows",
     ),
     "training rows that repeat test rows": (
         [("text", "label", "split"), *((*row, ("train", "test", "dev")[n % 3]) for n, row in enumerate(ROWS)),

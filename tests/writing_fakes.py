@@ -125,7 +125,8 @@ class Answering:
     ----------
     rule
         From path and body to an answer: an object (HTTP 200), ``(status, object)``, ``(status, object, headers)``, or one of ``drop``
-        (the connection ends), ``garbage``, ``drip`` (a byte now and then, for ever) and ``stall`` (no answer for two seconds).
+        (the connection ends), ``cut`` (it ends within the answer), ``garbage``, ``drip`` (a byte now and then, for ever) and ``stall`` (no
+        answer for two seconds).
     """
 
     def __init__(self, rule: Callable[[str, dict[str, Any]], Any]) -> None:
@@ -159,7 +160,8 @@ class Answering:
                 status, content, *headers = answer if isinstance(answer, tuple) else (200, answer)
                 text = b"<html>busy</html>" if answer == "garbage" else b"x" * 60 if answer == "drip" else json.dumps(content).encode()
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(text)))
+                self.send_header("Content-Length", str(len(text) + 100 * (answer == "cut")))
+                self.close_connection = answer == "cut"
                 for name, value in (headers[0] if headers else {}).items():
                     self.send_header(name, value)
                 self.end_headers()

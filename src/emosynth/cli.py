@@ -154,8 +154,8 @@ def _figure(given: argparse.Namespace, root: Path) -> int:
 
 
 def _recipe(given: argparse.Namespace, root: Path) -> int:
+    from emosynth.evidence.recipe import write_recipe
     from emosynth.params import load_params
-    from emosynth.report.recipe import write_recipe
 
     path, said = write_recipe(load_params(root, given.profile), Paths(root, given.profile))
     print(terminal(said, lines=True))

@@ -210,15 +210,16 @@ def _servers(params: Params) -> Iterator[Finding]:
         "models.writer": params.models.writer,
         **{f"models.others.{key}": one for key, one in params.models.others.items()},
     }.items():
-        if model.backend != "server" or not model.url:
-            continue
         key = os.environ.get(model.api_key_env, "").strip()
-        try:
-            answer = httpx.get(f"{model.url.rstrip('/')}/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=8)
-            remedy = f"Put a valid key into {model.api_key_env}." if answer.status_code in (401, 403) else ""
-            yield Finding(f"server of {name}", f"answers (HTTP {answer.status_code})", remedy)
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError) as error:
-            yield Finding(f"server of {name}", f"does not answer ({type(error).__name__})", f"Start the server, or correct {name}.url.")
+        urls = [url for url in (model.url, *model.urls) if url] if model.backend == "server" else []
+        for number, url in enumerate(urls, start=1):
+            what = f"server of {name}" + (f" ({number} of {len(urls)})" if len(urls) > 1 else "")
+            try:
+                answer = httpx.get(f"{url.rstrip('/')}/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=8)
+                remedy = f"Put a valid key into {model.api_key_env}." if answer.status_code in (401, 403) else ""
+                yield Finding(what, f"answers (HTTP {answer.status_code})", remedy)
+            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError) as error:
+                yield Finding(what, f"does not answer ({type(error).__name__})", f"Start the server, or correct {name}.url.")
 
 
 def doctor(paths: Paths, say: Callable[[str], None] = print) -> bool:

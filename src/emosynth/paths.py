@@ -137,6 +137,11 @@ class Paths:
         return self.data / "context"
 
     @property
+    def responsible(self) -> Path:
+        """Step 10: what is copied, given away and distorted, and what it costs."""
+        return self.data / "responsible"
+
+    @property
     def notebooks(self) -> Path:
         """Executed notebooks in full, with corpus text; never in git."""
         return self.data / "notebooks"

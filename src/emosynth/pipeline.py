@@ -27,11 +27,12 @@ NOT_COMPARED = ("smoke", "paper", "recipe")
 """Profiles that ``dvc metrics show`` and ``dvc plots show`` leave out unless their file is named: the numbers of smoke mean nothing, those of paper
 are of another design until it has been run, and those of recipe are of validation rows."""
 
-REPORT = "10_figures"
+REPORT = "11_figures"
 """The stage that may read everything."""
 
 PAGES = tuple(
-    f"{name}.html" for name in ("index", "reading", "guidance", "writing", "training", "authenticity", "context", "claims", "data")
+    f"{name}.html"
+    for name in ("index", "reading", "guidance", "writing", "training", "authenticity", "context", "responsible", "claims", "data")
 )
 """Pages of the report, see `emosynth.report.pages`."""
 
@@ -124,8 +125,13 @@ STAGES: tuple[Stage, ...] = (
         ("corpora", "seeds", "narratives", "candidates", "verdicts"), "context", arm_fields=_VERIFIED, runs=("guide",),
     ),
     Stage(
+        "10_responsible", "Responsibility: what is copied, given away and distorted, and what it costs",
+        (*(name for name in _DESIGN if name != "models"), "checks", "arms", "responsible"), ("corpora", "seeds", "candidates", "verdicts"), "responsible",
+        arm_fields=_VERIFIED, files=(_CATALOG, _TAXONOMIES, "data/identity.yaml"),
+    ),
+    Stage(
         REPORT, "Evidence, figures and report", tuple(Params.model_fields),
-        ("corpora", "seeds", "materials", "narratives", "tuning", "candidates", "verdicts", "trials", "authenticity", "context"), "",
+        ("corpora", "seeds", "materials", "narratives", "tuning", "candidates", "verdicts", "trials", "authenticity", "context", "responsible"), "",
         runs=("figure",), report=(*PAGES, "figures", "results", "claims.json", "metrics.json"),
         files=(_CATALOG, _TAXONOMIES, "data/claims.yaml"),
     ),

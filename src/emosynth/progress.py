@@ -73,8 +73,8 @@ def catch_warnings() -> None:
     warnings.showwarning = shown
 
 
-WARM_UP = 0.05
-"""Share of the work that must be done before a rate means anything: before it models are loaded and batches filled."""
+WARM_UP, WARM_UP_SECONDS = 0.05, 60.0
+"""Share of the work that must be done before a rate means anything, or time since the first unit: before it models are loaded and batches filled."""
 
 
 class Progress:
@@ -96,6 +96,7 @@ class Progress:
         self.total, self.label, self.unit, self.every = total, label, unit, every
         self.done = self.skipped = 0
         self._last = time.monotonic()
+        self._first: float | None = None
         self._warm: tuple[float, int] | None = None
 
     def skip(self, count: int) -> None:
@@ -114,8 +115,10 @@ class Progress:
         self.done = done
         now = time.monotonic()
         made = done - self.skipped
-        if self._warm is None and made >= max(1.0, WARM_UP * (self.total - self.skipped)):
-            self._warm = now, made
+        if made > 0 and self._warm is None:
+            self._first = now if self._first is None else self._first
+            if made >= WARM_UP * (self.total - self.skipped) or now - self._first >= WARM_UP_SECONDS:
+                self._warm = now, made
         if now - self._last >= self.every or self.done >= self.total:
             self._last = now
             say(f"{self.label}: {self._counts()}{self._forecast(now, made)}")

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from emosynth.authenticity import repetition, richness
-from emosynth.authenticity.features import Features
+from emosynth.authenticity import richness
+from emosynth.authenticity.features import FEWEST, NAN, Features, Row, Studied, caveat, notes
 from emosynth.authenticity.resampling import Booleans, Floats, Integers, orders, p_of_rows, sequences, widening
-from emosynth.authenticity.rows import FEWEST, NAN, Row, Studied, caveat, notes
 from emosynth.params import Authenticity
 from emosynth.stats import Interval, cohens_h, nested_orders, percentile_interval
 
@@ -117,7 +116,7 @@ def _permuted_richness(arm: Studied, reference: Studied, params: Authenticity, l
         size = int(amounts.max())
         scores = []
         for side in _sides(members, shuffled[start : start + _BLOCK]):
-            matrix, _ = sequences(numbers, side, size)
+            matrix = sequences(numbers, side, size)
             matrix[np.arange(size) >= amounts[:, None]] = -1
             scores.append(richness.all_measures(matrix, amounts))
         differences[start : start + _BLOCK] = scores[0] - scores[1]
@@ -177,16 +176,15 @@ def _form_of(measure: str, features: Sequence[Features], amounts: Integers, orde
     first = len(features[0].texts)
     texts = [features[0].texts[index] if index < first else features[1].texts[index - first] for index in order[:needed].tolist()]
     if measure == "gzip_ratio":
-        return repetition.gzip_ratio(b"\n".join(text.data for text in texts)[:size])
-    return repetition.self_repetition([text.grams for text in texts])
+        return richness.gzip_ratio(b"\n".join(text.data for text in texts)[:size])
+    return richness.self_repetition([text.grams for text in texts])
 
 
 def _form(measure: str, arm: Studied, size: int, nested: bool, params: Authenticity) -> Floats:
     generator = arm.generator(params, measure, "nested" if nested else "")
     amounts = _amounts(arm.features, measure)
-    return np.array(
-        [_form_of(measure, [arm.features], amounts, order, size) for order in _drawn(arm, params.subsamples, nested, generator)]
-    )
+    drawn = _drawn(arm, params.subsamples, nested, generator)
+    return np.array([_form_of(measure, [arm.features], amounts, order, size) for order in drawn])
 
 
 def _permuted_form(

@@ -6,12 +6,11 @@ from functools import partial
 
 import pandas as pd
 
-from emosynth.authenticity.coverage import COLUMNS as REACHED
-from emosynth.authenticity.coverage import coverage
+from emosynth.authenticity.detect import REACHED, coverage
 from emosynth.authenticity.diversity import COLUMNS, Embed, diversity
-from emosynth.authenticity.panel import OTHER, PANEL_COLUMNS, authenticity_panel
+from emosynth.authenticity.panel import OTHER, PANEL_COLUMNS, REAL, authenticity_panel
 from emosynth.authenticity.resampling import seed_for
-from emosynth.authenticity.sample import Sample, arm_rows, real_halves, sample_of
+from emosynth.authenticity.sample import ALL, VERDICTS, Sample, arm_rows, real_halves, sample_of
 from emosynth.cards import Card, Source, read_table, write_table
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus, load_corpus
@@ -29,34 +28,32 @@ KINDS = {"contextual": ("utterance", "context"), "contextless": ("contextless",)
 """Kinds of text whose diversity is measured, by kind of candidate; a context is what an utterance was written from."""
 
 
-def build_panel(
-    params: Params, catalog: Catalog, paths: Paths, *, tag: Tag | None = None, embed: Embed | None = None
-) -> dict[str, pd.DataFrame]:
-    """Measure every written arm on every corpus that it has candidates of; write ``panel``, ``diversity`` and ``coverage`` with cards.
+Frames = dict[str, pd.DataFrame]
+Arms = dict[str, ResolvedArm]
+Samples = dict[tuple[str, bool], Sample]
+
+
+def build_panel(params: Params, catalog: Catalog, paths: Paths, *, tag: Tag | None = None, embed: Embed | None = None) -> Frames:
+    """Measure every written arm on every corpus that it has candidates of; write and return ``panel``, ``diversity`` and ``coverage``.
 
     Parameters
     ----------
-    tag
-        Part-of-speech tagger; None: the catalogue's.
-    embed
-        Sentence embeddings; None: those of ``models.encoder``.
+    tag, embed
+        Part-of-speech tagger and sentence embeddings; None: the catalogue's, and those of ``models.encoder``.
 
     Returns
     -------
     dict
-        ``panel``: see `emosynth.authenticity.panel.authenticity_panel`. ``diversity``: see
-        `emosynth.authenticity.diversity.diversity`. ``coverage``: see `emosynth.authenticity.coverage.coverage`. All with the column ``corpus``; arms for which nothing was written have no rows.
+        See `authenticity_panel`, `diversity` and `coverage`; with the column ``corpus``. Arms for which nothing was written have no rows.
     """
     candidates = read_table(paths.candidates / "candidates.parquet", stage="generation")
-    verdicts = read_table(
-        paths.verdicts / "verdicts.parquet", ["arm", "corpus", "size", "repeat", "candidate_id", "accepted"], stage="verification"
-    )
+    verdicts = read_table(paths.verdicts / "verdicts.parquet", VERDICTS, stage="verification")
     order = read_table(paths.seeds / "order.parquet", ["corpus", "rank", "id"], stage="seeding")
     taxonomies = Taxonomies.load(paths.taxonomies)
     arms = {name: arm for name, arm in resolve_arms(params).items() if arm.written}
     tag = tag or load_tagger(catalog.fetch("aptagger"), paths.cache / "nltk_data")
     embed = embed or _embedder(params, catalog, paths)
-    panels, tables, reached, corpora = [], [], [], []
+    given, panels, tables, reached, corpora = params.authenticity, [], [], [], []
     with RowStore(paths.cache / "rows" / "authenticity.sqlite") as store:
         for name in params.corpora.names:
             corpus = load_corpus(paths, name)
@@ -67,10 +64,15 @@ def build_panel(
             rows = {key: arm_rows(params, arm, name, size, candidates, verdicts) for key, arm in arms.items()}
             written = {key: found for key, found in rows.items() if len(found)}
             say(f"authenticity: {len(written)} arms of {name}")
-            halves = real_halves(corpus, seeds, params.authenticity.texts, params.authenticity.random_seed)
+            halves = real_halves(corpus, seeds, given.texts, given.random_seed)
             samples = _samples(params, corpus, arms, written, taxonomies)
-            panels.append(_panel(params, corpus, seeds, halves, samples, tag, store).assign(corpus=name))
-            reached.append(_coverage(params, halves, samples, embed).assign(corpus=name))
+            seed_texts = corpus.frame.loc[corpus.frame["id"].isin(seeds), "text"].tolist()
+            language = "en" if is_english(corpus.languages) else (corpus.languages or ["unknown"])[0]
+            panel = authenticity_panel(*halves, samples, given, tag, seed_texts, language=language, store=store)
+            panels.append(panel.assign(corpus=name))
+            beside = {(OTHER, False): Sample.flat(halves[1]), **samples}
+            found = coverage(halves[0], beside, embed, partial(seed_for, given.random_seed, "coverage"), given.confidence)
+            reached.append(found.assign(corpus=name))
             tables.append(_diversity(params, corpus, arms, written, taxonomies, embed).assign(corpus=name))
     tables_made = {
         "panel": pd.concat(panels, ignore_index=True)[list(PANEL_COLUMNS)],
@@ -95,39 +97,17 @@ def _labels(arm: ResolvedArm, corpus: Corpus, taxonomies: Taxonomies) -> tuple[l
     return list(corpus.classes if own else taxonomies.get(arm.origin.space).labels), own
 
 
-Samples = dict[tuple[str, bool], Sample]
-
-
-def _samples(
-    params: Params, corpus: Corpus, arms: dict[str, ResolvedArm], written: dict[str, pd.DataFrame], taxonomies: Taxonomies
-) -> Samples:
+def _samples(params: Params, corpus: Corpus, arms: Arms, written: Frames, taxonomies: Taxonomies) -> Samples:
     samples: Samples = {}
     for name, rows in written.items():
         labels, balanced = _labels(arms[name], corpus, taxonomies)
         for verified in (False, True):
-            samples[name, verified] = sample_of(
-                rows[rows["accepted"] | (not verified)], labels, params.authenticity.texts, balanced=balanced
-            )
+            chosen = rows[rows["accepted"] | (not verified)]
+            samples[name, verified] = sample_of(chosen, labels, params.authenticity.texts, balanced=balanced)
     return samples
 
 
-def _panel(
-    params: Params, corpus: Corpus, seeds: set[str], halves: tuple[list[str], list[str]], samples: Samples, tag: Tag, store: RowStore
-) -> pd.DataFrame:
-    seed_texts = corpus.frame.loc[corpus.frame["id"].isin(seeds), "text"].tolist()
-    language = "en" if is_english(corpus.languages) else (corpus.languages or ["unknown"])[0]
-    return authenticity_panel(*halves, samples, params.authenticity, tag, seed_texts, language=language, store=store)
-
-
-def _coverage(params: Params, halves: tuple[list[str], list[str]], samples: Samples, embed: Embed) -> pd.DataFrame:
-    given = params.authenticity
-    beside = {(OTHER, False): Sample.flat(halves[1]), **samples}
-    return coverage(halves[0], beside, embed, partial(seed_for, given.random_seed, "coverage"), given.confidence)
-
-
-def _diversity(
-    params: Params, corpus: Corpus, arms: dict[str, ResolvedArm], written: dict[str, pd.DataFrame], taxonomies: Taxonomies, embed: Embed
-) -> pd.DataFrame:
+def _diversity(params: Params, corpus: Corpus, arms: Arms, written: Frames, taxonomies: Taxonomies, embed: Embed) -> pd.DataFrame:
     given = params.authenticity
     samples: dict[tuple[str, bool, str], Sample] = {}
     for name, rows in written.items():
@@ -139,12 +119,11 @@ def _diversity(
                     chosen = own[own["accepted"] | (not verified)]
                     column = "context" if kind == "context" else "text"
                     samples[name, verified, kind] = sample_of(chosen, labels, given.texts, balanced=False, column=column)
-    return diversity(
-        samples, _grounded_pairs(arms, written), embed, tokens=given.tokens, confidence=given.confidence, seed=given.random_seed
-    )
+    pairs = _grounded_pairs(arms, written)
+    return diversity(samples, pairs, embed, tokens=given.tokens, confidence=given.confidence, seed=given.random_seed)
 
 
-def _grounded_pairs(arms: dict[str, ResolvedArm], written: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
+def _grounded_pairs(arms: Arms, written: Frames) -> list[tuple[str, str]]:
     """Return pairs of arms that ask for the same labels, the first guided by passages of a narrative, the other by none."""
     grounded: dict[str, bool] = {}
     for name in written:
@@ -155,12 +134,23 @@ def _grounded_pairs(arms: dict[str, ResolvedArm], written: dict[str, pd.DataFram
     return [(one, other) for one in grounded for other in grounded if grounded[one] and not grounded[other] and space[one] == space[other]]
 
 
+_ABOUT = {
+    "panel": ("Authenticity panel", "Linguistic measures of each arm's texts beside real text; real against real as a control."),
+    "diversity": (
+        "Diversity", "Diversity of each arm's texts at equal tokens and equally many embeddings; grounded minus ungrounded arms.",
+    ),
+    "coverage": (
+        "Coverage", "Precision, recall, density and coverage of each arm's texts among real text, in the space of sentence embeddings.",
+    ),
+}  # fmt: skip
+
+
 def _card(name: str, frame: pd.DataFrame, params: Params, corpora: list[Corpus]) -> Card:
     given = params.authenticity
     floor = 1 / (given.permutations + 1)
     shared = {"corpus": "the corpus", "arm": "arm of the design", "verified": "whether these are its accepted texts, or all as written"}
+    title, what = _ABOUT[name]
     if name == "panel":
-        title, what = "Authenticity panel", "Linguistic measures of each arm's texts beside real text; real against real as a control."
         columns = {
             "value": "the measure", "low": "half-samples by repeat, prompt or story, and text", "high": "likewise",
             "reference": "the same measure of real text at the same amount of text", "effect": "distance from real text, see effect_kind",
@@ -174,10 +164,6 @@ def _card(name: str, frame: pd.DataFrame, params: Params, corpora: list[Corpus])
             "Two or three repeats say little of how repeats differ; intervals are then too narrow by up to a third.",
         ]
     elif name == "coverage":
-        title, what = (
-            "Coverage",
-            "Precision, recall, density and coverage of each arm's texts among real text, in the space of sentence embeddings.",
-        )
         columns = {
             "value": "mean over draws", "low": "over draws by repeat, prompt or story, and text", "high": "likewise", "vectors": "texts of each draw",
         }  # fmt: skip
@@ -185,10 +171,6 @@ def _card(name: str, frame: pd.DataFrame, params: Params, corpora: list[Corpus])
             "The encoder decides what is near; all four measures depend on the number of texts, which is the same for all arms of a corpus."
         ]
     else:
-        title, what = (
-            "Diversity",
-            "Diversity of each arm's texts at equal tokens and equally many embeddings; grounded minus ungrounded arms.",
-        )
         columns = {
             "against": "empty: the arm's own value; else it is the difference to this arm", "kind": "utterance, context, contextless, or text",
             "label": "a label asked for; empty: all together", "tokens": "tokens of each draw", "vectors": "embeddings of each draw",
@@ -207,3 +189,26 @@ def _card(name: str, frame: pd.DataFrame, params: Params, corpora: list[Corpus])
         languages=list(dict.fromkeys(language for corpus in corpora for language in corpus.languages)),
         tags=["authenticity"],
     )
+
+
+# --- the panel and the table of diversity, short enough to be read ---
+
+MAIN = ("words_per_text", "hdd", "first_person_rate", "temporal_rate", "distinct_tenses", "gzip_ratio", "self_repetition", "detectability")
+"""One measure a family, two of form and of pronouns and time what personal text is full of."""
+
+
+def main_numbers(panel: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
+    """Return by corpus and arm the measures of `MAIN` of accepted text, and on how many of all measures it differs from real text.
+
+    ``differs on``: measures whose Holm-corrected p is below ``alpha``. Real text and its control stand first.
+    """
+    rows = panel[panel["verified"].astype(bool) | panel["arm"].isin([REAL, OTHER])]
+    values = rows.pivot_table(index=["corpus", "arm"], columns="measure", values="value", sort=False).reindex(columns=list(MAIN))
+    differs = (rows["p_holm"] < alpha).groupby([rows["corpus"], rows["arm"]], sort=False).sum()
+    return values.assign(**{"differs on": differs}).rename_axis(columns=None)
+
+
+def pooled_diversity(diversity: pd.DataFrame) -> pd.DataFrame:
+    """Return by corpus, arm and kind of text each measure of accepted text over all labels together."""
+    rows = diversity[(diversity["label"] == ALL) & (diversity["against"].fillna("") == "") & diversity["verified"].astype(bool)]
+    return rows.pivot_table(index=["corpus", "arm", "kind"], columns="measure", values="value", sort=False).rename_axis(columns=None)

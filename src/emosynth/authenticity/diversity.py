@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from emosynth.authenticity.repetition import SELF, self_repetition
-from emosynth.authenticity.resampling import seed_for
+from emosynth.authenticity.resampling import Floats, seed_for
+from emosynth.authenticity.richness import SELF, self_repetition
 from emosynth.authenticity.sample import ALL, Sample
 from emosynth.authenticity.tokens import cased, counted
 from emosynth.stats import Integers, nested_orders, percentile_interval
@@ -47,7 +47,7 @@ class _Group:
     words: list[npt.NDArray[np.int32]]
     pairs: list[npt.NDArray[np.int32]]
     grams: list[npt.NDArray[np.int32]]
-    vectors: npt.NDArray[np.float64]
+    vectors: Floats
 
     @cached_property
     def lengths(self) -> Integers:
@@ -62,7 +62,7 @@ class _Group:
         words, pairs, grams = ([part[place] for place in kept] for part in (self.words, self.pairs, self.grams))
         return _Group(self.sample.of_label(label), words, pairs, grams, self.vectors[kept])
 
-    def draws(self, size: int, vectors: int, generator: np.random.Generator) -> npt.NDArray[np.float64]:
+    def draws(self, size: int, vectors: int, generator: np.random.Generator) -> Floats:
         """Return (draws, measures) of the first texts of nested orders: ``size`` tokens, the last text cut, and ``vectors`` vectors."""
         return np.array([self._measure(order, size, vectors) for order in nested_orders(self.sample.nest, DRAWS, generator)])
 
@@ -85,7 +85,7 @@ def _distinct(parts: Sequence[npt.NDArray[np.int32]]) -> float:
     return np.unique(joined).size / joined.size if joined.size else math.nan
 
 
-def spread(vectors: npt.NDArray[np.float64]) -> float:
+def spread(vectors: Floats) -> float:
     """Return the mean cosine distance over all pairs of L2-normalised vectors, shape (texts, dimensions); NaN for fewer than two.
 
     The sum over pairs is had from the vectors' sum: Σᵢⱼ vᵢ·vⱼ = ‖Σ v‖².
@@ -106,40 +106,22 @@ def diversity(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Measure the diversity of every arm, and the differences of pairs of arms.
+    """Measure the diversity of every arm, and of pairs ``against`` the first minus the second: `COLUMNS` without ``corpus``.
 
-    Parameters
-    ----------
-    samples
-        Texts by arm, verified and kind.
-    against
-        Pairs (arm, other): the difference of the first minus the second is taken, at half of what the poorer of the two has.
-    embed
-        Returns one vector for each text, shape (texts, dimensions).
-    tokens
-        Tokens of a draw, at most.
+    ``against``: empty, or the arm it is a difference to; ``label``: empty: all together. ``value``: mean over draws; ``low``, ``high``:
+    quantiles. ``distinct_1``, ``distinct_2``; ``self_repetition``, share of 4-grams that another text holds too; ``spread``, mean pairwise
+    cosine distance.
 
-    Returns
-    -------
-    pandas.DataFrame
-        `COLUMNS` without ``corpus``. ``against``: empty for the measure itself, else the arm it is a difference to. ``label``: a label, or
-        empty: all together. ``value``: mean over draws; ``low``, ``high``: quantiles. ``measure``: ``distinct_1``, ``distinct_2``; ``self_repetition``,
-        share of 4-grams that another text holds too; ``spread``, mean pairwise cosine distance. ``tokens`` and ``vectors``: what every
-        draw has.
-
-    Notes
-    -----
-    A draw is the beginning of an order by repeat, prompt or story, and text (`emosynth.stats.nested_orders`): half of what the
-    poorest arm of the comparison has, so that of a richer arm less than half is drawn, and its interval is wider than need be. Arms with
-    fewer than 4 texts of a label have NaN and do not count. A measure that a draw lacks (one text alone has no spread) is left
-    out of that draw.
+    A draw is the beginning of an order by repeat, prompt or story, and text (`nested_orders`): half of what the poorest arm of the
+    comparison has, ``tokens`` at most; a richer arm's interval is wider than need be. Fewer than 4 texts give NaN. What a draw lacks is
+    left out of it.
     """
     groups = _groups(samples, embed)
     labels = {key: [ALL, *dict.fromkeys(group.sample.labels)] for key, group in groups.items()}
     rows: list[list[Any]] = []
-    known: dict[tuple[str, int, int], npt.NDArray[np.float64]] = {}  # arms of one origin have the same texts
+    known: dict[tuple[str, int, int], Floats] = {}  # arms of one origin have the same texts
 
-    def compare(keys: Sequence[Key], label: str) -> dict[Key, tuple[_Group, int, int, npt.NDArray[np.float64]]]:
+    def compare(keys: Sequence[Key], label: str) -> dict[Key, tuple[_Group, int, int, Floats]]:
         found = {key: groups[key].of_label(label) for key in keys if label in labels[key]}
         large = [group for group in found.values() if len(group.words) >= LEAST]
         size = min([tokens, *(int(group.lengths.sum()) // 2 for group in large)]) if large else 0
@@ -153,8 +135,7 @@ def diversity(
             made[key] = group, size, vectors, known[about]
         return made
 
-    def add(key: Key, other: str, label: str, sizes: tuple[_Group, int, int], values: npt.NDArray[np.float64]) -> None:
-        group, size, vectors = sizes
+    def add(key: Key, other: str, label: str, group: _Group, size: int, vectors: int, values: Floats) -> None:
         for place, measure in enumerate(MEASURES):
             there = values[~np.isnan(values[:, place]), place]
             interval = percentile_interval(there, confidence)
@@ -165,15 +146,15 @@ def diversity(
     for kind in dict.fromkeys((key[1], key[2]) for key in groups):
         same = [key for key in groups if key[1:] == kind]
         for label in dict.fromkeys(label for key in same for label in labels[key]):
-            for key, (*sizes, values) in compare(same, label).items():
-                add(key, "", label, tuple(sizes), values)  # type: ignore[arg-type]
+            for key, found in compare(same, label).items():
+                add(key, "", label, *found)
             for first, second in against:
                 pair = compare([key for key in same if key[0] in (first, second)], label)
-                by_arm = {key[0]: (key, *found) for key, found in pair.items()}
-                if first in by_arm and second in by_arm:
-                    key, group, size, vectors, values = by_arm[first]
-                    gap = values - by_arm[second][4] if len(values) == len(by_arm[second][4]) else np.full((1, len(MEASURES)), np.nan)
-                    add(key, second, label, (group, size, vectors), gap)
+                one, other = pair.get((first, *kind)), pair.get((second, *kind))
+                if one is not None and other is not None:
+                    group, size, vectors, values = one
+                    gap = values - other[3] if len(values) == len(other[3]) else np.full((1, len(MEASURES)), np.nan)
+                    add((first, *kind), second, label, group, size, vectors, gap)
     return pd.DataFrame(rows, columns=list(COLUMNS[1:]))
 
 

@@ -18,10 +18,10 @@ import emosynth.text
 from emosynth.authenticity import richness
 from emosynth.authenticity.amounts import amount_rows
 from emosynth.authenticity.detect import detect
-from emosynth.authenticity.features import Extractor
+from emosynth.authenticity.features import NAN, Extractor, Row, Studied, labellings
 from emosynth.authenticity.rates import LENGTH, RATIOS, rate_rows
-from emosynth.authenticity.rows import NAN, Row, Studied, labellings
 from emosynth.authenticity.sample import Sample
+from emosynth.cards import plain
 from emosynth.models.tagger import Tag
 from emosynth.params import Authenticity
 from emosynth.stats import Interval, holm
@@ -34,13 +34,9 @@ PANEL_COLUMNS = (
     "n_texts", "n_tokens", "note",
 )  # fmt: skip
 MEASURES: dict[str, str] = {
-    LENGTH.measure: LENGTH.family,
-    **dict.fromkeys(richness.MEASURES, "richness"),
-    **{ratio.measure: ratio.family for ratio in RATIOS},
-    "gzip_ratio": "form",
-    "self_repetition": "form",
-    "detectability": "detectability",
-}
+    LENGTH.measure: LENGTH.family, **dict.fromkeys(richness.MEASURES, "richness"), **{ratio.measure: ratio.family for ratio in RATIOS},
+    "gzip_ratio": "form", "self_repetition": "form", "detectability": "detectability",
+}  # fmt: skip
 """Family of each measure, in the order of the panel."""
 
 
@@ -59,18 +55,12 @@ def authenticity_panel(
 
     Parameters
     ----------
-    real
-        The reference: one half of held-out real text.
-    other_real
-        The other half, measured like an arm: shows how far real text is from real text. Arm ``real-other``.
+    real, other_real
+        Halves of held-out real text: the reference, and what is measured like an arm (``real-other``) to show how far real is from real.
     arms
         Texts by (arm, verified). Equal samples are measured once and count as one in corrections.
-    params
-        Token counts, numbers of resamples, confidence, seed.
-    tag
-        Part-of-speech tagger (:func:`emosynth.models.tagger.load_tagger`); None leaves the tense family empty.
-    seed_texts
-        The seed that arms grew from, for novelty; None leaves novelty empty. For real text novelty is the baseline.
+    tag, seed_texts
+        Part-of-speech tagger; texts of the seed, for novelty. None leaves what needs them empty.
     language
         Tag of the corpus's language. Pronouns, time and tense are measured in English alone.
     store
@@ -79,26 +69,17 @@ def authenticity_panel(
     Returns
     -------
     pandas.DataFrame
-        One row per arm, verified and measure; columns :data:`PANEL_COLUMNS` without ``corpus``. Order: ``real``, ``real-other``, arms as given.
+        One row per arm, verified and measure; :data:`PANEL_COLUMNS` without ``corpus``. Order: ``real``, ``real-other``, arms as given.
 
-        - ``value``: the measure; TTR, HD-D, MATTR, MTLD, gzip ratio and self-repetition: mean of subsamples of texts without
-          replacement, at equal tokens (bytes), at most half of either corpus; so they differ from full-corpus values.
-        - ``low``, ``high``: percentiles over half-samples drawn in the order repeat, prompt (or story), text
-          (`emosynth.stats.nested_orders`). What amounts to less than half of an arm spreads more than the whole arm would.
-        - ``reference``: the measure of ``real`` at the same number of tokens (bytes); 0.5, chance, for detectability.
-        - ``effect``: Cliff's δ for length, ratio to the reference, Cohen's h for shares, Hedges' g for distinct tenses,
-          2·AUC - 1 for detectability; ``effect_kind`` names it. 0 (for ratios 1) means alike.
-        - ``adjusted``: for rates and shares, how far the difference from the reference lies from what texts of these lengths
-          give by chance, in the measure's unit; its sign is the one that ``p`` speaks of. NaN for other measures.
-        - ``p``: Mann–Whitney for length; one-sided, over folds, for detectability; otherwise labels permuted over texts within strata of
-          length, richness and form at equal tokens (bytes) and one random order of texts, at least 1 / (permutations + 1). All but
-          detectability are widened by the design effect of prompts and repeats. ``p_holm``: Holm's correction over all measures and
-          different samples of the family, separately for verified arms, unverified arms and the control.
-        - ``n_texts``, ``n_tokens``: texts and words of the arm. ``note``: conditions and why a value is missing.
-
-    Notes
-    -----
-    An arm without words gives rows of NaN with a note. Texts without words are in no denominator.
+        - ``value``: richness, gzip ratio and self-repetition are means of subsamples of texts at equal tokens (bytes), at most half of
+          either corpus. An arm without words has NaN with a ``note``; texts without words are in no denominator.
+        - ``low``, ``high``: percentiles over half-samples by repeat, prompt (or story), text (`emosynth.stats.nested_orders`).
+        - ``reference``: the measure of ``real`` at the same amount; 0.5, chance, for detectability. ``effect``: Cliff's δ for length, ratio
+          to the reference, Cohen's h for shares, Hedges' g for distinct tenses, 2·AUC - 1; 0 (for ratios 1) means alike.
+        - ``adjusted``: of rates and shares, the difference less what texts of these lengths give by chance; ``p`` speaks of its sign.
+        - ``p``: Mann–Whitney for length; one-sided, over folds, for detectability; else labels permuted over texts within strata of length,
+          richness and form at equal amounts; all but detectability widened by the design effect of prompts and repeats. ``p_holm``: over
+          measures and different samples of the family, apart for verified arms, unverified arms and the control.
     """
     english = language.split("-")[0].lower() == "en"
     only = "" if english else f"measured in English alone, and the corpus is in {language}"
@@ -141,7 +122,7 @@ def _kept(store: RowStore | None, parts: list[Any], make: Callable[[], tuple[lis
     key = hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
     if key not in store:
         rows, tokens = make()
-        store.commit({key: {"tokens": tokens, "rows": [_plain(asdict(row)) for row in rows]}})
+        store.commit({key: {"tokens": tokens, "rows": [plain(asdict(row)) for row in rows]}})
     kept = store.get(key)
     rows = []
     for row in kept["rows"]:
@@ -151,24 +132,16 @@ def _kept(store: RowStore | None, parts: list[Any], make: Callable[[], tuple[lis
     return rows, kept["tokens"]
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    return (float(value) if math.isfinite(value) else None) if isinstance(value, float) else value
-
-
 def _frame(name: str, verified: bool, sample: Sample, rows: list[Row], tokens: int) -> pd.DataFrame:
     by_measure = {row.measure: row for row in rows}
     ordered = [by_measure[measure] for measure in MEASURES]
     numbers = {part: [float(getattr(row, part)) for row in ordered] for part in ("value", "reference", "effect", "adjusted", "p")}
-    return pd.DataFrame(
-        {
-            "arm": name, "verified": verified, "measure": list(MEASURES), "family": list(MEASURES.values()), **numbers,
-            "low": [float(row.interval.low) for row in ordered], "high": [float(row.interval.high) for row in ordered],
-            "effect_kind": [row.effect_kind for row in ordered], "n_texts": len(sample.texts), "n_tokens": tokens,
-            "note": [row.note for row in ordered], "sample": sample.digest,
-        }
-    )  # fmt: skip
+    return pd.DataFrame({
+        "arm": name, "verified": verified, "measure": list(MEASURES), "family": list(MEASURES.values()), **numbers,
+        "low": [float(row.interval.low) for row in ordered], "high": [float(row.interval.high) for row in ordered],
+        "effect_kind": [row.effect_kind for row in ordered], "n_texts": len(sample.texts), "n_tokens": tokens,
+        "note": [row.note for row in ordered], "sample": sample.digest,
+    })  # fmt: skip
 
 
 def _corrected(panel: pd.DataFrame) -> pd.DataFrame:

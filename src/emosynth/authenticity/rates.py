@@ -7,14 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import norm
 
-from emosynth.authenticity.features import COLUMNS
-from emosynth.authenticity.resampling import Booleans, half_ratios, intervals_of, p_of_rows, permuted_ratios, ratio_variances, widening
-from emosynth.authenticity.rows import FEWEST, NAN, Row, Studied, caveat, notes, too_few
+from emosynth.authenticity.features import COLUMNS, FEWEST, NAN, Row, Studied, caveat, notes, too_few
+from emosynth.authenticity.resampling import Booleans, Floats, half_ratios, p_of_rows, permuted_ratios, ratio_variances, ratios, widening
 from emosynth.params import Authenticity
-from emosynth.stats import Interval, Nest, cohens_h, hedges_g, mann_whitney
+from emosynth.stats import Interval, Nest, cohens_h, hedges_g, mann_whitney, percentile_interval
 
 
 @dataclass(frozen=True)
@@ -58,20 +56,15 @@ _PLAIN = {
 def rate_rows(arm: Studied, reference: Studied, params: Authenticity, missing: Mapping[str, str], labels: Booleans | None) -> Iterator[Row]:
     """Yield the row of length and of every ratio.
 
-    Parameters
-    ----------
-    missing
-        Why what a measure needs is not there, by `Ratio.needs`; empty: it is there.
+    ``missing``: why what a measure needs is not there, by `Ratio.needs`; empty: it is there.
     """
     measures = (LENGTH, *RATIOS)
     above, below = ([COLUMNS.index(getattr(ratio, part)) for ratio in measures] for part in ("numerator", "denominator"))
     own, real = arm.features.counts, reference.features.counts
-    values, references = _ratios(own, above, below), _ratios(real, above, below)
+    values, references = (ratios(counts.sum(axis=0)[above], counts.sum(axis=0)[below]) for counts in (own, real))
     intervals, wider = _spread(arm, reference, params, above, below)
-    differences = None
-    if labels is not None:
-        both = np.vstack([own, real])
-        differences = permuted_ratios(labels, both[:, above[1:]], both[:, below[1:]])
+    both = np.vstack([own, real])
+    differences = None if labels is None else permuted_ratios(labels, both[:, above[1:]], both[:, below[1:]])
     yield _length(arm, reference, float(values[0]), intervals[0], float(wider[0]))
     note = caveat(arm, reference)
     for place, ratio in enumerate(RATIOS, start=1):
@@ -86,21 +79,14 @@ def rate_rows(arm: Studied, reference: Studied, params: Authenticity, missing: M
         tested = differences is not None and ratio.tested
         p, adjusted = p_of_rows(differences[:, place - 1], float(wider[place])) if tested and differences is not None else (NAN, NAN)
         yield Row(
-            ratio.measure,
-            value * ratio.scale,
-            Interval(intervals[place].low * ratio.scale, intervals[place].high * ratio.scale),
-            baseline * ratio.scale,
-            _effect(ratio, value, baseline, own, real) if arm.compared else NAN,
-            ratio.effect_kind,
-            p,
+            ratio.measure, value * ratio.scale, Interval(intervals[place].low * ratio.scale, intervals[place].high * ratio.scale),
+            baseline * ratio.scale, _effect(ratio, value, baseline, own, real) if arm.compared else NAN, ratio.effect_kind, p,
             notes(note, "" if ratio.tested else "described, not tested", "occurs in no reference text" if baseline == 0 else ""),
             adjusted * ratio.scale,
-        )
+        )  # fmt: skip
 
 
-def _spread(
-    arm: Studied, reference: Studied, params: Authenticity, above: list[int], below: list[int]
-) -> tuple[list[Interval], NDArray[np.float64]]:
+def _spread(arm: Studied, reference: Studied, params: Authenticity, above: list[int], below: list[int]) -> tuple[list[Interval], Floats]:
     """Return the interval of every ratio, and how much wider than for independent texts its difference spreads."""
     if arm.with_words < FEWEST:
         return [Interval(NAN, NAN)] * len(above), np.ones(len(above))
@@ -108,7 +94,7 @@ def _spread(
     spoken = counts[:, COLUMNS.index("text")] > 0
     own, nest = counts[spoken], Nest(nest.repeats[spoken], nest.clusters[spoken], nest.strata[spoken])
     halves = half_ratios(own[:, above], own[:, below], nest, params.permutations, arm.generator(params, "halves"))
-    intervals = intervals_of(halves, params.confidence)
+    intervals = [percentile_interval(column, params.confidence) for column in halves.T]
     if nest.is_flat or not arm.compared:
         return intervals, np.ones(len(above))
     real = reference.features.counts
@@ -118,7 +104,7 @@ def _spread(
 
 
 def _length(arm: Studied, reference: Studied, value: float, interval: Interval, wider: float) -> Row:
-    words, real = _lengths(arm), _lengths(reference)
+    words, real = (column[column > 0] for column in (arm.features.column("words"), reference.features.column("words")))
     few = too_few(arm, reference)
     test = mann_whitney(words, real)
     p = float(2 * norm.sf(norm.isf(test.p / 2) / wider))
@@ -128,19 +114,7 @@ def _length(arm: Studied, reference: Studied, value: float, interval: Interval, 
     )  # fmt: skip
 
 
-def _lengths(arm: Studied) -> NDArray[np.float64]:
-    words = arm.features.column("words")
-    return words[words > 0]
-
-
-def _ratios(counts: NDArray[np.float64], above: list[int], below: list[int]) -> NDArray[np.float64]:
-    sums = counts.sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = sums[above] / sums[below]
-    return np.where(np.isfinite(ratios), ratios, NAN)
-
-
-def _effect(ratio: Ratio, value: float, baseline: float, own: NDArray[np.float64], real: NDArray[np.float64]) -> float:
+def _effect(ratio: Ratio, value: float, baseline: float, own: Floats, real: Floats) -> float:
     if ratio.effect_kind == "cohens_h":
         return cohens_h(value, baseline)
     if ratio.effect_kind == "hedges_g":

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emosynth.stats import Interval, Nest, nested_orders, percentile_interval, permutation_p
+from emosynth.stats import Nest, nested_orders, permutation_p
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -48,39 +49,37 @@ def permuted_labels(labels: Booleans, strata: Integers, permutations: int, gener
     rows = np.empty((permutations + 1, texts), dtype=bool)
     rows[0] = labels
     by_stratum = labels[np.argsort(strata, kind="stable")]
-    block = max(1, _CELLS // max(1, texts))
-    for start in range(1, permutations + 1, block):
-        stop = min(start + block, permutations + 1)
-        order = np.argsort(strata + generator.random((stop - start, texts)), axis=1)
-        np.put_along_axis(rows[start:stop], order, np.broadcast_to(by_stratum, order.shape), axis=1)
+    for part in _blocks(permutations, texts):
+        order = np.argsort(strata + generator.random((part.stop - part.start, texts)), axis=1)
+        np.put_along_axis(rows[1:][part], order, np.broadcast_to(by_stratum, order.shape), axis=1)
     return rows
 
 
 def permuted_ratios(rows: Booleans, numerators: Floats, denominators: Floats) -> Floats:
-    """Return sum of numerators over sum of denominators, True texts minus False texts, per row and column.
-
-    Shapes: rows (labellings, texts); numerators and denominators (texts, measures); result (labellings, measures).
-    NaN where a group's denominators sum to 0.
-    """
+    """Return (labellings, measures) ratios of sums over True texts minus those over False ones; NaN where denominators sum to 0."""
     both = np.hstack([numerators, denominators])
-    total = both.sum(axis=0)
-    inside = np.empty((rows.shape[0], both.shape[1]))
-    block = max(1, _CELLS // max(1, rows.shape[1]))
-    for start in range(0, rows.shape[0], block):
-        inside[start : start + block] = rows[start : start + block].astype(float) @ both
-    outside = total - inside
-    count = numerators.shape[1]
+    inside = np.empty((len(rows), both.shape[1]))
+    for part in _blocks(len(rows), rows.shape[1]):
+        inside[part] = rows[part].astype(float) @ both
+    return ratios(*np.hsplit(inside, 2)) - ratios(*np.hsplit(both.sum(axis=0) - inside, 2))
+
+
+def ratios(numerators: Floats, denominators: Floats) -> Floats:
+    """Return quotients; NaN over nothing."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        difference = inside[:, :count] / inside[:, count:] - outside[:, :count] / outside[:, count:]
-    difference[~np.isfinite(difference)] = np.nan
-    return difference
+        found = numerators / denominators
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def _blocks(count: int, texts: int) -> Iterator[slice]:
+    block = max(1, _CELLS // max(1, texts))
+    return (slice(start, min(start + block, count)) for start in range(0, count, block))
 
 
 def p_of_rows(statistics: Floats, wider: float = 1.0) -> tuple[float, float]:
-    """Return the two-sided p of row 0 among all rows, and its distance from their mean.
+    """Return the two-sided p of row 0 among all rows, and its distance from their mean; the permuted spread is taken ``wider`` times.
 
-    Distances are taken from the mean of all rows: within length strata the permuted difference is not centred at 0 if
-    the corpora differ in length. The permuted spread is taken ``wider`` times.
+    Within length strata the permuted difference is not centred at 0 if the corpora differ in length.
     """
     observed, null = float(statistics[0]), statistics[1:]
     known = null[~np.isnan(null)]
@@ -93,12 +92,7 @@ def p_of_rows(statistics: Floats, wider: float = 1.0) -> tuple[float, float]:
 def widening(nested: float, plain: float, other: float) -> float:
     """Return how many times wider a difference spreads than permuting texts says, at least 1: the root of the design effect.
 
-    Parameters
-    ----------
-    nested, plain
-        Variance of a group's value if prompts and repeats are drawn as wholes, and if texts are drawn one by one.
-    other
-        Variance of the other group's value, whose texts are independent.
+    Variances: a group's value with prompts and repeats drawn whole, with texts drawn one by one, and the other group's.
     """
     ratio = (nested + other) / (plain + other) if plain + other > 0 else math.nan
     return math.sqrt(ratio) if ratio > 1 else 1.0
@@ -106,20 +100,14 @@ def widening(nested: float, plain: float, other: float) -> float:
 
 def half_ratios(numerators: Floats, denominators: Floats, nest: Nest, halves: int, generator: np.random.Generator) -> Floats:
     """Return ratios of sums over nested half-samples of the texts, shape (halves, measures); NaN over nothing."""
-    texts, count = numerators.shape
-    both = np.hstack([numerators, denominators])
+    texts, both = len(numerators), np.hstack([numerators, denominators])
     drawn = nested_orders(nest, halves, generator)[:, : max(1, texts // 2)]
     sums = np.empty((halves, both.shape[1]))
-    block = max(1, _CELLS // max(1, texts))
-    for start in range(0, halves, block):
-        part = drawn[start : start + block]
-        member = np.zeros((len(part), texts))
-        np.put_along_axis(member, part, 1.0, axis=1)
-        sums[start : start + block] = member @ both
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = sums[:, :count] / sums[:, count:]
-    ratios[~np.isfinite(ratios)] = np.nan
-    return ratios
+    for part in _blocks(halves, texts):
+        member = np.zeros((part.stop - part.start, texts))
+        np.put_along_axis(member, drawn[part], 1.0, axis=1)
+        sums[part] = member @ both
+    return ratios(*np.hsplit(sums, 2))
 
 
 def ratio_variances(numerators: Floats, denominators: Floats) -> Floats:
@@ -131,28 +119,14 @@ def ratio_variances(numerators: Floats, denominators: Floats) -> Floats:
         return np.asarray(texts / (texts - 1) * (residuals**2).sum(axis=0) / below**2)
 
 
-def intervals_of(values: Floats, confidence: float) -> list[Interval]:
-    """Return the percentile interval of each column."""
-    return [percentile_interval(values[:, column], confidence) for column in range(values.shape[1])]
-
-
 def orders(texts: int, count: int, generator: np.random.Generator) -> Integers:
     """Return ``count`` random orders of the texts, shape (count, texts)."""
     return np.argsort(generator.random((count, texts)), axis=1)
 
 
-def sequences(parts: list[NDArray[np.int32]], chosen: list[Integers], size: int) -> tuple[NDArray[np.int32], Integers]:
-    """Return the first ``size`` items of the parts joined in each chosen order.
-
-    Returns
-    -------
-    matrix, shape (orders, size)
-        Items; -1 where an order runs out of them.
-    lengths, shape (orders,)
-        Items in each row.
-    """
+def sequences(parts: list[NDArray[np.int32]], chosen: list[Integers], size: int) -> NDArray[np.int32]:
+    """Return the first ``size`` items of the parts joined in each chosen order; -1 where an order runs out of them."""
     matrix = np.full((len(chosen), size), -1, dtype=np.int32)
-    lengths = np.zeros(len(chosen), dtype=np.int64)
     sizes = np.array([part.size for part in parts], dtype=np.int64)
     for row, order in enumerate(chosen):
         needed = int(np.searchsorted(np.cumsum(sizes[order]), size)) + 1
@@ -160,5 +134,4 @@ def sequences(parts: list[NDArray[np.int32]], chosen: list[Integers], size: int)
         if taken:
             joined = np.concatenate(taken)[:size]
             matrix[row, : joined.size] = joined
-            lengths[row] = joined.size
-    return matrix, lengths
+    return matrix

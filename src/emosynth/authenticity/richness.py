@@ -12,12 +12,15 @@ on matrices below give the same numbers for many sequences at once.
 from __future__ import annotations
 
 import math
+import zlib
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
+
+from emosynth.text import ngrams
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -81,12 +84,7 @@ def _lexical(tokens: Sequence[str]):  # type: ignore[no-untyped-def]
 def all_measures(matrix: NDArray[np.int32], lengths: Integers) -> Floats:
     """Return TTR, HD-D, MATTR-50 and MTLD of each row, shape (rows, 4); NaN where a row is too short.
 
-    Parameters
-    ----------
-    matrix, shape (rows, tokens)
-        Token numbers, -1 after the end of a row.
-    lengths, shape (rows,)
-        Tokens in each row.
+    ``matrix``: (rows, tokens); token numbers, -1 after the end of a row. ``lengths``: (rows,); tokens in each row.
     """
     previous = previous_occurrence(matrix)
     result = np.empty((matrix.shape[0], len(MEASURES)))
@@ -165,3 +163,36 @@ def _mtld_rows(previous: NDArray[np.int32], lengths: Integers, factor: float = F
     factors[rest] += (1 - ratio[rest]) / (1 - factor)
     factors[factors == 0] = 1  # no token repeated: one factor as long as the text
     return np.where(lengths > 0, lengths / factors, np.nan)
+
+
+# --- form-level repetition: within a corpus, against the seed, and as seen by a compressor ---
+# Self-repetition is the share of the texts' word 4-grams that another text of the corpus holds too (after Salkar et al. 2022).
+# Real text repeats itself as well, and the more of it there is the more: all three are read beside real text of equal amount.
+
+SELF = 4
+NOVEL = 3
+
+
+def self_repetition(gram_sets: Sequence[NDArray[np.int32]]) -> float:
+    """Return the share of (text, gram) pairs whose gram occurs in more than one text; NaN without. A set: a text's different 4-grams."""
+    grams = np.concatenate(gram_sets) if len(gram_sets) else np.zeros(0, dtype=np.int32)
+    if not grams.size:
+        return math.nan
+    _, counts = np.unique(grams, return_counts=True)
+    return float(counts[counts > 1].sum() / grams.size)
+
+
+def seed_grams(texts: Sequence[Sequence[str]]) -> frozenset[tuple[str, ...]]:
+    """Return all word 3-grams of the seed's texts, given as words."""
+    return frozenset(gram for tokens in texts for gram in ngrams(tokens, NOVEL))
+
+
+def count_novel(tokens: Sequence[str], known: frozenset[tuple[str, ...]]) -> tuple[int, int]:
+    """Return how many of a text's word 3-grams the seed does not hold, and how many it has."""
+    grams = ngrams(tokens, NOVEL)
+    return sum(gram not in known for gram in grams), len(grams)
+
+
+def gzip_ratio(data: bytes) -> float:
+    """Return bytes over gzip-compressed bytes (level 6); NaN without bytes. Comparable at equal numbers of bytes only."""
+    return len(data) / len(zlib.compress(data, 6, wbits=31)) if data else math.nan

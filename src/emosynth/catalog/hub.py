@@ -53,8 +53,15 @@ def _note(source: HubSource, revision: str, names: dict[str, list[str]], stage: 
     (stage / "features.json").write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
 
 
-def snapshot(name: str, cache_folder: Path) -> Path:
+def snapshot(name: str, cache_folder: Path, where: str = "", **more: Any) -> Path:
     """Return the folder of a model of the hub, ``owner/name`` or ``owner/name@revision``, downloaded if need be.
+
+    Parameters
+    ----------
+    where
+        The parameter that names it, for errors.
+    more
+        Of ``huggingface_hub.snapshot_download``: for data, their ``repo_type`` and ``allow_patterns``.
 
     Raises
     ------
@@ -65,7 +72,7 @@ def snapshot(name: str, cache_folder: Path) -> Path:
 
     repository, _, revision = name.partition("@")
     patterns = ["*.safetensors", "openvino_*", "*.json", "*.jinja", "*.model", "*.txt"]
-    options: dict[str, Any] = {"revision": revision or None, "allow_patterns": patterns, "cache_dir": cache_folder / "hub"}
+    options: dict[str, Any] = {"revision": revision or None, "allow_patterns": patterns, "cache_dir": cache_folder / "hub"} | more
     try:
         folder = Path(snapshot_download(repository, **options))
         if damaged := _damaged(folder):
@@ -80,9 +87,9 @@ def snapshot(name: str, cache_folder: Path) -> Path:
     except Exception as error:  # the hub's client raises many kinds, its HTTP library's among them
         log.debug("snapshot of %s failed", name, exc_info=True)
         raise UserError(
-            f"The model cannot be downloaded from the Hugging Face hub: {type(error).__name__}: {' '.join(str(error).split())[:160]}",
-            where=f"models: {name}",
-            remedy="Check the name and the connection, or download the model elsewhere and name its folder.",
+            f"The Hugging Face hub could not serve {name}: {type(error).__name__}: {' '.join(str(error).split())[:160]}",
+            where=where or f"models: {name}",
+            remedy="Check name and connection, or download it elsewhere: name the folder of a model; set EMOSYNTH_MIRROR to one that holds data.",
         ) from None
 
 

@@ -12,12 +12,9 @@ from emosynth.cards import Card, Source, write_table
 from emosynth.catalog import Catalog
 from emosynth.context import dialogues as human
 from emosynth.context import inputs
-from emosynth.context import names as naming
 from emosynth.context import pairs as pairing
-from emosynth.context import reader as reading
-from emosynth.context.explicit import lexicon
-from emosynth.context.rows import Contextual, load_contextual, soft_targets, taxonomy_of
-from emosynth.context.scale import scale_estimate
+from emosynth.context.pairs import lexicon
+from emosynth.context.rows import READER, Contextual, load_contextual, read_real, scale_estimate, soft_targets, taxonomy_of
 from emosynth.learners.base import Resources
 from emosynth.models.lm import LanguageModel, Request
 from emosynth.narratives import load_passages
@@ -65,7 +62,7 @@ _HUMAN = [
     "Intervals are over dialogues, drawn whole, and repeats, with Student's t for as few repeats as there are; those of single repeats over dialogues alone.",
 ]
 _EMPTY = {
-    "context": inputs.COLUMNS, "pairs": [*pairing.COLUMNS, "shift"], "names": naming.COLUMNS, "reader": reading.COLUMNS, "scale": ["setting"],
+    "context": inputs.COLUMNS, "pairs": [*pairing.COLUMNS, "shift"], "names": pairing.NAMED, "reader": READER, "scale": ["setting"],
     "dialogues": human.COLUMNS, "dialogue_predictions": human.PREDICTIONS, "dialogue_rows": human.ROWS,
 }  # fmt: skip
 
@@ -76,8 +73,7 @@ def build_context(params: Params, catalog: Catalog, paths: Paths) -> dict[str, p
     Returns
     -------
     dict
-        ``context``: `emosynth.context.inputs.run_context`; ``pairs``: `emosynth.context.pairs.write_pairs` with ``shift``; ``names``;
-        ``reader``; ``scale``; ``dialogues``, ``dialogue_predictions``, ``dialogue_rows``: `emosynth.context.dialogues.run_dialogues`. A table that cannot be made is empty, its card and a line of progress say why.
+        By name. A table that cannot be made is empty; its card and a line of progress say why.
 
     Raises
     ------
@@ -88,7 +84,7 @@ def build_context(params: Params, catalog: Catalog, paths: Paths) -> dict[str, p
     why: dict[str, str] = {}
     step = _Step(params, catalog, paths)
     if params.context.reader_rows:
-        tables["reader"] = reading.read_real(params, paths, step.taxonomies, step.reader)
+        tables["reader"] = read_real(params, paths, step.taxonomies, step.reader)
     else:
         why["reader"] = "No row was to be read (context.reader_rows: 0)."
     given = load_contextual(params, paths, step.taxonomies)
@@ -181,9 +177,9 @@ class _Step:
         if not own.free_form:
             return "None were asked for (context.free_form: 0)."
         resolver = Resolver(taxonomy_of(given.space, self.taxonomies), self.embeddings.embed, own.similarity)
-        ask = self.asker(given, store, "labels in free words", naming.TOKENS)
-        chosen = naming.rows_to_name(given.rows, own.free_form)
-        return naming.name_labels(chosen, self.style, self.params.narratives.random_seed, ask, resolver)
+        ask = self.asker(given, store, "labels in free words", pairing.TOKENS)
+        chosen = pairing.rows_to_name(given.rows, own.free_form)
+        return pairing.name_labels(chosen, self.style, self.params.narratives.random_seed, ask, resolver)
 
     def context(self, given: Contextual, pairs: pd.DataFrame) -> pd.DataFrame | str:
         own, rows = self.params.context, given.rows
@@ -191,9 +187,8 @@ class _Step:
         data = inputs.split(rows, targets, pairs, given.space, self.params.corpora.near_duplicate)
         if isinstance(data, str):
             return data
-        learners: list[tuple[str, inputs.Predict, int, Any]] = [
-            ("embedding", inputs.linear_model(self.embeddings.embed), 1, self._identity())
-        ]
+        linear = inputs.linear_model(self.embeddings.embed)
+        learners: list[tuple[str, inputs.Predict, int, Any]] = [("embedding", linear, 1, self._identity())]
         if own.encoder_repeats:
             folder = self.catalog.model(self.params.models.encoder)
             settings = own.model_dump(mode="json", include={"layers", "steps", "batch", "learning_rate", "max_tokens"})
@@ -235,12 +230,9 @@ def _card(name: str, frame: pd.DataFrame, why: str, given: Contextual | None, pa
     title, what = _TABLES[name]
     arm = f" Arm {given.arm.name}." if given is not None else ""
     return Card(
-        title=title,
-        what=f"{what} Empty: {why}" if why else what,
+        title=title, what=f"{what} Empty: {why}" if why else what,
         made=f"Step 09 (context).{arm} Encoder {params.models.encoder}; labels are read by {params.models.local.rpartition('/')[2]}.",
         sources=[Source(name=corpus) for corpus in params.corpora.names],
-        columns={column: meaning for column, meaning in _COLUMNS.items() if column in frame.columns},
-        counts={"rows": len(frame)},
-        limits=_HUMAN if name.startswith("dialogue") else _LIMITS if name != "reader" else [],
-        tags=["emotions", "context"],
-    )
+        columns={column: meaning for column, meaning in _COLUMNS.items() if column in frame.columns}, counts={"rows": len(frame)},
+        limits=_HUMAN if name.startswith("dialogue") else _LIMITS if name != "reader" else [], tags=["emotions", "context"],
+    )  # fmt: skip

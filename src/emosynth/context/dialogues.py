@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
@@ -24,8 +24,8 @@ from emosynth import pieces
 from emosynth.catalog import Catalog
 from emosynth.context.inputs import ALL_REPEATS, BOTH, CONTEXT_ONLY, UTTERANCE, Embed, Texts, _code
 from emosynth.corpora import Corpus
-from emosynth.corpora.dialogues import DIALOGUES
 from emosynth.corpora.files import Loaded
+from emosynth.corpora.loaders import DIALOGUES
 from emosynth.design.cells import stable_seed
 from emosynth.design.rows import Rows, Stage
 from emosynth.design.space import FloatArray, Space, SpaceMap, space_map, space_of_corpus
@@ -52,17 +52,7 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Written:
-    """Written contextual rows of one arm, to be learnt before a seed.
-
-    Attributes
-    ----------
-    arm
-        Its name.
-    texts, soft, repeats
-        n rows, their (n, k) labels, and the repeat that each was written for.
-    space
-        k labels.
-    """
+    """Written contextual rows of one arm, to be learnt before a seed: n texts, (n, k) labels, the repeat that each was written for."""
 
     arm: str
     texts: Texts
@@ -72,13 +62,7 @@ class Written:
 
 
 def read_dialogues(name: str, catalog: Catalog) -> Loaded | str:
-    """Return a corpus of dialogues, or say that it is not here.
-
-    Raises
-    ------
-    UserError
-        If the catalogue has no such entry, or it is no corpus of dialogues.
-    """
+    """Return a corpus of dialogues, or say that it is not here. Raises UserError if the catalogue's entry is none of dialogues."""
     spec = catalog.entry(name).corpus
     if spec is None or spec.layout not in DIALOGUES:
         raise UserError(f"{name} is no corpus of dialogues.", where="context.dialogues", remedy=f"Use one of {', '.join(DIALOGUES)}.")
@@ -95,17 +79,7 @@ def _texts(rows: pd.DataFrame, turns: int) -> Texts:
 
 @dataclass(frozen=True)
 class Material:
-    """A corpus of dialogues as models see it.
-
-    Attributes
-    ----------
-    space
-        k labels, one for each utterance.
-    train, test
-        id, text, labels, context, dialogue.
-    order
-        Of `emosynth.seeding.stratified_order`: a seed of a repeat is its first rows.
-    """
+    """A corpus of dialogues as models see it: k labels, one for each utterance, rows with context and dialogue, order of seeds."""
 
     space: Space
     train: pd.DataFrame
@@ -115,7 +89,7 @@ class Material:
     @classmethod
     def of(cls, name: str, loaded: Loaded, own: Context, random_seed: int, taxonomies: Taxonomies) -> Material:
         """Return the material of a corpus with splits of its own; the test split stays as it is."""
-        frame = pd.DataFrame([vars(row) for row in loaded.rows])
+        frame = pd.DataFrame([asdict(row) for row in loaded.rows])
         corpus = Corpus(name, frame, loaded.classes, "single", "utterance", {label: label for label in loaded.classes})
         design = Cells(sizes=[own.dialogue_size], repeats=own.dialogue_repeats, random_seed=random_seed)
         order = stratified_order(corpus, design)
@@ -173,12 +147,9 @@ def run_dialogues(
 ) -> dict[str, pd.DataFrame]:
     """Train and score a model for each learner, input and repeat, with and without written rows first.
 
-    Returns
-    -------
-    dict
-        ``dialogues`` (`COLUMNS`): macro-F1 on the test split; ``repeat`` is `ALL_REPEATS` for means; differences of inputs as
-        ``context+utterance − utterance``, of first stages as ``arm − nothing``, with a two-sided p (`mean_error`). ``dialogue_predictions``
-        (`PREDICTIONS`): ``predicted`` are places of labels, row by row as in ``dialogue_rows`` (`ROWS`).
+    Returns ``dialogues`` (`COLUMNS`): macro-F1 on the test split; ``repeat`` is `ALL_REPEATS` for means; differences of inputs as
+    ``context+utterance − utterance``, of first stages as ``arm − nothing``, with a two-sided p (`mean_error`); ``dialogue_predictions``
+    (`PREDICTIONS`): places of labels, row by row as in ``dialogue_rows`` (`ROWS`).
     """
     to_own = None if written is None else space_map(written.space, material.space, taxonomies)
     if to_own is not None and not to_own.matrix.any():
@@ -196,12 +167,8 @@ def run_dialogues(
             learner = learners[plan.learner]
             identity: list[Any] = [code, learner.training_identity(), resources.encoder_hash, plan.repeat, tests, FOLDS]
             for stage in stages:
-                identity += [
-                    stage.rows.texts,
-                    stage.rows.targets,
-                    stage.space.labels,
-                    None if stage.to_next is None else stage.to_next.matrix,
-                ]
+                mapped = None if stage.to_next is None else stage.to_next.matrix
+                identity += [stage.rows.texts, stage.rows.targets, stage.space.labels, mapped]
             key = digest(*identity)
             if key in store:
                 progress.skip(1)
@@ -245,8 +212,8 @@ def macro_f1_draws(
 ) -> tuple[FloatArray, FloatArray]:
     """Return macro-F1 of (R, n) predictions on n rows, (R,), and on resamples of their clusters, (count, R).
 
-    Clusters are drawn with replacement, whole (Davison and Hinkley 1997, section 3.8). Equal seeds and clusters give equal resamples, which
-    pairs models. A class that a resample lacks, and that nobody predicts there, counts as 0, as in scikit-learn.
+    Clusters are drawn with replacement, whole (Davison and Hinkley 1997, section 3.8); equal seeds pair models. A class that a resample
+    lacks, and that nobody predicts there, counts as 0, as in scikit-learn.
     """
     size, repeats = int(clusters.max()) + 1, len(predicted)
     one = np.eye(k)
@@ -267,10 +234,9 @@ def macro_f1_draws(
 
 
 def mean_error(points: FloatArray, draws: FloatArray) -> tuple[float, float, float]:
-    """Return the mean of (R,) scores, its standard error over repeats and dialogues, and its degrees of freedom.
+    """Return the mean of (R,) scores, its standard error over repeats and dialogues ((B, R) ``draws``), and its degrees of freedom.
 
-    The variance of the mean has a part from repeats and one from dialogues, (B, R) ``draws`` of them; what the two have together counts once. Few
-    repeats tell their part badly, so the degrees of freedom are Satterthwaite's (1946), R − 1 if repeats are all that varies.
+    What repeats and dialogues have together counts once. Few repeats tell their part badly: degrees of freedom are Satterthwaite's (1946).
     """
     count, effect = len(points), float(points.mean())
     by_dialogues = float(draws.mean(axis=1).var(ddof=1))
@@ -314,9 +280,7 @@ def _tables(made: Sequence[Mapping[str, Any]], truth: Integers, material: Materi
         if first:
             right = drawn[learner, NOTHING, kind]
             add(learner, f"{first} − nothing", kind, points - right[0], draws - right[1], contrast=True)
-    scored = [
-        {**one, "macro_f1": float(drawn[one["learner"], one["first"], one["input"]][0][one["repeat"]])} for one in made
-    ]  # fmt: skip
+    scored = [{**one, "macro_f1": float(drawn[one["learner"], one["first"], one["input"]][0][one["repeat"]])} for one in made]
     rows = {
         "place": np.arange(len(truth)), "row_id": material.test["id"].tolist(), "dialogue": material.test["dialogue"].tolist(),
         "label": [labels[0] for labels in material.test["labels"]], "turns": [len(context) for context in material.test["context"]],

@@ -7,21 +7,24 @@ construction: what the context was asked to give reason for.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from nltk.stem.snowball import SnowballStemmer
 
-from emosynth.context.explicit import explicit_share
 from emosynth.design.cells import stable_seed
 from emosynth.design.space import Space
-from emosynth.generation.narrative_prompts import Prompt, Scene, Style, build_prompt, clean
+from emosynth.generation.narrative_prompts import SOMEBODY, Prompt, Scene, Style, build_prompt, clean
 from emosynth.generation.slots import SENTIMENT
 from emosynth.labellers.reading import Scorer, words_of
 from emosynth.models.lm import Request
-from emosynth.text import grams, jaccard, words
+from emosynth.taxonomy import Resolver
+from emosynth.text import grams, jaccard, ngrams, normalise, words
 
 COLUMNS = [
     "pair_id", "label_a", "label_b", "context_a", "context_b", "utterance", "character", "passage_id", "story_id", "generator", "complete_a",
@@ -38,14 +41,9 @@ Ask = Callable[[Sequence[Request]], list[tuple[str, bool]]]
 
 
 def cast_of_pairs(passages: pd.DataFrame, characters: pd.DataFrame, used: set[str]) -> pd.DataFrame:
-    """Return passage_id, story_id, text and character of stories that no row is grounded in.
+    """Return passage_id, story_id, text and character of stories that no row is grounded in (``used``).
 
-    Names that occur in other stories as well (in a series, say) are left out. Roles such as *the king* stay: they are nouns, not persons.
-
-    Parameters
-    ----------
-    used
-        Stories of contextual rows.
+    Names that occur in used stories as well (in a series, say) are left out. Roles such as *the king* stay: they are no persons.
     """
     there = passages[["passage_id", "story_id", "text"]]
     joined = characters.sort_values(["passage_id", "rank"], kind="stable").merge(there, on="passage_id", how="inner")
@@ -73,10 +71,7 @@ class Pair:
 
 
 def groups_of(space: Space, groups: Mapping[str, str] = SENTIMENT) -> dict[str, list[str]]:
-    """Return the labels by group: the two of a pair are of different groups.
-
-    Labels without a group are not used; if that leaves fewer than two groups, every label but the neutral one is a group of its own.
-    """
+    """Return the labels by group: the two of a pair are of different ones. If fewer than two groups have any, every label is its own."""
     members: dict[str, list[str]] = {}
     for label in space.labels:
         if label in groups:
@@ -87,13 +82,7 @@ def groups_of(space: Space, groups: Mapping[str, str] = SENTIMENT) -> dict[str, 
 def plan_pairs(space: Space, cast: pd.DataFrame, count: int, seed: int) -> list[Pair]:
     """Plan ``count`` pairs; none if there are no two groups of labels, or no character.
 
-    More pairs begin with the very ones of fewer. Labels of each group come in rounds; which one is the first of a pair is drawn. All
-    characters of all passages are used once before any is again.
-
-    Parameters
-    ----------
-    cast
-        Of `cast_of_pairs`.
+    More pairs begin with the very ones of fewer. Labels of each group, and characters, come in rounds.
     """
     members, people = groups_of(space), list(cast.itertuples(index=False, name=None))
     if len(members) < 2 or not people:
@@ -130,21 +119,10 @@ def neutral_utterance(style: Style, character: str) -> Prompt:
 def write_pairs(
     plan: Sequence[Pair], space: Space, style: Style, ask: Ask, lexicon: Mapping[str, set[str]], generator: str
 ) -> pd.DataFrame:
-    """Return all planned pairs with their texts.
+    """Return all planned pairs with their texts: `COLUMNS`; ``lexicon``: see `lexicon`.
 
-    Parameters
-    ----------
-    ask
-        Asks the writer.
-    lexicon
-        Words that name each label (`emosynth.context.explicit.lexicon`).
-
-    Returns
-    -------
-    pandas.DataFrame
-        `COLUMNS`. ``ok``: both contexts are complete and no near-duplicates of each other, and the utterance is complete, long enough
-        and names neither label. ``explicit_a``, ``explicit_b``: whether a context names its label; that does not make a pair
-        wrong, but easy.
+    ``ok``: both contexts are complete and no near-duplicates of each other, and the utterance is complete, long enough and names neither
+    label. ``explicit_a``, ``explicit_b``: whether a context names its label; that does not make a pair wrong, but easy.
     """
     prompts: list[Prompt] = []
     seeds: list[int] = []
@@ -177,11 +155,10 @@ def write_pairs(
 
 
 def shifts(pairs: pd.DataFrame, scorer: Scorer, space: Space) -> pd.Series:
-    """Return how far the context moves a language model's reading the way it should, in nats.
+    """Return how far the context moves a language model's reading the way it should, in nats: above 0, and by chance in half of the pairs.
 
-    With s(e | c) the log-likelihood of label e's adjective after context c and the utterance, (s(a | a) - s(b | a)) - (s(a | b) -
-    s(b | b)). Above 0: the model reads more of a and less of b in context a than in context b. What the words a and b are worth by
-    themselves falls out, so no calibration is needed; chance is one half of the pairs.
+    With s(e | c) the log-likelihood of label e's adjective after context c and the utterance, (s(a | a) - s(b | a)) - (s(a | b) - s(b |
+    b)): what the words a and b are worth by themselves falls out.
     """
     from emosynth.models.lm.labels import row_prompt
 
@@ -196,3 +173,115 @@ def shifts(pairs: pd.DataFrame, scorer: Scorer, space: Space) -> pd.Series:
     a, b = ([names.index(label) for label in pairs[column]] for column in ("label_a", "label_b"))
     moved = (first[each, a] - first[each, b]) - (second[each, a] - second[each, b])
     return pd.Series(moved, index=pairs.index)
+
+
+# --- texts that name their emotion: there is little to be learnt from *I am so angry* ---
+
+BoolArray = npt.NDArray[np.bool_]
+
+_AROUND = "a an the of in on at to by with and or no full sense feeling emotion emotions particular"
+_FILLERS = frozenset(_AROUND.split())
+
+
+def lexicon(*verbalisations: Mapping[str, str | Iterable[str]]) -> dict[str, set[str]]:
+    """Return for each label the words and expressions that name it: the label and its ``verbalisations`` by label.
+
+    Of *full of admiration*, what only leads to the name is left out at the ends; of *no particular emotion*, all.
+    """
+    out: dict[str, set[str]] = {}
+    for mapping in verbalisations:
+        for label, given in mapping.items():
+            for expression in [label, *([given] if isinstance(given, str) else given)]:
+                tokens = words(expression.replace("-", " ").replace("_", " "))
+                while tokens and tokens[0] in _FILLERS:
+                    tokens = tokens[1:]
+                while tokens and tokens[-1] in _FILLERS:
+                    tokens = tokens[:-1]
+                out.setdefault(label, set()).update([" ".join(tokens)] if tokens else [])
+    return out
+
+
+def explicit_share(texts: Sequence[str], emotions: Sequence[Sequence[str]], lexicon: Mapping[str, Iterable[str]]) -> BoolArray:
+    """Return for each text whether it names one of its emotions; words are compared by their stem (Snowball; Porter 2001)."""
+    stemmer = SnowballStemmer("english")
+    known = {label: {tuple(map(stemmer.stem, words(item))) for item in items} - {()} for label, items in lexicon.items()}
+    out = np.zeros(len(texts), dtype=bool)
+    for place, (text, labels) in enumerate(zip(texts, emotions, strict=True)):
+        stems = [stemmer.stem(word) for word in words(text)]
+        names = {name for label in labels for name in known.get(label, ())}
+        out[place] = any(name in names for size in {len(name) for name in names} for name in ngrams(stems, size))
+    return out
+
+
+# --- what a generator calls the emotion of a text in its own words, and where that goes in the taxonomy ---
+
+NAMED = ["candidate_id", "raw", "label", "how", "similarity"]
+
+TOKENS = 12
+"""Tokens of an answer, at most."""
+NAMES = 2
+"""Names taken of one answer, at most."""
+
+_END = re.compile(r'["\n.!?:()]')
+_BORDER = re.compile(r"[,/;&]|\b(?:and|or)\b", re.I)
+_LEAD = re.compile(
+    r"^(?:(?:i|he|she|it|they|the \w+)\b(?:\s+(?:am|is|are)\b|'s|'m|'re)?|feels?|feeling|felt|very|so|really|a bit|a little|"
+    r"(?:a |the )?(?:sense|feeling) of|of)\b\s*",
+    re.I,
+)
+_QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'"})
+
+
+def naming_prompt(style: Style, text: str, context: str = "", character: str = "") -> str:
+    """Return the prompt that asks what the speaker feels, in one or two words."""
+    text, context = (normalise(item).replace('"', "'") for item in (text, context))
+    if style == "chat":
+        situation = f"Situation: {context}\n" if context else ""
+        return (
+            "Name the emotion of the character who says the utterance below, in one or two words. If there are two emotions, part them by a "
+            "comma. Reply with nothing else.\n\n"
+            f'{situation}Character: {character or SOMEBODY}\nUtterance: "{text}"'
+        )
+    who = character or SOMEBODY.replace("a ", "the ", 1)
+    shown = f"{context}\n" if context else ""
+    return f'{shown}{who[:1].upper()}{who[1:]} says: "{text}"\nThe name of the emotion that {who} feels is "'
+
+
+def parse_names(answer: str) -> list[str]:
+    """Return the names of emotions in an answer, in lower case and without words around them: the first `NAMES` of the first line.
+
+    The answer ends at a quotation mark (but one that begins it) or a sentence; names are parted by commas, slashes, *and*, *or*.
+    """
+    line = answer.translate(_QUOTES).strip().removeprefix('"').strip()
+    names = []
+    for piece in _BORDER.split(_END.split(line, maxsplit=1)[0]):
+        name = normalise(piece).strip(" '*-_").lower()
+        while (shorter := _LEAD.sub("", name)) != name:
+            name = shorter
+        names += [name] if name else []
+    return names[:NAMES]
+
+
+def rows_to_name(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return at most ``count`` rows, evenly over labels: of each the first row, then the second …"""
+    fit = rows.sort_values(["repeat", "index"], kind="stable")
+    turn = fit.groupby("label", sort=False).cumcount()
+    return fit.assign(turn=turn).sort_values("turn", kind="stable").head(count).drop(columns="turn").reset_index(drop=True)
+
+
+def name_labels(rows: pd.DataFrame, style: Style, seed: int, ask: Ask, resolver: Resolver) -> pd.DataFrame:
+    """Let the writer (``ask``, for `TOKENS` tokens) name the emotions of rows, and resolve the names: `NAMED`, one row per name.
+
+    An answer without any name is one row with an empty one.
+    """
+    shown = rows[["candidate_id", "repeat", "index", "text", "context", "character"]].itertuples(index=False, name=None)
+    ids, requests = [], []
+    for row_id, repeat, index, text, context, character in shown:
+        ids.append(row_id)
+        prompt = naming_prompt(style, text, context or "", character or "")
+        requests.append(Request(prompt, stable_seed("naming", seed, repeat, index), style == "chat"))
+    answers: Sequence[tuple[str, bool]] = ask(requests) if requests else []
+    names = [(row_id, name) for row_id, (answer, _) in zip(ids, answers, strict=True) for name in parse_names(answer) or [""]]
+    found = resolver.resolve([name for _, name in names])
+    table = [(row_id, name, item.label, item.how, item.similarity) for (row_id, name), item in zip(names, found, strict=True)]
+    return pd.DataFrame(table, columns=NAMED)

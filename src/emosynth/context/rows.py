@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from emosynth.authenticity import arm_rows
+from emosynth.authenticity.sample import VERDICTS, arm_rows
 from emosynth.cards import read_table
 from emosynth.corpora import load_corpus
 from emosynth.design.arms import ResolvedArm, cells_of_arm, resolve_arms
-from emosynth.design.cells import Cell
+from emosynth.design.cells import Cell, stable_seed
 from emosynth.design.space import TARGET, FloatArray, Space, space_of_corpus, space_of_taxonomy
 from emosynth.params import Params
 from emosynth.paths import Paths
+from emosynth.progress import say
 from emosynth.taxonomy import Taxonomies, Taxonomy
+
+if TYPE_CHECKING:
+    from emosynth.labellers.reading import LanguageReader
 
 CONTEXTUAL = "contextual"
 
 
 @dataclass(frozen=True)
 class Contextual:
-    """Rows of one arm.
-
-    Attributes
-    ----------
-    arm
-        The arm.
-    corpus
-        Whose seeds the arm's rows belong to.
-    space
-        The labels that were asked for.
-    candidates
-        All of its candidates, of all repeats, with the column ``accepted``.
-    """
+    """Rows of one arm: whose seeds they belong to, labels that were asked for, all candidates of all repeats with ``accepted``."""
 
     arm: ResolvedArm
     corpus: str
@@ -67,21 +60,16 @@ def load_contextual(params: Params, paths: Paths, taxonomies: Taxonomies) -> Con
         return None
     corpus = next(name for name in params.corpora.names if arm.spec.corpora is None or name in arm.spec.corpora)
     candidates = read_table(paths.candidates / "candidates.parquet", stage="generation")
-    verdicts = read_table(
-        paths.verdicts / "verdicts.parquet", ["arm", "corpus", "size", "repeat", "candidate_id", "accepted"], stage="verification"
-    )
-    asked = arm.origin.space
+    verdicts = read_table(paths.verdicts / "verdicts.parquet", VERDICTS, stage="verification")
+    own = arm.origin.space == TARGET
     space = (
-        space_of_corpus(load_corpus(paths, corpus, ["train"]), taxonomies) if asked == TARGET else space_of_taxonomy(taxonomies.get(asked))
+        space_of_corpus(load_corpus(paths, corpus, ["train"]), taxonomies) if own else space_of_taxonomy(taxonomies.get(arm.origin.space))
     )
     return Contextual(arm, corpus, space, arm_rows(params, arm, corpus, None, candidates, verdicts))
 
 
 def soft_targets(params: Params, given: Contextual, rows: pd.DataFrame, paths: Paths) -> FloatArray:
-    """Return (n, k) labels as the arm mixes them: the sum over its labellers of share times probability.
-
-    Labels in another space than the one asked for are left out, and the other shares scaled up.
-    """
+    """Return (n, k) labels as the arm mixes them: shares times probability, less labels in another space, shares scaled up."""
     from emosynth.verification import load_soft
 
     here = given.arm.origin is not None and given.arm.origin.space == TARGET
@@ -109,6 +97,80 @@ def taxonomy_of(space: Space, taxonomies: Taxonomies) -> Taxonomy:
     for name in taxonomies.names:
         if set(taxonomies.get(name).labels) == set(space.labels):
             return taxonomies.get(name)
-    return Taxonomy(
-        space.name, space.name, "", "", space.labels, space.neutral, space.phrases, space.adjectives, dict.fromkeys(space.labels, ())
-    )
+    words = (space.labels, space.neutral, space.phrases, space.adjectives, dict.fromkeys(space.labels, ()))
+    return Taxonomy(space.name, space.name, "", "", *words)
+
+
+# --- how well the language model that reads labels off written rows reads real ones ---
+
+_MEASURES = ["mrr", "top1", "top5"]
+READER = ["corpus", "labels", "n", *_MEASURES, *(f"frequency_{measure}" for measure in _MEASURES)]
+
+
+def read_real(params: Params, paths: Paths, taxonomies: Taxonomies, reader: LanguageReader) -> pd.DataFrame:
+    """Read validation rows of each corpus with its own labels, beside a ranking by their frequency among training rows: `READER`.
+
+    Which rows (``context.reader_rows`` at most) depends on their ids alone; see `emosynth.labellers.reading.reading_quality`.
+    """
+    from emosynth.labellers.reading import reading_quality
+
+    out = []
+    for name in params.corpora.names if params.context.reader_rows else []:
+        corpus = load_corpus(paths, name, ["train", "validation"])
+        space = space_of_corpus(corpus, taxonomies)
+        rows = corpus.split("validation")
+        keys = [stable_seed("scorer", row) for row in rows["id"]]
+        drawn = rows.assign(_key=keys).sort_values(["_key", "id"], kind="stable").head(params.context.reader_rows)
+        if drawn.empty:
+            continue
+        counts = corpus.split("train")["labels"].explode().value_counts()
+        frequencies = {str(label): float(count) for label, count in counts.items()}
+        found = reading_quality(reader, drawn["text"].tolist(), drawn["labels"].map(list).tolist(), space, frequencies)
+        out.append({"corpus": name, "labels": len(space.labels), **found})
+        say(f"context: the reader's first label is right in {found['top1']:.0%} of {len(drawn)} rows of {name}")
+    return pd.DataFrame(out, columns=READER)
+
+
+# --- what the published scale would cost, from what was measured here. Arithmetic on stated assumptions, not a measurement ---
+
+SOURCE_GPU_HOURS = 450.0
+"""Reported by Shvets 2025 (arXiv:2504.16856) for about 400,000 rows from 7B models."""
+
+
+PARAMETERS = 7e9
+"""Of the models that the source used."""
+
+_VLLM = "assumption: batched serving of a 7B model, on the careful side of published vLLM figures; price of rented GPUs, rounded"
+_SINGLE = "assumption: decoding bound by reading 14 GB of weights per token at 2 TB/s gives at most 140 tokens/s; a third of it"
+_HOSTED = "assumption: price of hosted open 7B models per million tokens, rounded up"
+# Setting; tokens read and tokens written per second, all requests in flight together; USD an hour; USD a million tokens; where from.
+ASSUMED = (
+    ("one A100 80 GB, vLLM, 16-bit", 15_000, 2_000, 2.0, 0.0, _VLLM),
+    ("one A100 80 GB, one request at a time", 5_000, 50, 2.0, 0.0, _SINGLE),
+    ("hosted 7B model", 15_000, 2_000, 0.0, 0.2, _HOSTED),
+)
+
+
+def scale_estimate(candidates: pd.DataFrame, rows_wanted: int = 400_000) -> pd.DataFrame | str:
+    """Estimate tokens, arithmetic, time and money of ``rows_wanted`` accepted rows from an arm's candidates, or say why that cannot be.
+
+    One row per throughput, and a last one with what the source reports. A token takes 2N floating-point operations, N being the number of
+    parameters (Kaplan et al. 2020, arXiv:2001.08361, section 2.1, without attention).
+    """
+    accepted = int(candidates["accepted"].astype(bool).sum())
+    read, new = (float(candidates[column].sum()) for column in ("prompt_tokens", "new_tokens"))
+    if not accepted:
+        return "No row is accepted, so no cost can be estimated."
+    if not read or not new:
+        return "The writer counts no tokens (a server may not), so no cost can be estimated."
+    read, new = read / accepted * rows_wanted, new / accepted * rows_wanted
+    out = []
+    for setting, reads, writes, an_hour, a_million, basis in ASSUMED:
+        hours = (read / reads + new / writes) / 3600
+        out.append({
+            "setting": setting, "rows": rows_wanted, "acceptance": accepted / len(candidates), "prompt_tokens": read, "new_tokens": new,
+            "flop": 2 * PARAMETERS * (read + new), "gpu_hours": hours, "money": hours * an_hour + (read + new) / 1e6 * a_million,
+            "currency": "USD", "basis": basis,
+        })  # fmt: skip
+    source = {"rows": 400_000, "gpu_hours": SOURCE_GPU_HOURS, "currency": "", "basis": "Shvets 2025, arXiv:2504.16856"}
+    return pd.DataFrame([*out, {"setting": "as the source reports"} | source])

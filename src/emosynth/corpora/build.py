@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,12 @@ import pandas as pd
 from emosynth.cards import Card, Source, read_json, read_table, write_json, write_table
 from emosynth.catalog import Catalog
 from emosynth.corpora.clean import clean
-from emosynth.corpora.files import Loaded
-from emosynth.corpora.labels import phrases
+from emosynth.corpora.decoding import fault
+from emosynth.corpora.files import Loaded, Row, uncollected
 from emosynth.corpora.loaders import READERS
 from emosynth.corpora.own import read_user
-from emosynth.corpora.schema import every_class, total_of, validate
+from emosynth.corpora.schema import SPLITS, every_class, split_of, total_of, validate
 from emosynth.corpora.shares import said_of_conflicts
-from emosynth.corpora.splits import SPLITS, split_of
-from emosynth.errors import UserError
 from emosynth.languages import ENGLISH_ONLY, UNSEGMENTED, is_english, unsegmented
 from emosynth.params import Corpora, Params
 from emosynth.paths import Paths
@@ -33,7 +31,11 @@ _MEANINGS = {
     "labels": "the classes, one or more",
     "split": "train, validation or test",
     "corpus": "name of the corpus",
+    "shares": "share of each class, in the order of classes",
 }
+_SHARES = (
+    "Labels are shares. Training takes those of the seed and of other real rows; all else takes the class, which is the largest share."
+)
 
 
 @dataclass(frozen=True)
@@ -101,18 +103,13 @@ def build_corpora(params: Params, catalog: Catalog, paths: Paths) -> list[Built]
     section = params.corpora
     for name in section.custom:
         if name in catalog:
-            raise UserError(
-                f"The custom corpus has the name of a catalogue entry: {name}.",
-                where="corpora.custom",
-                remedy="Choose another name, for corpora.target too if the corpus has its name from there.",
-            )
+            remedy = "Choose another name, for corpora.target too if the corpus has its name from there."
+            raise fault(f"The custom corpus has the name of a catalogue entry: {name}.", "corpora.custom", remedy)
     # unknown names fail before anything is downloaded
     for name in section.names:
         if name not in section.custom and catalog.entry(name).corpus is None:
-            usable = sorted(key for key, entry in catalog.entries.items() if entry.corpus is not None)
-            raise UserError(
-                f"{name} is not a labelled corpus.", where="corpora.target or corpora.also", remedy=f"Use one of {', '.join(usable)}."
-            )
+            usable = ", ".join(sorted(key for key, entry in catalog.entries.items() if entry.corpus is not None))
+            raise fault(f"{name} is not a labelled corpus.", "corpora.target or corpora.also", f"Use one of {usable}.")
     return [_build_one(name, section, catalog, paths) for name in section.names]
 
 
@@ -120,32 +117,28 @@ def _read(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> tuple[L
     """Return the rows of a corpus, what its card says of its origin, and the phrases given for its classes."""
     if name in params.custom:
         own = params.custom[name]
-        meta: dict[str, Any] = {
-            "title": name,
-            "register_noun": own.register_noun,
-            "licence": own.licence,
-            "citation": "",
-            "languages": [own.language],
-            "source": f"the file {Path(own.path).name}",
-            "hash": "",
-            "notes": "A corpus of the user's own.",
-        }
         loaded = read_user(own, paths, params.conflicts)
-        return loaded, meta | ({"languages": [loaded.language]} if loaded.language else {}), {}
+        return (
+            loaded,
+            {
+                "title": name, "notes": "A corpus of the user's own.", "register_noun": own.register_noun, "licence": own.licence, "citation": "",
+                "languages": [loaded.language or own.language], "source": f"the file {Path(own.path).name}", "hash": "",
+            },
+            {},
+        )  # fmt: skip
     entry = catalog.entry(name)
     assert entry.corpus is not None
     loaded = READERS[entry.corpus.layout](catalog.fetch(name), entry.corpus)
     meta = {
-        "title": entry.title,
-        "register_noun": entry.corpus.register_noun,
-        "licence": entry.licence,
-        "citation": entry.citation,
-        "languages": entry.languages,
-        "source": catalog.source_of(name),
-        "hash": catalog.hash_of(name),
-        "notes": entry.notes,
-    }
+        "title": entry.title, "notes": entry.notes, "register_noun": entry.corpus.register_noun, "licence": entry.licence,
+        "citation": entry.citation, "languages": entry.languages, "source": catalog.source_of(name), "hash": catalog.hash_of(name),
+    }  # fmt: skip
     return loaded, meta, dict(entry.corpus.class_phrases)
+
+
+def phrases(classes: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return a natural phrase for each class: the one given, or the label with dashes and underscores as spaces."""
+    return {label: given.get(label, label.replace("-", " ").replace("_", " ")) for label in classes}
 
 
 @dataclass(frozen=True)
@@ -188,7 +181,13 @@ def settled(name: str, loaded: Loaded, params: Corpora, *, near: bool = True) ->
         cleaned = clean(frame, params.near_duplicate)
         frame, report = cleaned.frame, cleaned.report
         validate(frame, loaded.classes, loaded.task, f"{loaded.where}, after duplicates were removed")
-    return Settled(frame, own_splits, report, every_class(frame, loaded.classes, loaded.where))
+    said = every_class(frame, loaded.classes, loaded.where)
+    if _no_validation(loaded):
+        taken = int((frame["split"] == "validation").sum())
+        said.append(
+            f"The file has no validation rows: {taken:,} of its training rows are taken, by a hash of the text (corpora.fractions)."
+        )
+    return Settled(frame, own_splits, report, said)
 
 
 def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Built:
@@ -203,54 +202,36 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Bu
     conflicts = loaded.conflicts or report["conflicts"]
     removed = {split: sum(kinds.values()) for split, kinds in report["removed"].items()}
     note = {
-        "name": name,
-        "classes": loaded.classes,
-        "task": loaded.task,
-        "register_noun": meta["register_noun"],
-        "class_phrases": phrases(loaded.classes, given),
-        "counts": counts,
-        "dropped": loaded.dropped,
-        "conflicts": conflicts,
-        "understood": list(loaded.notes),
-        "splits": "upstream" if made.own_splits else f"by hash of the {unit}",
-        "duplicates": report,
-        "source": meta["source"],
-        "hash": meta["hash"],
-        "licence": meta["licence"],
-        "citation": meta["citation"].strip(),
+        "name": name, "classes": loaded.classes, "task": loaded.task, "register_noun": meta["register_noun"],
+        "class_phrases": phrases(loaded.classes, given), "counts": counts, "dropped": loaded.dropped, "conflicts": conflicts,
+        "understood": list(loaded.notes), "splits": "upstream" if made.own_splits else f"by hash of the {unit}", "duplicates": report,
+        "source": meta["source"], "hash": meta["hash"], "licence": meta["licence"], "citation": meta["citation"].strip(),
         "languages": meta["languages"],
-    }
-    soft = "shares" in frame
-    how = (
-        "as upstream"
-        if made.own_splits
-        else f"made once by sha256 of the {unit}, in shares of {', '.join(f'{share:g}' for share in params.fractions)}"
-    )
-    limits = [f"{count:,} rows were left out: {reason}." for reason, count in loaded.dropped.items()]
+    }  # fmt: skip
     about_language = [] if is_english(meta["languages"]) else [ENGLISH_ONLY]
-    if unsegmented(frame["text"].tolist()):
-        about_language.append(UNSEGMENTED)
+    about_language += [UNSEGMENTED] if unsegmented(frame["text"].tolist()) else []
     for line in about_language:
         say(f"{name} ({', '.join(meta['languages'])}): {line}")
-    limits += about_language
-    if soft:
-        limits.append(
-            "Labels are shares. Training takes those of the seed and of other real rows; all else takes the class, which is the largest share."
-        )
-    limits += [said_of_conflicts(conflicts), *made.unscored, *(f"Read as found in the file: {line}" for line in loaded.notes)]
-    limits += [
-        f"Rows with a near-duplicate (Jaccard similarity of token 3-grams of at least {params.near_duplicate:g}) were removed: from training "
-        f"{removed['train']:,}, from validation {removed['validation']:,}. The test split is complete.",
-        "The text is third parties' and may offend; it is not part of the repository.",
-    ]
+    fractions = ", ".join(f"{share:g}" for share in params.fractions)
+    how = "as upstream" if made.own_splits else f"made once by sha256 of the {unit}, in shares of {fractions}"
     card = Card(
         title=meta["title"],
         what=meta["notes"] or meta["title"],
         made=f"Step 00 (corpora). Splits are {how}. Texts were normalised; duplicates were found across and within splits.",
         sources=[Source(name=name, version=meta["source"], hash=meta["hash"])],
-        columns=_MEANINGS | ({"shares": "share of each class, in the order of classes"} if soft else {}),
+        columns={column: meaning for column, meaning in _MEANINGS.items() if column in frame},
         counts={split: counts[split] for split in SPLITS},
-        limits=limits,
+        limits=[
+            *(f"{count:,} rows were left out: {reason}." for reason, count in loaded.dropped.items()),
+            *about_language,
+            *([_SHARES] if "shares" in frame else []),
+            said_of_conflicts(conflicts),
+            *made.unscored,
+            *(f"Read as found in the file: {line}" for line in loaded.notes),
+            f"Rows with a near-duplicate (Jaccard similarity of token 3-grams of at least {params.near_duplicate:g}) were removed: from training "
+            f"{removed['train']:,}, from validation {removed['validation']:,}. The test split is complete.",
+            "The text is third parties' and may offend; it is not part of the repository.",
+        ],
         licence=meta["licence"],
         languages=meta["languages"],
         tags=["emotion", "sentiment", loaded.task + "-label"],
@@ -263,22 +244,35 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Bu
     return Built(name, path, rows, removed, loaded.classes)
 
 
+@uncollected()
+def _no_validation(loaded: Loaded) -> bool:
+    """Return whether a corpus has splits of its own, for training and test alone."""
+    return {row.split for row in loaded.rows} == {"train", "test"}
+
+
+def _split(row: Row, fractions: Sequence[float], lacking: bool) -> str:
+    """Return the split of a row; where validation rows are lacking, some of training are taken."""
+    if lacking and row.split == "train":
+        whole = fractions[0] + fractions[1]
+        return split_of(row.group or row.text, (fractions[0] / whole, fractions[1] / whole, 0.0))
+    return row.split or split_of(row.group or row.text, fractions)
+
+
 def _frame(name: str, loaded: Loaded, fractions: Sequence[float]) -> tuple[pd.DataFrame, bool]:
     """Return rows as a frame, with splits by hash where the corpus has none; and whether it had its own."""
-    own = all(row.split is not None for row in loaded.rows)
-    order = {label: position for position, label in enumerate(loaded.classes)}
+    order, lacking = {label: position for position, label in enumerate(loaded.classes)}, _no_validation(loaded)
     frame = pd.DataFrame(
         {
             "id": [row.id for row in loaded.rows],
             "text": [row.text for row in loaded.rows],
             "labels": pd.Series([sorted(row.labels, key=lambda label: order.get(label, -1)) for row in loaded.rows], dtype=object),
-            "split": [row.split or split_of(row.group or row.text, fractions) for row in loaded.rows],
+            "split": [_split(row, fractions, lacking) for row in loaded.rows],
             "corpus": name,
         }
     )
     if any(row.shares for row in loaded.rows):
         frame["shares"] = pd.Series([[dict(row.shares).get(label, 0.0) for label in loaded.classes] for row in loaded.rows], dtype=object)
-    return frame, own
+    return frame, all(row.split is not None for row in loaded.rows)
 
 
 def _counts(frame: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -313,26 +307,10 @@ def load_corpus(paths: Paths, name: str, splits: Sequence[str] | None = None) ->
     validate(frame, note["classes"], note["task"], str(path))
     if splits is not None:
         frame = frame[frame["split"].isin(list(splits))].reset_index(drop=True)
-    return Corpus(
-        name=name,
-        frame=frame,
-        classes=list(note["classes"]),
-        task=note["task"],
-        register_noun=note["register_noun"],
-        class_phrases=dict(note["class_phrases"]),
-        licence=note["licence"],
-        citation=note["citation"],
-        languages=list(note["languages"]),
-        source=note["source"],
-        hash=note["hash"],
-        counts=note["counts"],
-        duplicates=note["duplicates"],
-        conflicts=note.get("conflicts", {}),
-    )
-
-
-def _word_count(text: str) -> int:
-    return sum(any(char.isalnum() for char in token) for token in words(text))
+    told = (
+        "classes", "task", "register_noun", "class_phrases", "licence", "citation", "languages", "source", "hash", "counts", "duplicates",
+    )  # fmt: skip
+    return Corpus(name, frame, conflicts=note.get("conflicts", {}), **{key: note[key] for key in told})
 
 
 def describe(corpus: Corpus, examples: int = 2, seed: int = 0) -> dict[str, pd.DataFrame]:
@@ -345,51 +323,41 @@ def describe(corpus: Corpus, examples: int = 2, seed: int = 0) -> dict[str, pd.D
         in words (tokens with a letter or digit) by class over training rows; ``duplicates``: rows that repeat another, found and removed;
         ``examples``: some training rows of each class, drawn with ``seed``.
     """
-    train = corpus.split("train")
+    train, total = corpus.split("train"), total_of(corpus.classes)
     counts = pd.DataFrame({split: corpus.counts[split] for split in SPLITS}).rename_axis("class")
-    counts["share of train"] = counts["train"] / max(1, int(corpus.counts["train"][total_of(corpus.classes)]))
+    counts["share of train"] = counts["train"] / max(1, int(corpus.counts["train"][total]))
 
-    counted = np.array([_word_count(text) for text in train["text"]], dtype=float)
-    exploded = train.assign(words=counted)[["labels", "words"]].explode("labels")
-    rows = {total_of(corpus.classes): counted}
-    rows |= {label: exploded.loc[exploded["labels"] == label, "words"].to_numpy(dtype=float) for label in corpus.classes}
+    counted = np.array([sum(any(map(str.isalnum, token)) for token in words(text)) for text in train["text"]], dtype=float)
+    having = {label: [label in labels for labels in train["labels"]] for label in corpus.classes}
     points = {"5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95}
     lengths = pd.DataFrame(
         {
             label: {name: float(np.quantile(values, q)) if len(values) else np.nan for name, q in points.items()}
-            for label, values in rows.items()
+            for label, values in {total: counted, **{label: counted[held] for label, held in having.items()}}.items()
         }
     ).T.rename_axis("class")
 
-    found = [
-        {"kind": kind, "rows": where, "found": count}
-        for kind, by_pair in corpus.duplicates.get("found", {}).items()
-        for where, count in by_pair.items()
-    ]
-    removed = [
-        {"kind": kind, "rows": f"removed from {split}", "found": count}
-        for split, kinds in corpus.duplicates.get("removed", {}).items()
-        for kind, count in kinds.items()
-        if count
-    ]
     torn = corpus.conflicts
-    found.append(
-        {
-            "kind": f"texts with several labels ({torn.get('done', 'kept')})",
-            "rows": f"{torn.get('rows', 0)} rows",
-            "found": torn.get("texts", 0),
-        }
-    )
+    duplicates = [
+        *((kind, where, count) for kind, by_pair in corpus.duplicates.get("found", {}).items() for where, count in by_pair.items()),
+        (f"texts with several labels ({torn.get('done', 'kept')})", f"{torn.get('rows', 0)} rows", torn.get("texts", 0)),
+        *(
+            (kind, f"removed from {split}", count)
+            for split, kinds in corpus.duplicates.get("removed", {}).items()
+            for kind, count in kinds.items()
+            if count
+        ),
+    ]
     rng = np.random.default_rng(seed)
     drawn = []
-    for label in corpus.classes:
-        having = train[[label in labels for labels in train["labels"]]]
-        for position in sorted(rng.permutation(len(having))[:examples]):
-            row = having.iloc[int(position)]
-            drawn.append({"class": label, "id": row["id"], "text": row["text"], "labels": ", ".join(row["labels"])})
+    for label, held in having.items():
+        rows = train[held]
+        for place in sorted(rng.permutation(len(rows))[:examples]):
+            row = rows.iloc[int(place)]
+            drawn.append((label, row["id"], row["text"], ", ".join(row["labels"])))
     return {
         "counts": counts,
         "lengths": lengths,
-        "duplicates": pd.DataFrame([*found, *removed], columns=["kind", "rows", "found"]),
+        "duplicates": pd.DataFrame(duplicates, columns=["kind", "rows", "found"]),
         "examples": pd.DataFrame(drawn, columns=["class", "id", "text", "labels"]),
     }

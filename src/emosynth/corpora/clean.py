@@ -13,10 +13,9 @@ from typing import Any
 
 import pandas as pd
 
+from emosynth.corpora.schema import SPLITS
 from emosynth.languages import spaced
 from emosynth.text import fingerprint, near_duplicates
-
-_ORDER = {"test": 0, "validation": 1, "train": 2}
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,11 @@ class Cleaned:
 
     frame: pd.DataFrame
     report: dict[str, Any]
+
+
+def _sorted(frame: pd.DataFrame, splits: tuple[str, ...]) -> pd.DataFrame:
+    ranked = frame.assign(_order=frame["split"].map({split: rank for rank, split in enumerate(splits)}))
+    return ranked.sort_values(["_order", "id"], kind="stable").drop(columns="_order").reset_index(drop=True)
 
 
 def clean(frame: pd.DataFrame, threshold: float, examples: int = 20) -> Cleaned:
@@ -45,12 +49,7 @@ def clean(frame: pd.DataFrame, threshold: float, examples: int = 20) -> Cleaned:
         Rows sorted by split (train, validation, test) and id. The report counts rows that repeat an earlier one by kind
         (exact: equal but for case and encoding; near) and by pair of splits, those removed, and exact texts with several labels.
     """
-    frame = (
-        frame.assign(_order=frame["split"].map(_ORDER))
-        .sort_values(["_order", "id"], kind="stable")
-        .drop(columns="_order")
-        .reset_index(drop=True)
-    )
+    frame = _sorted(frame, SPLITS[::-1])
     splits, ids = list(frame["split"]), list(frame["id"])
     labels = [tuple(sorted(row)) for row in frame["labels"]]
     prints = [fingerprint(text) for text in frame["text"]]
@@ -75,23 +74,19 @@ def clean(frame: pd.DataFrame, threshold: float, examples: int = 20) -> Cleaned:
         if kept and leaks:
             gone.add(index)
             removed[splits[index]][kind] += 1
-            if len(listed) < examples:
-                listed.append({"id": ids[index], "repeats": ids[other], "similarity": round(similarity, 4), "kind": kind})
+            listed.append({"id": ids[index], "repeats": ids[other], "similarity": round(similarity, 4), "kind": kind})
 
     given: dict[str, set[tuple[str, ...]]] = {}
-    for place, print_ in enumerate(prints):
-        given.setdefault(print_, set()).add(labels[place])
+    for print_, row in zip(prints, labels, strict=True):
+        given.setdefault(print_, set()).add(row)
     torn = {print_ for print_, sets in given.items() if len(sets) > 1}
-    rest = frame.drop(index=sorted(gone))
-    order = rest["split"].map({"train": 0, "validation": 1, "test": 2})
-    rest = rest.assign(_order=order).sort_values(["_order", "id"], kind="stable").drop(columns="_order").reset_index(drop=True)
     report = {
         "threshold": threshold,
-        "rows_before": {split: splits.count(split) for split in ("train", "validation", "test")},
+        "rows_before": {split: splits.count(split) for split in SPLITS},
         "found": {kind: dict(sorted(counts.items())) for kind, counts in found.items()},
         "with_other_labels": conflicts,
         "conflicts": {"texts": len(torn), "rows": sum(print_ in torn for print_ in prints), "done": "kept"},
         "removed": {split: {kind: counts[kind] for kind in ("exact", "near")} for split, counts in removed.items()},
-        "examples": listed,
+        "examples": listed[:examples],
     }
-    return Cleaned(rest, report)
+    return Cleaned(_sorted(frame.drop(index=sorted(gone)), SPLITS), report)

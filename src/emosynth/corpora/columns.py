@@ -1,4 +1,4 @@
-"""Which column of a table is meant: by name, number or dotted path; and cells that are lists written as words."""
+"""Which column of a table is meant, by name, number or dotted path; or which may be, by names and by what columns hold. Close calls are said."""
 
 from __future__ import annotations
 
@@ -7,19 +7,44 @@ import difflib
 import functools
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emosynth.corpora.decoding import Notes
-from emosynth.corpora.guesses import guess_columns, one_hot_columns, share_columns
-from emosynth.corpora.headers import simple
-from emosynth.corpora.schema import some
-from emosynth.corpora.tables import ABSENT, Table
+from emosynth.corpora.decoding import Notes, fault, some
+from emosynth.corpora.files import SPLIT_NAMES
+from emosynth.corpora.headers import LABEL_COLUMNS, SPLIT_COLUMNS, TEXT_COLUMNS
+from emosynth.corpora.spelling import simple
+from emosynth.corpora.tables import ABSENT, Table, absent
 from emosynth.errors import UserError
 
 _WORDS = re.compile(r"[\[{(]\s*([^\[\]{}()]*?)\s*[\]})]", re.DOTALL)
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
+_LOOKED_AT = 2000
+"""Rows that guesses look at, evenly over the file."""
+NEAR = 0.02
+"""How far a sum of shares may be from 1: 0.33 three times is meant."""
+_MANY = 1000
+"""People, at most, whose votes are counted in columns."""
+PAIRS = tuple(map(frozenset, (("1", "0"), ("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"), ("x",), ("✓",), ("✔",), ("☑", "☐"))))
+"""Marks of columns that say of a class yes or no; no mark is no."""
+MARKS = frozenset().union(*PAIRS)
+
+_OTHER = re.compile(
+    r"(.*id|index|nr|no|number|row|.*(user|author|name|handle)|.*date|.*time|created.*|.*timestamp|.*lang|language|source|platform|subreddit|topic|domain|"
+    r"country|location|gender|sex|age|year|month|day|.*ur[li]|.*link|.*score|.*count|likes|retweets|.*confidence|.*duration|start|end|version|licen[cs]e|unnamed.*)"
+)
+"""Names of columns that say of texts what is no class."""
+_RATER = re.compile(r"rater|annotator|coder|judge|label+er|worker|turker|expert|vote[r\d]|vote$")
+_NUMBERED = re.compile(r"(.*?[a-z])(\d{1,2}|(?<=[_ .-])[a-h])", re.IGNORECASE)
+_LINK = re.compile(r"(https?://|www\.)\S+", re.IGNORECASE)
+_PERCENT = re.compile(r"(\d+(?:[.,]\d+)?)\s*(%?)")
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?", re.IGNORECASE)
+
+
+# --- values of cells -----------------------------------------------------------------------------------------
 
 
 @functools.lru_cache(maxsize=200_000)
@@ -37,11 +62,11 @@ def literal(cell: str) -> Any:
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             continue
         # Python joins 'joy' 'anger', as numpy prints them, into one word
-        if not (isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) and len(_QUOTED.findall(cell)) > 1):
-            return (
-                sorted(value, key=str) if isinstance(value, set | frozenset) else list(value) if isinstance(value, tuple) else _plain(value)
-            )
-        break
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) and len(_QUOTED.findall(cell)) > 1:
+            break
+        if isinstance(value, set | tuple):
+            return sorted(value, key=str) if isinstance(value, set) else list(value)
+        return value if isinstance(value, list | dict) else None
     inside = _WORDS.fullmatch(cell)
     if inside is None or cell[0] == "(":
         return None
@@ -51,8 +76,25 @@ def literal(cell: str) -> Any:
     return [part.strip().strip("'\"") for part in inside[1].split(",") if part.strip()] if ":" not in inside[1] else None
 
 
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, list | dict) else None
+def flag(value: Any) -> str:
+    """Return a cell as a mark in lower case, whole numbers without decimals; nothing, or a dash, is the empty one."""
+    word = "" if absent(value) or value != value else str(value).strip().lower()
+    return "" if word in ("-", "–", "—") else word[0] if re.fullmatch(r"[01][.,]0+", word) else word
+
+
+def number(value: Any) -> float | None:
+    """Return a cell as a number, also with a decimal comma or per cent (of 1), an empty one as 0; None: it is none."""
+    if absent(value) or value == "" or value != value:
+        return 0.0
+    if isinstance(value, str) and (found := _PERCENT.fullmatch(value.strip())):
+        return float(found[1].replace(",", ".")) / (100 if found[2] else 1)
+    try:
+        return None if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+# --- columns that are named ------------------------------------------------------------------------------------
 
 
 def _step(value: Any, part: str) -> Any:
@@ -75,51 +117,275 @@ def find(table: Table, wanted: str | int, parameter: str, path: Path, notes: Not
     UserError
         If there is no such column, or two that differ in case or spaces only; proposes what there is.
     """
-    places = {name: place for place, name in enumerate(table.columns)}
+    name, rest = str(wanted), []
     if isinstance(wanted, int):
         if not 1 <= wanted <= len(table.columns):
-            raise _no_column(table, str(wanted), parameter, path)
-        return table.columns[wanted - 1], lambda row, at=wanted - 1: row[at]  # type: ignore[misc]
-    name, rest = wanted, []
-    parts = wanted.split(".")
-    if wanted not in places:
+            raise _no_column(table, name, parameter, path)
+        name = table.columns[wanted - 1]
+    elif wanted not in table.columns:
         loose = [column for column in table.columns if simple(column) == simple(wanted)] if simple(wanted) else []
-        if len(loose) == 1:
-            name = loose[0]
+        first, *rest = wanted.split(".")
+        if len(loose) > 1:
+            raise fault(f"Several columns may be {wanted}: {some(loose)}.", path, f"Name one as it is spelt ({parameter}).")
+        if loose:
+            name, rest = loose[0], []
             notes.found(f"column of {parameter}", f"{name!r} for {wanted!r}", parameter)
-        elif len(loose) > 1:
-            raise UserError(
-                f"Several columns may be {wanted}: {some(loose)}.", where=str(path), remedy=f"Name one as it is spelt ({parameter})."
-            )
-        elif len(parts) > 1 and parts[0] in places:
-            name, rest = parts[0], parts[1:]
+        elif rest and first in table.columns:
+            at = table.columns.index(first)
+            return wanted, lambda row: functools.reduce(_step, rest, row[at])
         else:
             raise _no_column(table, wanted, parameter, path)
-    at = places[name]
-    if not rest:
-        return name, lambda row: row[at]
-    return wanted, lambda row: functools.reduce(_step, rest, row[at])
+    place = wanted - 1 if isinstance(wanted, int) else table.columns.index(name)
+    return name, lambda row: row[place]
 
 
 def _no_column(table: Table, wanted: str, parameter: str, path: Path) -> UserError:
-    where = f"{path}: {table.place(0)}" if table.rows else str(path)
+    where = f"{path}: {table.place(0)}" if table.rows else path
     guess = guess_columns(table)
-    proposal = "" if guess is None else f"Perhaps text: {_shown(guess[0], table)}, labels: {_shown(guess[1], table)}. "
+    near = (
+        ""
+        if guess is None
+        else "Perhaps text: {}, labels: {}. ".format(*(one if isinstance(one, str) else f"[{', '.join(one)}]" for one in guess))
+    )
     if not table.header:
-        return UserError(
-            f"There is no column {wanted}, for the file has no header: columns are {some(table.columns, 20)}.", where=where,
-            remedy=f"{proposal}Name columns by number in corpora.custom (text: 1, labels: 2), or say header: true.",
-        )  # fmt: skip
-    close = difflib.get_close_matches(wanted, table.columns, n=1)
-    near = f"Did you mean {close[0]}? " if close else proposal
-    ones = one_hot_columns(table) or share_columns(table)
-    if parameter == "labels" and ones:
+        what = f"There is no column {wanted}, for the file has no header: columns are {some(table.columns, 20)}."
+        return fault(what, where, f"{near}Name columns by number in corpora.custom (text: 1, labels: 2), or say header: true.")
+    if close := difflib.get_close_matches(wanted, table.columns, n=1):
+        near = f"Did you mean {close[0]}? "
+    if parameter == "labels" and (ones := one_hot_columns(table) or share_columns(table)):
         near = f"For one column a class: labels: [{', '.join(ones)}]. "
-    return UserError(
-        f"There is no column {wanted}; there are {some(table.columns, 20)}.", where=where,
-        remedy=f"{near}Name the columns of the file in corpora.custom (text, labels, split).",
-    )  # fmt: skip
+    what = f"There is no column {wanted}; there are {some(table.columns, 20)}."
+    return fault(what, where, f"{near}Name the columns of the file in corpora.custom (text, labels, split).")
 
 
-def _shown(name: str | list[str], table: Table) -> str:
-    return f"[{', '.join(name)}]" if isinstance(name, list) else name
+# --- columns that are guessed ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a column holds: the share of cells that are filled, and means over these."""
+
+    filled: float
+    values: list[str]
+
+    @functools.cached_property
+    def different(self) -> int:
+        return len(set(self.values))
+
+    @functools.cached_property
+    def words(self) -> float:
+        # scripts without spaces have about two letters a word
+        return sum(max(len(value.split()), sum(char > "\u2e7f" for char in value) / 2) for value in self.values) / len(self.values)
+
+    @functools.cached_property
+    def chars(self) -> float:
+        return sum(map(len, self.values)) / len(self.values)
+
+    def share(self, pattern: re.Pattern[str]) -> float:
+        return sum(pattern.fullmatch(value.strip()) is not None for value in self.values) / len(self.values)
+
+    @functools.cached_property
+    def no_text(self) -> str:
+        """Why this can hardly be the texts; empty: it can."""
+        if self.filled < 0.5:
+            return f"{1 - self.filled:.0%} of its cells are empty"
+        for pattern, what in ((_LINK, "links"), (_NUMBER, "numbers")):
+            if self.share(pattern) > 0.5:
+                return f"most of its cells are {what}"
+        return "most of its cells are single words" if self.words < 1.5 else ""
+
+    @functools.cached_property
+    def like_classes(self) -> bool:
+        """Whether cells repeat and are short, as classes do."""
+        few = 1 < self.different <= max(2, len(self.values) / 2)
+        return few and self.chars < 40 and not (self.different > 20 and self.share(_NUMBER) > 0.5)
+
+
+def _looks(table: Table) -> dict[str, _Look]:
+    rows = table.rows[:: max(1, -(-len(table.rows) // _LOOKED_AT))]
+    out = {}
+    for column, name in enumerate(table.columns):
+        values = [word for row in rows if row[column] is not ABSENT and row[column] is not None and (word := str(row[column])).strip()]
+        if values:
+            out[name] = _Look(len(values) / len(rows), values)
+    return out
+
+
+def _named(table: Table, names: Iterable[str], among: Collection[str]) -> list[str]:
+    known = {simple(name): name for name in reversed(table.columns)}
+    return [known[simple(name)] for name in names if known.get(simple(name)) in among]
+
+
+def one_hot_columns(table: Table, notes: Notes | None = None) -> list[str]:
+    """Return the columns that hold nothing but marks of yes and no, both of them; empty if fewer than two.
+
+    Columns of other marks than most, or named as what is no class (is_retweet), are passed over and warned about.
+    """
+    found: dict[frozenset[str], list[str]] = {}
+    for column, name in enumerate(table.columns):
+        for rows in (table.rows[:200], table.rows):  # few columns are worth a look at all rows
+            seen = {"[]" if isinstance(row[column], list | dict) else flag(row[column]) for row in rows}
+            pair = next((pair for pair in PAIRS if seen <= pair | {""}), None)
+            if pair is None:
+                break
+        if pair is not None and len(seen) > 1:
+            found.setdefault(pair, []).append(name)
+    most = max(found.values(), key=len, default=[])
+    classes = [name for name in most if not re.match(r"(is|has|was|contains)[_ -]", name.lower())]
+    classes = classes if len(classes) > 1 else most
+    passed = [name for names in found.values() for name in names if name not in classes]
+    if passed and notes is not None and len(classes) > 1:
+        notes.warn(f"Columns that hold yes and no too are not taken for classes: {some(passed)} (labels lists the columns that are).")
+    return classes if len(classes) > 1 else []
+
+
+def whole_of(rows: Sequence[Sequence[float]]) -> float:
+    """Return what rows of shares sum to: 100 (per cent), or one number of votes, if they are counts; 1 if to neither."""
+    sums = [sum(row) for row in rows if any(row)]
+    usual = Counter(map(round, sums)).most_common(1)[0][0] if sums else 1
+    if max(map(max, rows), default=0) <= 1 or not 1 < usual <= _MANY:
+        return 1.0
+    counts = usual != 100 and all(float(value).is_integer() for row in rows for value in row)
+    fit = sum(total == usual if counts else usual == 100 and abs(total - 100) <= 100 * NEAR for total in sums)
+    return float(usual) if 2 * fit > len(sums) else 1.0
+
+
+def share_columns(table: Table) -> list[str]:
+    """Return the columns of numbers that sum to 1, to 100, or to one number of votes in every row; empty if there are none."""
+    numbers = [[number(value) for value in row] for row in table.rows[:_LOOKED_AT]]
+    columns = list(zip(*numbers, strict=True))
+    plain = [at for at, held in enumerate(columns) if all(value is not None and value >= 0 for value in held)]
+    small = [at for at in plain if all(value is not None and value <= 1 for value in columns[at])]
+    for tried in (small, [at for at in plain if not _OTHER.fullmatch(simple(table.columns[at]))]):
+        held = [[row[at] or 0.0 for at in tried] for row in numbers]
+        if len(tried) > 1 and (whole := whole_of(held)) and all(abs(sum(row) / whole - 1) <= NEAR for row in held):
+            return [table.columns[at] for at in tried]
+    return []
+
+
+def named_as_raters(names: Sequence[str]) -> bool:
+    """Return whether columns are named as people who label are: rater1, annotator_b, label_coder_2."""
+    return all(_RATER.search(simple(name)) for name in names)
+
+
+def _rater_columns(looks: Mapping[str, _Look]) -> list[str]:
+    """Return the columns that hold a vote of one rater each: named so, or numbered alike, with the same few labels; empty if fewer than two."""
+    groups: dict[str, list[str]] = {}
+    for name, look in looks.items():
+        if look.different > max(2, min(50, len(look.values) / 2)) or look.chars >= 40 or _LINK.match(look.values[0]):
+            continue
+        stem = _NUMBERED.fullmatch(name.strip())
+        if _RATER.search(simple(name)):
+            groups.setdefault("rater", []).append(name)
+        elif stem and simple(stem[1]) in map(simple, LABEL_COLUMNS):
+            groups.setdefault(simple(stem[1]), []).append(name)
+    best: list[str] = []
+    for names in groups.values():
+        held = {name: {value.strip().casefold() for value in looks[name].values} for name in names}
+        for first in names:  # those that share their words with this one
+            best = max(best, [name for name in names if 2 * len(held[first] & held[name]) >= len(held[name])], key=len)
+    return best if len(best) > 1 else []
+
+
+def guess_columns(table: Table, notes: Notes | None = None, taken: Collection[str] = ()) -> tuple[str, str | list[str]] | None:
+    """Return the columns that hold texts and labels by their names and by what they hold; None: no column looks like labels.
+
+    Parameters
+    ----------
+    notes
+        Where columns that come near are warned about; None: nowhere.
+    taken
+        Columns that are something else.
+    """
+    notes = Notes() if notes is None else notes
+    looks = {name: look for name, look in _looks(table).items() if name not in taken}
+    text = _guess_text(table, looks, notes) if looks else None
+    labels = None if text is None else _guess_labels(table, {name: look for name, look in looks.items() if name != text}, notes)
+    return None if text is None or labels is None else (text, labels)
+
+
+def _guess_text(table: Table, looks: dict[str, _Look], notes: Notes) -> str | None:
+    named = _named(table, TEXT_COLUMNS, looks)
+    fit = [name for name, look in looks.items() if not look.no_text and not (look.like_classes and name not in named)]
+    ranked = [name for name in named if name in fit]
+    ranked += sorted((name for name in fit if name not in named), key=lambda name: -looks[name].words * looks[name].filled)
+    if not ranked:
+        text = named[0] if named else max(looks, key=lambda name: (looks[name].different > 1, looks[name].filled >= 0.5, looks[name].chars))
+        return text if named or looks[text].chars >= 3 else None
+    text = ranked[0]
+    for name in named:
+        if name not in fit and name != text:
+            notes.warn(f"The column {name!r} is not taken for the texts, for {looks[name].no_text}; {text!r} is (text).")
+    rivals = [name for name in ranked[1:] if looks[name].words >= (3 if name in named else 5)]
+    rivals += [name for name in looks if simple(name) in ("title", "subject", "headline") and name not in (*rivals, text)]
+    rivals += [name for name, look in looks.items() if look.filled < 0.5 and look.words >= 3 and name not in (*named, text)]
+    if rivals:
+        told = [f"{name!r} ({looks[name].words:.0f} words a cell, {looks[name].filled:.0%} filled)" for name in (text, *rivals)]
+        notes.warn(f"Several columns hold texts: {some(told)}; the first is taken, and the others are not read (text).")
+    return text
+
+
+def _guess_labels(table: Table, looks: dict[str, _Look], notes: Notes) -> str | list[str] | None:
+    few = {name: look for name, look in looks.items() if look.like_classes}
+    named = _named(table, LABEL_COLUMNS, looks)
+    fit = [name for name in named if looks[name].filled >= 0.5 and looks[name].different > 1]
+    raters = _rater_columns(looks)
+    if not fit:
+        ones = [name for name in one_hot_columns(table, notes) if name in looks]
+        if len(ones) > 1 and not named_as_raters(ones):
+            return ones
+        if raters and not named_as_raters(raters):
+            notes.warn(
+                f"The columns {some(raters)} are taken for votes of several raters on one label; if a row has several labels, "
+                "join them in one column (label_separator)."
+            )
+        if several := raters or share_columns(table):
+            return several
+    plain = [name for name, look in few.items() if not _OTHER.fullmatch(simple(name)) and look.filled >= 0.5]
+    other = sorted(plain, key=lambda name: few[name].different)
+    if not fit and not other and (not named or few):
+        other = sorted(few, key=lambda name: (few[name].filled < 0.5, few[name].different))
+    ranked = list(dict.fromkeys([*fit, *(other if fit or other else named)]))
+    if not ranked:
+        return None
+    label = ranked[0]
+    numbers = [] if fit or named else [name for name in other if looks[name].share(_NUMBER) == 1]
+    if label in numbers and len(numbers) > 1:
+        notes.warn(
+            f"Columns of numbers that may be labels: {some(numbers)}. If each is a class, write 0 and 1, or shares (labels lists them)."
+        )
+        return None
+    for name in named:
+        if name not in fit and name != label:
+            why = f"{1 - looks[name].filled:.0%} of its cells are empty" if looks[name].filled < 0.5 else "its cells are all alike"
+            notes.warn(f"The column {name!r} is not taken for the labels, for {why}; {label!r} is (labels).")
+    if fit and raters and label not in raters:
+        notes.warn(
+            f"Columns of raters are not read: {some(raters)}; {label!r} is taken (labels: [{', '.join(raters)}] counts their votes)."
+        )
+    rivals = [name for name in ranked[1:] if (name in fit or not fit) and name in few and not _same(table, label, name)]
+    if rivals:
+        told = [f"{name!r} ({looks[name].different} different)" for name in (label, *rivals)]
+        notes.warn(f"Several columns may hold labels: {some(told)}; the first is taken (labels).")
+    return label
+
+
+def _same(table: Table, first: str, second: str) -> bool:
+    """Return whether two columns part the rows alike, as numbers and names of classes do."""
+    one, two = table.columns.index(first), table.columns.index(second)
+    pairs = {(str(row[one]), str(row[two])) for row in table.rows[:: max(1, len(table.rows) // _LOOKED_AT)]}
+    return len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
+
+
+def guess_split(table: Table, notes: Notes) -> str | None:
+    """Return the column that is named as one of splits and holds nothing else; one that holds other words too is warned about."""
+    for column, name in enumerate(table.columns):
+        if simple(name) in SPLIT_COLUMNS:
+            seen = {str(row[column]).strip().lower() for row in table.rows if row[column] not in (ABSENT, None, "")}
+            if other := sorted(seen - set(SPLIT_NAMES)):
+                if len(other) < len(seen):
+                    told = f"The column {name!r} is not taken for splits, since it holds {other[0]!r} too; rows are split by their hash (split)."
+                    notes.warn(told)
+            elif seen:
+                return name
+    return None

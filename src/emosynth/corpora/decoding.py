@@ -1,45 +1,54 @@
-"""Bytes of an own file as text: compression, encoding, NUL characters. What is found is said, with the parameter that overrides it."""
+"""Bytes of a file as text: compression, encoding, NUL characters, and what holds no rows at all. What is found in an own file is said."""
 
 from __future__ import annotations
 
 import codecs
 import gzip
+import io
 import re
 import string
 import unicodedata
+import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from emosynth.errors import UserError
 
+READ = "CSV, TSV, JSON, JSONL, Parquet or Excel (.xlsx)"
+NO_ROWS = ("The file has no rows.", "Give a file with a header and at least a few rows of each class.")
 
-@dataclass
-class Notes:
-    """What was found in a file (what, value, parameter that overrides it), and what a person should know of it."""
+_SAVE = f"Open it in the program that wrote it and save its table as {READ}."
+_UNPACK = "Unpack it and give the file within; gzip is read as it is."
+_AGAIN = "Download the file itself again: "
+_AFRESH = "Fetch or write it again."
+_KINDS: tuple[tuple[bytes, str, str], ...] = (
+    (rb"\xd0\xcf\x11\xe0", "an old Excel file (.xls) or an old Word file (.doc)", _SAVE),
+    (rb"%pdf", "a PDF", "Ask its author for the table, or copy it into a spreadsheet and save it as CSV."),
+    (rb"\{\\rtf", "a formatted text (RTF)", _SAVE),
+    (rb"bzh[1-9]|\xfd7zxz|\x28\xb5\x2f\xfd|7z\xbc\xaf|rar!", "a packed file (bzip2, xz, zstd, 7z or RAR)", _UNPACK),
+    (rb"sqlite format", "a database (SQLite)", "Export its table as CSV."),
+    (rb"\x80[\x02-\x05]|\x93numpy|\x89hdf|rdx|fea1|\$fl2|<stata_dta|[lnopq-u][\x01\x02]\x01\0|obj\x01|orc", "a binary file of a program (pickle, NumPy, HDF5, ORC, R, SPSS, Stata)", _SAVE),
+    (rb"\x89png|\xff\xd8\xff|gif8", "a picture", f"Give the table as text: {READ}."),
+    (rb"version https://git-lfs", "a pointer of Git LFS; the content was not fetched", "In its repository run: git lfs install && git lfs pull"),
+    (rb"(\.\./)*(\.git)?/annex/objects/", "a pointer of git-annex; the content was not fetched", "In its repository run: git annex get FILE"),
+    (rb"<!doctype html|<html|<head|<body|<table|<script|<!--",
+     "an HTML page", f"{_AGAIN}on GitHub by “Raw”, elsewhere after signing in; a table that a program saved so, open in a spreadsheet and save it as CSV."),
+    (rb"<\?xml|<[a-z]+:?[a-z]*( [^>]*)?>\s*<", "an XML file", _SAVE),
+    (rb"\{\s*\"(error|message|detail)\"\s*:\s*\"[^\"]*\"[^\[{]{0,300}\}$|(http/\d\S* )?(40[0-9]|50[0-9])\b[^\n,;\t]{0,80}$|(entry |page |file )?not found\.?$|access denied\.?$|unauthorized\.?$|forbidden\.?$",
+     "a server's message that the file could not be had", f"{_AGAIN}check its address, and sign in if it asks for that."),
+)  # fmt: skip
+"""First bytes (lower case, without white space and marks before them), what begins so, and what to do about it."""
+_ZIPPED = {"word/": "a Word file", "ppt/": "a PowerPoint file", "xl/": "a binary Excel file (.xlsb)", "content.xml": "an OpenDocument file",
+           "Index/Document.iwa": "a Numbers or Pages file"}  # fmt: skip
 
-    guesses: list[tuple[str, str, str]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def found(self, what: str, value: str, parameter: str) -> None:
-        """Add a finding, once."""
-        if (what, value, parameter) not in self.guesses:
-            self.guesses.append((what, value, parameter))
-
-    def warn(self, line: str) -> None:
-        """Add a warning, once."""
-        if line not in self.warnings:
-            self.warnings.append(line)
-
-
+# UTF-32 before UTF-16, whose mark it begins with
 _MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
-)
+)  # fmt: skip
 _WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _MANY_NULS = 0.1
 """Share of NUL bytes from which a file is no UTF-8 with stray NULs."""
@@ -53,6 +62,40 @@ _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf
 _MOJIBAKE = re.compile("â€[™œ\x9d˜“”¦]|Ã[©¨¡¤¶¼±§ª]|Â[ £©°»«]")
 
 
+@dataclass
+class Notes:
+    """What was found in a file (what, value, parameter that overrides it), and what a person should know of it; each once."""
+
+    guesses: list[tuple[str, str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def found(self, what: str, value: str, parameter: str) -> None:
+        """Add a finding."""
+        if (what, value, parameter) not in self.guesses:
+            self.guesses.append((what, value, parameter))
+
+    def warn(self, line: str) -> None:
+        """Add a warning."""
+        if line not in self.warnings:
+            self.warnings.append(line)
+
+
+def some(items: Iterable[object], limit: int = 5) -> str:
+    """Return the first items as a list in words."""
+    items = list(items)
+    return ", ".join(map(str, items[:limit])) + (f" and {len(items) - limit} more" if len(items) > limit else "")
+
+
+def fault(what: str, where: object, remedy: str) -> UserError:
+    """Return the error for a file, or a place in it."""
+    return UserError(what, where=str(where), remedy=remedy)
+
+
+def broken(what: str, path: Path, line: int, remedy: str = "Fetch the file again from its source.") -> UserError:
+    """Return the error for one line of a file."""
+    return fault(what, f"{path}: line {line}", remedy)
+
+
 def read_bytes(path: Path, notes: Notes) -> bytes:
     """Return the bytes of a file, unpacked if it is a gzip.
 
@@ -64,17 +107,21 @@ def read_bytes(path: Path, notes: Notes) -> bytes:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise UserError("There is no such file.", where=str(path), remedy="Correct the path; it is relative to the repository.") from None
+        raise fault("There is no such file.", path, "Correct the path; it is relative to the repository.") from None
+    except IsADirectoryError:
+        raise fault("This is a folder, not a file.", path, "Name the file itself.") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"The file cannot be read: {error}.", where=str(path), remedy="Check its path and permissions.") from None
+        raise fault(f"The file cannot be read: {error}.", path, "Check its path and permissions.") from None
     if raw[:2] == b"\x1f\x8b":
         try:
             raw = gzip.decompress(raw)
         except (OSError, EOFError, zlib.error) as error:
-            raise UserError(f"The gzip file is damaged: {error}.", where=str(path), remedy="Fetch or write it again.") from None
+            raise fault(f"The gzip file is damaged: {error}.", path, _AFRESH) from None
+        if raw[:2] == b"\x1f\x8b":
+            raise fault("The gzip file holds another gzip file.", path, "Unpack it once (gunzip), and give what comes out.")
         notes.found("compression", "gzip", "path")
     if not raw.strip():
-        raise UserError("The file is empty.", where=str(path), remedy="Fetch or write it again.")
+        raise fault("The file is empty.", path, _AFRESH)
     return raw
 
 
@@ -89,26 +136,19 @@ def decode(raw: bytes, path: Path, encoding: str | None, notes: Notes) -> tuple[
     UserError
         If the bytes are not text, or not of the encoding that was named.
     """
-    if encoding is not None:
-        try:
-            text = raw.decode(encoding)
-        except UnicodeDecodeError as error:
-            raise _undecodable(raw, path, error.start, encoding, "Correct the parameter encoding, or leave it out.") from None
-        except (LookupError, ValueError) as error:
-            raise UserError(
-                f"No such encoding of text: {error}.", where=f"{path}: encoding", remedy="Name one, e.g. utf-8 or cp1252."
-            ) from None
-    else:
-        encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), None) or _unmarked(raw, path, notes)
-        try:
-            text = raw.decode(encoding)
-        except UnicodeDecodeError as error:
-            raise _undecodable(raw, path, error.start, encoding, "Save it again, or name its encoding (encoding).") from None
-        if encoding != "utf-8":
-            notes.found("encoding", encoding, "encoding")
-    text = text.removeprefix("\ufeff")
+    given = encoding
+    encoding = encoding or next((name for mark, name in _MARKS if raw.startswith(mark)), None) or _unmarked(raw, path, notes)
+    try:
+        text = raw.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        remedy = "Save it again, or name its encoding (encoding)." if given is None else "Correct the parameter encoding, or leave it out."
+        raise _undecodable(raw, path, error.start, encoding, remedy) from None
+    except (LookupError, ValueError) as error:
+        raise fault(f"No such encoding of text: {error}.", f"{path}: encoding", "Name one, e.g. utf-8 or cp1252.") from None
+    if given is None and encoding != "utf-8":
+        notes.found("encoding", encoding, "encoding")
     if len(_CONTROLS.findall(text)) > max(2, len(text) // 100):
-        raise UserError("This is not a text file.", where=str(path), remedy="Give CSV, TSV, JSON, JSONL, Parquet or Excel.")
+        raise fault("This is not a text file.", path, "Give CSV, TSV, JSON, JSONL, Parquet or Excel.")
     if "\0" in text:
         first = text.count("\n", 0, text.index("\0")) + 1
         notes.warn(f"{text.count(chr(0)):,} NUL characters were taken out (the first in line {first}); encoding says how bytes are read.")
@@ -118,43 +158,38 @@ def decode(raw: bytes, path: Path, encoding: str | None, notes: Notes) -> tuple[
     if not text.isascii() and len(_MOJIBAKE.findall(text)) > max(2, len(text) // 5000):
         notes.warn("Letters look like UTF-8 that was read as Windows-1252 (Ã©, â€™) before the file was saved: mend it (encoding cannot).")
     if not text.strip():
-        raise UserError("The file is empty.", where=str(path), remedy="Fetch or write it again.")
+        raise fault("The file is empty.", path, _AFRESH)
     return text, encoding
 
 
 def _unmarked(raw: bytes, path: Path, notes: Notes) -> str:
-    nuls = raw.count(0)
+    nuls, start = raw.count(0), -1
     try:
         raw.decode("utf-8")
-        fault = None
     except UnicodeDecodeError as error:
-        fault = error
-    if nuls and (fault is not None or nuls > _MANY_NULS * len(raw)):
-        scored = [(score, name) for name in _WIDE if (score := _reads_as(raw, name)) > 0]
-        if scored:
-            return max(scored)[1]
-        raise UserError(
-            f"{nuls:,} bytes are NUL and the rest is no text of UTF-16.",
-            where=str(path),
-            remedy="Give a text file, Parquet or Excel; if it is text, name its encoding (encoding).",
-        )
-    if fault is None:
+        start = error.start
+    if nuls and (start >= 0 or nuls > _MANY_NULS * len(raw)):
+        score, name = max((_reads_as(raw, name), name) for name in _WIDE)
+        if score > 0:
+            return name
+        remedy = "Give a text file, Parquet or Excel; if it is text, name its encoding (encoding)."
+        raise fault(f"{nuls:,} bytes are NUL and the rest is no text of UTF-16.", path, remedy)
+    if start < 0:
         return "utf-8"
     high = len(raw.translate(None, bytes(range(128))))
     if sum(map(len, _MULTIBYTE.findall(raw))) >= high / 2:
         remedy = "Nearly all of it is UTF-8: mend this line, or name another encoding (encoding)."
-        raise _undecodable(raw, path, fault.start, "utf-8", remedy)
+        raise _undecodable(raw, path, start, "utf-8", remedy)
     if _western(raw):
-        line = raw.count(b"\n", 0, fault.start) + 1
-        letter = raw[fault.start : fault.start + 1].decode("cp1252")
-        notes.warn(f"Read as Windows-1252, since it is not UTF-8: byte 0x{raw[fault.start]:02x} in line {line} is {letter!r} (encoding).")
+        line, letter = raw.count(b"\n", 0, start) + 1, raw[start : start + 1].decode("cp1252")
+        notes.warn(f"Read as Windows-1252, since it is not UTF-8: byte 0x{raw[start]:02x} in line {line} is {letter!r} (encoding).")
         return "cp1252"
     from charset_normalizer import from_bytes
 
     best = from_bytes(raw[:200_000]).best()
     hint = f"It may be {best.encoding}: " if best is not None else ""
     remedy = f"{hint}name its encoding (encoding: …), or save it as UTF-8, e.g. iconv -f WINDOWS-1252 -t UTF-8 in > out."
-    raise _undecodable(raw, path, fault.start, "utf-8", remedy)
+    raise _undecodable(raw, path, start, "utf-8", remedy)
 
 
 def _reads_as(raw: bytes, name: str) -> float:
@@ -183,8 +218,72 @@ def _western(raw: bytes) -> bool:
 
 def _undecodable(raw: bytes, path: Path, start: int, encoding: str, remedy: str) -> UserError:
     name = "UTF-8" if encoding == "utf-8" else encoding
-    return UserError(
-        f"The file is not {name}: byte 0x{raw[start]:02x} at offset {start}.",
-        where=f"{path}: line {raw.count(bytes([10]), 0, start) + 1}",
-        remedy=remedy,
-    )
+    return broken(f"The file is not {name}: byte 0x{raw[start]:02x} at offset {start}.", path, raw.count(b"\n", 0, start) + 1, remedy)
+
+
+def read_text(path: Path) -> str:
+    """Return a published file as text; anything but UTF-8 is an error that names the byte and its line."""
+    raw = read_bytes(path, Notes())
+    if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise fault("The file is in UTF-16, not UTF-8.", path, "Save it as UTF-8, e.g. iconv -f UTF-16 -t UTF-8 in > out.")
+    try:
+        text = raw.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        remedy = "Save it as UTF-8; if it comes from a Western Windows program: iconv -f WINDOWS-1252 -t UTF-8 in > out."
+        raise _undecodable(raw, path, error.start, "utf-8", remedy) from None
+    if not text.strip():
+        raise fault("The file is empty.", path, _AFRESH)
+    return text
+
+
+def cut(text: str) -> list[str]:
+    """Return the lines of a text; only line feeds separate, since tweets hold other separators of Unicode."""
+    found = [line.removesuffix("\r") for line in text.split("\n")]
+    while found and not found[-1].strip():
+        found.pop()
+    return found
+
+
+# --- what holds no rows ------------------------------------------------------------------------------------
+
+
+def refuse(raw: bytes, path: Path) -> None:
+    """Look whether bytes are of a kind that holds no rows: told by the first of them, never by the name of the file.
+
+    Raises
+    ------
+    UserError
+        If they are; says what it is and what to do.
+    """
+    head = raw[:2000].replace(b"\0", b"").removeprefix(b"\xef\xbb\xbf").removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").strip().lower()
+    for mark, what, remedy in _KINDS:
+        if re.match(mark, raw[:2000].lower() if mark.startswith(rb"\x") else head):
+            raise fault(f"This is {what}.", path, remedy)
+    if raw[257:262] == b"ustar":
+        raise fault("This is a tar archive.", path, _UNPACK)
+    if head.startswith(b"{") and re.search(rb'"nbformat"\s*:', raw):
+        raise fault("This is a notebook.", path, "Let it write its table as CSV, and give that.")
+    if raw[:2] != b"PK":
+        return
+    names = _zipped(raw)
+    if names is None:
+        raise fault("This is a ZIP archive, and it is damaged.", path, "Fetch it again, and unpack it.")
+    for start, what in _ZIPPED.items():
+        if any(name.startswith(start) for name in names):
+            raise fault(f"This is {what}.", path, _SAVE)
+    own = [name for name in names if not re.search(r"(^|/)(__MACOSX|\.|readme|licen)", name, re.IGNORECASE)]
+    remedy = "Unpack it, and give the file within that holds texts and labels (or the folder)."
+    raise fault(f"This is a ZIP archive of {len(names)} files: {some(own or names)}.", path, remedy)
+
+
+def is_excel(raw: bytes) -> bool:
+    """Return whether bytes are a workbook as Excel writes since 2007."""
+    return raw[:2] == b"PK" and ("xl/workbook.xml" in names if (names := _zipped(raw)) is not None else b"xl/" in raw)
+
+
+def _zipped(raw: bytes) -> list[str] | None:
+    """Return the names of the files in an archive; None: it is damaged."""
+    try:
+        return [name for name in zipfile.ZipFile(io.BytesIO(raw)).namelist() if not name.endswith("/")]
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+        return None

@@ -1,33 +1,34 @@
 """Cells of a delimited file: separator and quoting found from the content, so that no row is swallowed.
 
 A quote that is opened and not meant as one swallows all lines up to the next. So the file is read with quotes as CSV has them (RFC 4180,
-strictly) and with quotes as mere characters, and where both fit, what stands in the lines decides.
+strictly) and with quotes as mere characters, and where both fit, what stands in the lines decides. (`csv.Sniffer` looks at a sample, and
+would not see it.)
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from emosynth.corpora.decoding import Notes
-from emosynth.corpora.files import broken
-from emosynth.corpora.schema import some
-from emosynth.errors import UserError
+from emosynth.corpora.decoding import NO_ROWS, Notes, broken, fault, some
 
 SEPARATORS = ("\t", ";", "|", ",")
 SHOWN = {"\t": "tab", " ": "space"}
+_QUOTINGS = {"none": "quotes are characters", "backslash": "quotes inside quoted cells stand after a backslash", "single": "cells in '…'"}
 _LINES = re.compile("\r\n|\r|\n")
 _SEP_LINE = re.compile(r'"?sep=(\t|[^\r\n"])"?(\r\n|\r|\n)', re.IGNORECASE)
 
 csv.field_size_limit(2**31 - 1)  # a long text is no fault of quoting
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cells:
     """Rows of cells, the header among them.
 
@@ -41,16 +42,16 @@ class Cells:
         Lines of rows without any content.
     """
 
-    rows: list[list[str]]
+    rows: list[list[Any]]
     lines: list[int]
     width: int
     blank: list[int]
-    separator: str
-    quoting: str
+    separator: str = ""
+    quoting: str = ""
 
 
 class _Fault(Exception):
-    """The file does not fit a separator and a quoting; the line tells where."""
+    """The file does not fit a separator and a quoting: line, what is wrong, remedy, and the share of lines that do fit."""
 
     def __init__(self, line: int, what: str, remedy: str, fit: float = 0.0) -> None:
         super().__init__(what)
@@ -70,55 +71,43 @@ def read_cells(text: str, path: Path, separator: str | None, quoting: str | None
     UserError
         If rows differ in their number of cells, quotes do not fit, or several separators fit equally well; names the line.
     """
-    given = separator
-    first = 0
+    first, found_by = 0, "" if separator is None else "parameter"
     if found := _SEP_LINE.match(text):
-        text, first, separator = text[found.end() :], 1, separator or found[1]
+        text, first, separator, found_by = text[found.end() :], 1, separator or found[1], "first line"
         notes.found("separator", f"{SHOWN.get(found[1], found[1])!r}, as the first line says", "separator")
     if not text.strip():
-        raise UserError("The file has no rows.", where=str(path), remedy="Give a file with a header and at least a few rows of each class.")
+        raise fault(NO_ROWS[0], path, NO_ROWS[1])
     physical = _LINES.split(text)
     head = next(line for line in physical if line.strip())
-    tried = [separator] if separator is not None else [sep for sep in SEPARATORS if sep in head]
     fits: list[Cells] = []
-    faults: list[_Fault] = []
-    for sep in tried:
+    worst: _Fault | None = None
+    for sep in [separator] if separator is not None else [sep for sep in SEPARATORS if sep in head]:
         try:
             fits.append(_fit(text, physical, sep, quoting))
-        except _Fault as fault:
-            faults.append(fault)
+        except _Fault as error:
+            worst = error if worst is None or error.fit > worst.fit else worst
     if not fits:
-        if not faults:
-            raise broken(
-                "The first line has one cell: no tab, semicolon, bar or comma.", path, first + 1, "Name what parts its cells (separator)."
-            )
-        worst = max(faults, key=lambda item: item.fit)
+        one = _Fault(1, "The first line has one cell: no tab, semicolon, bar or comma.", "Name what parts its cells (separator).")
+        worst = worst or one
         raise broken(worst.what, path, worst.line + first, worst.remedy)
-    chosen = _chosen(fits, path)
-    if given is None and not found:
-        notes.found("separator", repr(SHOWN.get(chosen.separator, chosen.separator)), "separator")
-    if quoting is None and chosen.quoting != "double":
-        how = {"none": "quotes are characters", "backslash": "quotes inside quoted cells stand after a backslash", "single": "cells in '…'"}
-        notes.found("quoting", f"{chosen.quoting} ({how[chosen.quoting]})", "quoting")
-    lines = [line + first for line in chosen.lines]
-    return Cells(chosen.rows, lines, chosen.width, [line + first for line in chosen.blank], chosen.separator, chosen.quoting)
-
-
-def _chosen(fits: list[Cells], path: Path) -> Cells:
-    if len(fits) == 1:
-        return fits[0]
-    good = [fit for fit in fits if _classes_column(fit.rows[1:], fit.width) is not None]
+    good = fits if len(fits) == 1 else [fit for fit in fits if _classes_column(fit.rows[1:], fit.width) is not None]
     if len(good) != 1:
         names = some([SHOWN.get(fit.separator, fit.separator) for fit in good or fits])
         raise broken(f"Several separators fit every line: {names}.", path, 1, "Name the one that parts the cells (separator).")
-    return good[0]
+    chosen = good[0]
+    if not found_by:
+        notes.found("separator", repr(SHOWN.get(chosen.separator, chosen.separator)), "separator")
+    if quoting is None and chosen.quoting != "double":
+        notes.found("quoting", f"{chosen.quoting} ({_QUOTINGS[chosen.quoting]})", "quoting")
+    chosen.lines, chosen.blank = [line + first for line in chosen.lines], [line + first for line in chosen.blank]
+    return chosen
 
 
 def _classes_column(rows: Sequence[Sequence[str]], width: int) -> int | None:
     """Return the column that looks most like one of classes: short cells, fewest different ones; None: no column does."""
     best: tuple[int, float, int] | None = None
     for column in range(width):
-        cells = [row[column].strip() for row in rows if row[column].strip()]
+        cells = [cell for row in rows if (cell := row[column].strip())]
         if len(cells) < max(1, len(rows) // 2):
             continue
         different, mean = len(set(cells)), sum(map(len, cells)) / len(cells)
@@ -130,28 +119,24 @@ def _classes_column(rows: Sequence[Sequence[str]], width: int) -> int | None:
 def _fit(text: str, physical: list[str], sep: str, quoting: str | None) -> Cells:
     """Return the cells for one separator; raises `_Fault` with how many lines fit."""
     if quoting is not None:
-        return _none(physical, text, sep, trusted=True) if quoting == "none" else _quoted(text, physical, sep, quoting, trusted=True)
+        made = _none(physical, text, sep, trusted=True) if quoting == "none" else _quoted(text, physical, sep, quoting, trusted=True)
+        made.separator, made.quoting = sep, quoting
+        return made
+    ways = ["double", *["backslash"] * ('\\"' in text), "none"]
     if '"' not in text:
-        single = re.search(f"(^|{re.escape(sep)})'[^'\r\n]*'({re.escape(sep)}|$)", physical[0] + "\n" + "\n".join(physical[1:3]), re.M)
-        for try_single in (True, False) if single else (False,):
-            try:
-                return _quoted(text, physical, sep, "single") if try_single else _none(physical, text, sep, plain=True)
-            except _Fault:
-                if not try_single:
-                    raise
-    try:
-        return _quoted(text, physical, sep, "double")
-    except _Fault as fault:
-        last = fault
-    if '\\"' in text:
+        head = "\n".join(physical[:3])
+        single = re.search(f"(^|{re.escape(sep)})'[^'\r\n]*'({re.escape(sep)}|$)", head, re.MULTILINE)
+        ways = [*["single"] * (single is not None), "plain"]
+    faults: dict[str, _Fault] = {}
+    for way in ways:
         try:
-            return _quoted(text, physical, sep, "backslash")
-        except _Fault:
-            pass
-    try:
-        return _none(physical, text, sep)
-    except _Fault as other:
-        last.fit = max(last.fit, other.fit)
+            made = _none(physical, text, sep, plain=way == "plain") if way in ("none", "plain") else _quoted(text, physical, sep, way)
+            made.separator, made.quoting = sep, "double" if way == "plain" else way
+            return made
+        except _Fault as error:
+            faults[way] = error
+    last = faults.get("double") or faults["plain"]
+    last.fit = max(last.fit, faults.get("none", last).fit)
     raise last
 
 
@@ -162,41 +147,32 @@ def _quoted(text: str, physical: list[str], sep: str, quoting: str, trusted: boo
     if quoting == "backslash":
         # not csv's own escapes: they would take the backslash of every \n away
         text = re.sub(r'\\(["\\])', lambda found: '""' if found[1] == '"' else "\\", text)
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    ends: list[int] = []
-    last: csv.Error | None = None
+    last: _Fault | None = None
     # spaces before an opening quote, then none, then spaces after a closing one
-    before_it, after_it = f"{sep} {mark}" in text, f"{mark} {sep}" in text
-    for spaced, closing in [*([(True, False)] if before_it else []), (False, False), *([(True, True)] if after_it else [])]:
+    for spaced, closing in [*[(True, False)] * (f"{sep} {mark}" in text), (False, False), *[(True, True)] * (f"{mark} {sep}" in text)]:
         source = re.sub(f"(?<={mark}) +(?={re.escape(sep)}|\r|\n)", "", text) if closing else text
         reader = csv.reader(io.StringIO(source, newline=""), delimiter=sep, quotechar=mark, strict=True, skipinitialspace=spaced)
-        rows, lines, ends, last, before = [], [], [], None, 0
+        rows, ends = [], [0]
         try:
             for cells in reader:
                 rows.append(cells)
-                lines.append(before + 1)
-                before = reader.line_num
-                ends.append(before)
+                ends.append(reader.line_num)
         except csv.Error as error:
-            last, at = error, reader.line_num
+            at, remedy = reader.line_num, "Check the quotes around texts near this line; quoting: none takes quotes as characters."
+            last = _Fault(at, f"The file cannot be read as columns: {error}.", remedy, at / len(physical))
             continue
-        break
-    if last is not None:
-        what = f"The file cannot be read as columns: {last}."
-        raise _Fault(
-            at, what, "Check the quotes around texts near this line; quoting: none takes quotes as characters.", at / len(physical)
-        )
-    made = _even(rows, lines, sep, quoting)
-    spans = [(lines[place], ends[place], rows[place]) for place in range(len(rows)) if ends[place] > lines[place]]
-    if spans and not trusted:
-        _nothing_swallowed(made, spans, physical)
-    return made
+        made = _even(rows, [end + 1 for end in ends[:-1]], sep)
+        spans = [(start + 1, end, row) for start, end, row in zip(ends, ends[1:], rows, strict=False) if end > start + 1]
+        if spans and not trusted:
+            _nothing_swallowed(made, sep, spans, physical)
+        return made
+    assert last is not None
+    raise last
 
 
 def _none(physical: list[str], text: str, sep: str, plain: bool = False, trusted: bool = False) -> Cells:
     # a lone carriage return inside a file of line feeds is white space of a text
-    found = physical if plain and "\r" not in text else text.replace("\r\n", "\n").split("\n") if "\n" in text else physical
+    found = physical if (plain and "\r" not in text) or "\n" not in text else text.replace("\r\n", "\n").split("\n")
     rows = [line.split(sep) for line in found]
     if not plain:
         if not trusted:
@@ -204,7 +180,7 @@ def _none(physical: list[str], text: str, sep: str, plain: bool = False, trusted
         rows = _unwrapped(rows)
     if rows[-1] == [""]:  # after the last end of line
         rows.pop()
-    return _even(rows, list(range(1, len(rows) + 1)), sep, "double" if plain else "none")
+    return _even(rows, range(1, len(rows) + 1), sep)
 
 
 def _closed(cell: str) -> bool:
@@ -212,30 +188,22 @@ def _closed(cell: str) -> bool:
 
 
 def _nothing_cut(rows: list[list[str]]) -> None:
-    """Look whether lines are parts of longer rows: many of those with an open quote lack a class where lines without quotes have one.
-
-    Raises
-    ------
-    _Fault
-        If they do.
-    """
+    """Raise `_Fault` if lines are parts of longer rows: many of those with an open quote lack a class where lines without quotes have one."""
     width = max(map(len, rows))
-
-    def torn(row: list[str]) -> bool:
-        return any(not _closed(cell.strip()) for cell in row if cell.strip().startswith('"') or cell.strip().endswith('"'))
-
-    clean = [[cell.strip().strip('"') for cell in row] for row in rows[1:] if len(row) == width and not torn(row)]
-    column = _classes_column(clean, width)
+    open_ = {
+        line: row
+        for line, row in enumerate(rows, start=1)
+        if len(row) == width and any('"' in (cell[:1], cell[-1:]) and not _closed(cell) for cell in map(str.strip, row))
+    }
+    whole = [[cell.strip().strip('"') for cell in row] for line, row in enumerate(rows, start=1) if len(row) == width and line not in open_]
+    if len(rows[0]) == width and 1 not in open_:
+        whole = whole[1:]
+    column = _classes_column(whole, width)
     if column is None:
         return
-    known = {row[column] for row in clean}
-    open_, strange = 0, []
-    for line, row in enumerate(rows, start=1):
-        if len(row) == width and torn(row):
-            open_ += 1
-            if row[column].strip().strip('"') not in known:
-                strange.append(line)
-    if len(strange) > open_ * 0.3:
+    known = {row[column] for row in whole}
+    strange = [line for line, row in open_.items() if row[column].strip().strip('"') not in known]
+    if len(strange) > len(open_) * 0.3:
         what = f"Quotes fit neither as CSV has them nor as mere characters: line {strange[0]} looks like a part of a row."
         raise _Fault(strange[0], what, "Mend the quotes near this line; quoting: none takes every line as a row.", 0.9)
 
@@ -246,21 +214,19 @@ def _unwrapped(rows: list[list[str]]) -> list[list[str]]:
     for row in rows:
         for column, cell in enumerate(row):
             full[column] += 1
-            if '"' in cell and cell.lstrip().startswith('"'):
+            if cell.lstrip().startswith('"'):
                 opened[column] += 1
                 shut[column] += _closed(cell.strip())
     surely = {column for column in opened if shut[column] == opened[column] or shut[column] > full[column] / 2}
-    out = []
-    for row in rows:
-        if any('"' in cell for cell in row):
-            bare = [cell.strip() for cell in row]
-            wrapped = [_closed(cell) and (column in surely or '""' in cell[1:-1]) for column, cell in enumerate(bare)]
-            row = [one[1:-1].replace('""', '"') if is_wrapped else cell for cell, one, is_wrapped in zip(row, bare, wrapped, strict=True)]
-        out.append(row)
-    return out
+
+    def bare(column: int, cell: str) -> str:
+        inner = cell.strip()
+        return inner[1:-1].replace('""', '"') if _closed(inner) and (column in surely or '""' in inner[1:-1]) else cell
+
+    return [[bare(column, cell) if '"' in cell else cell for column, cell in enumerate(row)] for row in rows]
 
 
-def _even(rows: list[list[str]], lines: list[int], sep: str, quoting: str) -> Cells:
+def _even(rows: Sequence[list[str]], lines: Iterable[int], sep: str) -> Cells:
     """Return rows that all have the same number of cells but for empty ones at the end; blank rows apart."""
     kept, places, blank, trimmed = [], [], [], []
     for row, line in zip(rows, lines, strict=True):
@@ -274,10 +240,11 @@ def _even(rows: list[list[str]], lines: list[int], sep: str, quoting: str) -> Ce
         else:
             blank.append(line)
     if not kept:
-        raise _Fault(1, "The file has no rows.", "Give a file with a header and at least a few rows of each class.")
+        raise _Fault(1, *NO_ROWS)
+    if len(kept) > 2 and set(map(len, kept[1:])) == {len(kept[0]) + 1} and _count([row[0] for row in kept[1:]]):
+        kept[0], trimmed[0] = ["", *kept[0]], trimmed[0] + 1  # R writes the numbers of rows, and no name for them
     sizes = Counter(map(len, kept))
     usual = min(sizes, key=lambda size: (-sizes[size], size))
-    fit = sizes[usual] / len(kept) if usual > 1 else 0.0
     width = max(trimmed)
     if width < 2 and usual < 2:
         raise _Fault(1, f"Rows have one cell: {SHOWN.get(sep, sep)!r} does not part them.", "Name what parts the cells (separator).")
@@ -287,18 +254,18 @@ def _even(rows: list[list[str]], lines: list[int], sep: str, quoting: str) -> Ce
         odd = next((place for place in range(len(kept)) if trimmed[place] > first or len(kept[place]) < min(first, width)), 0)
         what = f"The row has {len(kept[odd])} cells, the header {first}." if odd else f"The first row has {first} cells, others {usual}."
         remedy = "Put texts that hold the separator in double quotes; separator and quoting say how the file is read."
-        raise _Fault(places[odd], what, remedy, fit * 0.9)
-    return Cells(kept, places, width, blank, sep, quoting)
+        raise _Fault(places[odd], what, remedy, 0.9 * sizes[usual] / len(kept) if usual > 1 else 0.0)
+    return Cells(kept, places, width, blank)
 
 
-def _nothing_swallowed(made: Cells, spans: list[tuple[int, int, list[str]]], physical: list[str]) -> None:
-    """Look whether cells of several lines hold whole rows: lines with a class where other rows have it, which is not that of this row.
+def _count(cells: Sequence[str]) -> bool:
+    """Return whether cells count rows."""
+    bare = [cell.strip().strip('"') for cell in cells]
+    return all(map(str.isdecimal, bare)) and all(int(one) < int(other) for one, other in itertools.pairwise(bare))
 
-    Raises
-    ------
-    _Fault
-        If one does.
-    """
+
+def _nothing_swallowed(made: Cells, sep: str, spans: list[tuple[int, int, list[str]]], physical: list[str]) -> None:
+    """Raise `_Fault` if cells of several lines hold whole rows: lines with a class where other rows have it, which is not that of this row."""
     inside = {line for line, _, _ in spans}
     clean = [row for row, line in zip(made.rows[1:], made.lines[1:], strict=True) if line not in inside]
     column = _classes_column(clean, made.width)
@@ -310,9 +277,8 @@ def _nothing_swallowed(made: Cells, spans: list[tuple[int, int, list[str]]], phy
         if not long:
             continue
         # the row's own class stands in its first line if it comes before the long cell, else in its last
-        first, last = start + (column < long[0]), end - (column > long[-1])
-        for line in range(first, last + 1):
-            cells = physical[line - 1].split(made.separator)
+        for line in range(start + (column < long[0]), end - (column > long[-1]) + 1):
+            cells = physical[line - 1].split(sep)
             if len(cells) == made.width and cells[column].strip().strip("\"'") in known:
                 what = f"A quote opens in line {start} and swallows all up to line {end}; line {line} looks like a row of its own."
                 raise _Fault(start, what, "quoting: none takes quotes as characters; quoting: double takes the lines as one text.", 0.95)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from emosynth.corpora.decoding import Notes, decode, read_bytes
-from emosynth.corpora.files import SPLIT_NAMES, broken
-from emosynth.corpora.schema import some
-from emosynth.corpora.tables import ABSENT, Table, arrow_table, class_label_names, read_file
+from emosynth.corpora.decoding import Notes, broken, cut, decode, fault, read_bytes, some
+from emosynth.corpora.files import SPLIT_NAMES
+from emosynth.corpora.tables import ABSENT, Table, arrow_table, class_names, read_file
 from emosynth.errors import UserError
 from emosynth.params import UserCorpus
 
@@ -38,17 +37,17 @@ def read_tables(path: Path, spec: UserCorpus, notes: Notes) -> list[Table]:
     entries = sorted(item for item in path.iterdir() if not item.name.startswith((".", "_")))
     folders = [item for item in entries if item.is_dir()]
     files = [item for item in entries if item.is_file() and item.name.lower() not in _NOT_DATA and item.suffix.lower() in _DATA]
-    if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
-        saved = [path] if (path / "state.json").is_file() else [item for item in folders if (item / "state.json").is_file()]
-        return [_saved(folder, None if folder == path else folder.name) for folder in saved]
-    texts = [item for item in files if item.name.lower().endswith("_text.txt")]
-    if texts:
+    if (path / "state.json").is_file():
+        return [_saved(path)]
+    if (path / "dataset_dict.json").is_file():
+        return [_of_split(_saved(item), item.name, item.name, item) for item in folders if (item / "state.json").is_file()]
+    if texts := [item for item in files if item.name.lower().endswith("_text.txt")]:
         return [_paired(item, path, notes) for item in texts]
     if not files and [item.name for item in folders] == ["data"]:
         return read_tables(path / "data", spec, notes)
-    if files:
-        return _by_split(files, path, spec, notes)
-    return _by_class(folders, path, notes)
+    if len(files) == 1 and (labels := _labels_beside(files[0], path, notes)) is not None:
+        return [_paired(files[0], path, notes, labels)]
+    return _by_split(files, path, spec, notes) if files else _by_class(folders, path, notes)
 
 
 def _split_in(name: str) -> str | None:
@@ -57,38 +56,30 @@ def _split_in(name: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _saved(folder: Path, split: str | None) -> Table:
-    try:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        files = [folder / item["filename"] for item in state["_data_files"]]
-        parts = []
-        for file in files:
-            with pa.memory_map(str(file)) as source:
-                parts.append(pa.ipc.open_stream(source).read_all())
-        table = arrow_table(pa.concat_tables(parts), "datasets", folder)
-        info = folder / "dataset_info.json"
-        features = json.loads(info.read_text(encoding="utf-8")).get("features") or {} if info.is_file() else {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
-        raise UserError(f"The data set cannot be read: {error}", where=str(folder), remedy="Save it again (save_to_disk).") from None
-    table.names |= {column: names for column, feature in features.items() if (names := class_label_names(feature))}
-    if split is not None:
-        table.split, table.file = _known_split(split, folder), folder.name
+def _of_split(table: Table, name: str, file: str, where: Path) -> Table:
+    table.split, table.file = _split_in(name), file
+    if table.split is None:
+        raise fault(f"Not the name of a split: {name}.", where, "Name it train, validation or test.")
     return table
 
 
-def _known_split(name: str, where: Path) -> str:
-    split = _split_in(name)
-    if split is None:
-        raise UserError(f"Not the name of a split: {name}.", where=str(where), remedy="Name it train, validation or test.")
-    return split
+def _saved(folder: Path) -> Table:
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        parts = []
+        for item in state["_data_files"]:
+            with pa.memory_map(str(folder / item["filename"])) as source:
+                parts.append(pa.ipc.open_stream(source).read_all())
+        table = arrow_table(pa.concat_tables(parts), "datasets", folder)
+        info = folder / "dataset_info.json"
+        table.names |= class_names(json.loads(info.read_text(encoding="utf-8")).get("features") or {} if info.is_file() else {})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+        raise fault(f"The data set cannot be read: {error}", folder, "Save it again (save_to_disk).") from None
+    return table
 
 
 def _lines(path: Path, notes: Notes) -> list[str]:
-    text, _ = decode(read_bytes(path, notes), path, None, notes)
-    found = [line.removesuffix("\r") for line in text.split("\n")]
-    while found and not found[-1].strip():
-        found.pop()
-    return found
+    return cut(decode(read_bytes(path, notes), path, None, notes)[0])
 
 
 def _names_beside(folder: Path, notes: Notes) -> list[str] | None:
@@ -98,51 +89,63 @@ def _names_beside(folder: Path, notes: Notes) -> list[str] | None:
         return None
     cells = [line.strip().split("\t") for line in _lines(file, notes)]
     if all(len(row) > 1 and row[0].strip().isdigit() for row in cells):
-        numbered = {int(row[0]): row[1].strip() for row in cells}
+        numbered = {int(row[0]): row[1:] for row in cells}
         if sorted(numbered) != list(range(len(numbered))):
-            raise UserError("Label numbers must run from 0 on without a gap.", where=str(file), remedy="Correct this file.")
-        cells = [[numbered[number]] for number in sorted(numbered)]
+            raise fault("Label numbers must run from 0 on without a gap.", file, "Correct this file.")
+        cells = [numbered[number] for number in sorted(numbered)]
     notes.found("names of labels", f"from {file.name}", "class_names")
     return [row[0].strip() for row in cells]
 
 
-def _paired(texts: Path, folder: Path, notes: Notes) -> Table:
-    labels = texts.with_name(re.sub("_text(?=\\.[^.]*$)", "_labels", texts.name, flags=re.IGNORECASE))
+def _labels_beside(texts: Path, folder: Path, notes: Notes) -> Path | None:
+    """Return the file of a label a line that stands beside one of a text a line; None: it names classes, each once, or there is none."""
+    file = next((folder / name for name in _NAMES if (folder / name).is_file()), None)
+    if file is None or texts.suffix.lower() != ".txt":
+        return None
+    found = _lines(file, notes)
+    if len(set(found)) == len(found) or len(found) != len(_lines(texts, notes)):
+        return None
+    notes.found("files", f"{texts.name} and {file.name}, a text and a label a line", "path")
+    return file
+
+
+def _paired(texts: Path, folder: Path, notes: Notes, beside: Path | None = None) -> Table:
+    labels = beside or texts.with_name(re.sub("_text(?=\\.[^.]*$)", "_labels", texts.name, flags=re.IGNORECASE))
     first, second = _lines(texts, notes), _lines(labels, notes)
     if len(first) != len(second):
-        raise UserError(
-            f"The files of one split differ in length: {len(first)} texts, {len(second)} labels.", where=f"{texts} and {labels.name}",
-            remedy="Fetch or write both again.",
-        )  # fmt: skip
-    names = _names_beside(folder, notes)
-    rows = [[text, label.strip()] for text, label in zip(first, second, strict=True)]
-    return Table(
-        ["text", "label"], list(rows), list(range(1, len(rows) + 1)), "line", "paired files", lines=len(rows),
-        names={} if names is None else {"label": names}, split=_known_split(texts.stem, texts), file=texts.name,
-    )  # fmt: skip
+        what = f"The files of one split differ in length: {len(first)} texts, {len(second)} labels."
+        raise fault(what, f"{texts} and {labels.name}", "Fetch or write both again.")
+    names, rows = (
+        None if beside else _names_beside(folder, notes),
+        [[text, label.strip()] for text, label in zip(first, second, strict=True)],
+    )
+    table = Table(["text", "label"], rows, range(1, len(rows) + 1), "line", "paired files", lines=len(rows))
+    table.names = {} if names is None else {"label": names}
+    return table if beside else _of_split(table, texts.stem, texts.name, texts)
 
 
 def _by_split(files: list[Path], folder: Path, spec: UserCorpus, notes: Notes) -> list[Table]:
     splits = [_split_in(item.name.split(".")[0]) for item in files]
-    if any(split is None for split in splits) and any(splits):
-        odd = [item.name for item, split in zip(files, splits, strict=True) if split is None]
-        raise UserError(
-            f"Some files are of a split and others are not: {some(odd)}.", where=str(folder),
-            remedy="Name the file itself (path), or name all files by train, validation and test.",
-        )  # fmt: skip
+    if None in splits and any(splits):
+        odd = some([item.name for item, split in zip(files, splits, strict=True) if split is None])
+        remedy = "Name the file itself (path), or name all files by train, validation and test."
+        raise fault(f"Some files are of a split and others are not: {odd}.", folder, remedy)
     names = _names_beside(folder, notes)
     tables: list[Table] = []
     for item, split in zip(files, splits, strict=True):
-        table = _exported(read_file(item, spec, notes), spec, notes, item)
+        try:
+            table = _exported(read_file(item, spec, notes), spec, notes, item)
+        except UserError as error:
+            if "one cell" not in error.what or split is not None or len(files) < 2:
+                raise
+            remedy = "If files are named by class, put them into one table with a column of labels, or each text into a file in a folder of its class."
+            raise fault(f"A file holds texts without labels: {error.what}", error.where, remedy) from None
         table.file, table.split = item.name, split
         if names is not None:
             table.names |= {column: names for column in table.columns if column not in table.names}
         if tables and set(table.columns) != set(tables[0].columns):
-            raise UserError(
-                f"Files of one folder have other columns: {some(table.columns)} and {some(tables[0].columns)}.",
-                where=f"{item} and {tables[0].file}",
-                remedy="Name the file to read (path).",
-            )
+            what = f"Files of one folder have other columns: {some(table.columns)} and {some(tables[0].columns)}."
+            raise fault(what, f"{item} and {tables[0].file}", "Name the file to read (path).")
         tables.append(table)
     notes.found("files", some([item.name for item in files], 20), "path")
     return tables
@@ -150,78 +153,64 @@ def _by_split(files: list[Path], folder: Path, spec: UserCorpus, notes: Notes) -
 
 def _by_class(folders: Sequence[Path], folder: Path, notes: Notes) -> list[Table]:
     """Read one text a file, from folders named by class, or by split and then class."""
-    splits = {item: _split_in(item.name) for item in folders}
     inner = [item for item in folders if any(child.is_dir() for child in item.iterdir())]
-    if inner and (len(inner) < len(folders) or None in splits.values()):
-        raise UserError(
-            "The folder has no known layout.", where=str(folder),
-            remedy="Give folders named by class, folders train, validation and test of these, or name a file (path).",
-        )  # fmt: skip
-    groups = [(splits[item], sorted(child for child in item.iterdir() if child.is_dir())) for item in inner] or [(None, list(folders))]
+    if inner and (len(inner) < len(folders) or None in [_split_in(item.name) for item in folders]):
+        remedy = "Give folders named by class, folders train, validation and test of these, or name a file (path)."
+        raise fault("The folder has no known layout.", folder, remedy)
+    groups = [(_split_in(item.name), sorted(child for child in item.iterdir() if child.is_dir())) for item in inner]
     tables, skipped = [], []
-    for split, classes in groups:
-        rows: list[Sequence[Any]] = []
-        places: list[int | str] = []
+    for split, classes in groups or [(None, list(folders))]:
+        found: dict[str, Sequence[Any]] = {}
         for item in classes:
             for file in sorted(item.iterdir()):
                 if file.name.startswith((".", "_")) or not file.is_file() or file.suffix.lower() != ".txt":
                     skipped.append(file.name)
-                    continue
-                text, _ = decode(read_bytes(file, notes), file, None, notes)
-                rows.append([text, item.name])
-                places.append(file.relative_to(folder).as_posix())
-        tables.append(Table(["text", "label"], rows, places, "file", "texts by class", split=split))
+                else:
+                    found[file.relative_to(folder).as_posix()] = [decode(read_bytes(file, notes), file, None, notes)[0], item.name]
+        tables.append(Table(["text", "label"], list(found.values()), list(found), "file", "texts by class", split=split))
     if not any(table.rows for table in tables):
-        raise UserError(
-            f"The folder holds nothing that can be read: {some(sorted(item.name for item in folder.iterdir())) or 'it is empty'}.", where=str(folder),
-            remedy="Unpack what is packed, or name a file itself. Read are files of CSV, TSV, JSON, JSONL, Parquet or Excel, or .txt files in folders named by class.",
-        )  # fmt: skip
+        held = some(sorted(item.name for item in folder.iterdir())) or "it is empty"
+        remedy = "Unpack what is packed, or name a file itself. Read are files of CSV, TSV, JSON, JSONL, Parquet or Excel, or .txt files in folders named by class."
+        raise fault(f"The folder holds nothing that can be read: {held}.", folder, remedy)
     if skipped:
         notes.warn(f"{len(skipped)} files were passed over, for they do not end in .txt: {some(skipped)}.")
     return tables
 
 
-# --- exports of annotation programs ------------------------------------------------------------------------------------------------------------
+# --- exports of annotation programs --------------------------------------------------------------------------
 
 
 def _exported(table: Table, spec: UserCorpus, notes: Notes, path: Path) -> Table:
-    columns = set(table.columns)
-    found = None
-    if table.format in ("json", "jsonl"):
-        if {"data", "annotations"} <= columns and any(isinstance(value, dict) for value in _column(table, "data")):
-            found = "label-studio"
-        elif "answer" in columns and {"accept", "label"} & columns and set(_column(table, "answer")) <= {"accept", "reject", "ignore"}:
-            found = "prodigy"
-        elif {"annotations", "text"} <= columns and all(isinstance(value, list) for value in _column(table, "annotations")):
-            found = "doccano"
-    if spec.format in ("label-studio", "prodigy", "doccano") and found != spec.format and not (spec.format == "doccano" and table.rows):
-        raise UserError(f"This is no export of {spec.format}.", where=str(path), remedy="Correct the parameter format.")
-    if found is None or (spec.format is not None and found != spec.format):
+    """Return the rows that an annotation program exported, one for each annotator of a text; any other table as it is."""
+    json_, columns = table.format in ("json", "jsonl"), set(table.columns)
+    found = next((name for name, (is_so, _, _) in _EXPORTS.items() if json_ and is_so(table, columns)), None)
+    if spec.format in _EXPORTS and found != spec.format and not (spec.format == "doccano" and table.rows):
+        raise fault(f"This is no export of {spec.format}.", path, "Correct the parameter format.")
+    if found is None or spec.format not in (None, found):
         return table
     notes.found("format", f"export of {found}", "format")
-    return {"label-studio": _label_studio, "prodigy": _prodigy, "doccano": _doccano}[found](table, notes, path)
-
-
-def _column(table: Table, name: str) -> list[Any]:
-    place = table.columns.index(name)
-    return [row[place] for row in table.rows]
-
-
-def _made(table: Table, columns: list[str], rows: list[tuple[int, list[Any]]], kind: str) -> Table:
-    table.rows, table.places = [row for _, row in rows], [table.places[place] for place, _ in rows]
-    table.columns, table.format = columns, kind
+    _, texts, answers = _EXPORTS[found]
+    names = texts(table)
+    rows = [(table.places[place], [*(row.get(name, ABSENT) for name in names), given]) for place, row, given in answers(table, notes, path)]
+    table.places, table.rows = [place for place, _ in rows], [row for _, row in rows]
+    table.columns, table.format = [*names, "label"], found
     return table
 
 
-def _label_studio(table: Table, notes: Notes, path: Path) -> Table:
-    """Return a row for each annotation that was not cancelled; a task without any has no label."""
-    data, given = _column(table, "data"), _column(table, "annotations")
-    keys = list(dict.fromkeys(key for item in data if isinstance(item, dict) for key in item if key != "label"))
-    rows: list[tuple[int, list[Any]]] = []
+_Answers = Iterator[tuple[int, dict[str, Any], Any]]
+"""Place, record and label or labels, of each annotation."""
+
+
+def _one(chosen: list[Any]) -> Any:
+    return chosen[0] if len(chosen) == 1 else chosen or None
+
+
+def _label_studio(table: Table, notes: Notes, path: Path) -> _Answers:
+    """Yield each annotation that was not cancelled; a task without any has no label."""
     controls: set[str] = set()
     cancelled = 0
-    for place, (item, made) in enumerate(zip(data, given, strict=True)):
-        if not isinstance(item, dict) or not isinstance(made, list | _Nothing):
+    for place, (item, made) in enumerate(zip(table.column("data"), table.column("annotations"), strict=True)):
+        if not isinstance(item, dict) or not (isinstance(made, list) or made is ABSENT):
             raise broken("Not a task of Label Studio: data and annotations are missing.", path, place + 1, "Export it again as JSON.")
         kept = []
         for annotation in made if isinstance(made, list) else []:
@@ -235,51 +224,50 @@ def _label_studio(table: Table, notes: Notes, path: Path) -> Table:
                     controls.add(str(result.get("from_name", "")))
                     chosen += value["choices"]
             kept.append(chosen)
-        for chosen in kept or [[]]:
-            rows.append((place, [*(item.get(key, ABSENT) for key in keys), chosen[0] if len(chosen) == 1 else chosen or None]))
+        yield from ((place, item, _one(chosen)) for chosen in kept or [[]])
     if len(controls) > 1:
-        raise UserError(
-            f"The export holds choices of several questions: {some(sorted(controls))}.",
-            where=str(path),
-            remedy="Export one of them as CSV.",
-        )
+        raise fault(f"The export holds choices of several questions: {some(sorted(controls))}.", path, "Export one of them as CSV.")
     if cancelled:
         notes.warn(f"{cancelled:,} annotations that were cancelled are passed over.")
-    return _made(table, [*keys, "label"], rows, "label-studio")
 
 
-_Nothing = type(ABSENT)
-
-
-def _prodigy(table: Table, notes: Notes, path: Path) -> Table:
-    """Return the accepted examples: with the options that were chosen, or with the label that was accepted."""
-    at = {name: place for place, name in enumerate(table.columns)}
-    chosen = "accept" if "accept" in at else "label"
-    rows: list[tuple[int, list[Any]]] = []
-    other = 0
-    for place, row in enumerate(table.rows):
-        if row[at["answer"]] != "accept":
-            other += 1
-            continue
-        value = row[at[chosen]]
-        if chosen == "accept" and isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        rows.append((place, [row[at["text"]] if "text" in at else ABSENT, value]))
-    if other:
+def _prodigy(table: Table, notes: Notes, path: Path) -> _Answers:
+    """Yield the accepted examples: with the options that were chosen, or with the label that was accepted."""
+    records = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    kept = [(place, record) for place, record in enumerate(records) if record["answer"] == "accept"]
+    if len(kept) < len(records):
+        other = len(records) - len(kept)
         notes.warn(f"{other:,} examples that were rejected or ignored are left out (format: {table.format} keeps them).")
-    return _made(table, ["text", "label"], rows, "prodigy")
+    for place, record in kept:
+        chosen = record["accept" if "accept" in record else "label"]
+        yield place, record, _one(chosen) if "accept" in record and isinstance(chosen, list) else chosen
 
 
-def _doccano(table: Table, notes: Notes, path: Path) -> Table:
-    """Return the old layout of Doccano: annotations with a label each, by several users."""
-    texts, given = _column(table, "text"), _column(table, "annotations")
-    rows: list[tuple[int, list[Any]]] = []
-    for place, (text, made) in enumerate(zip(texts, given, strict=True)):
-        by_user: dict[Any, list[Any]] = {}
+def _doccano(table: Table, notes: Notes, path: Path) -> _Answers:
+    """Yield the old layout of Doccano: annotations with a label each, by several users."""
+    for place, (text, made) in enumerate(zip(table.column("text"), table.column("annotations"), strict=True)):
+        by_user: dict[str, list[Any]] = {}
         for item in made:
             if not isinstance(item, dict) or "label" not in item:
                 raise broken("Not an annotation of Doccano: it has no label.", path, place + 1, "Export it again as JSONL.")
             by_user.setdefault(str(item.get("user", "")), []).append(item["label"])
-        for chosen in by_user.values() or [[]]:
-            rows.append((place, [text, chosen[0] if len(chosen) == 1 else chosen or None]))
-    return _made(table, ["text", "label"], rows, "doccano")
+        yield from ((place, {"text": text}, _one(chosen)) for chosen in by_user.values() or [[]])
+
+
+_EXPORTS: dict[str, tuple[Callable[[Table, set[str]], bool], Callable[[Table], list[str]], Callable[[Table, Notes, Path], _Answers]]] = {
+    "label-studio": (
+        lambda table, columns: {"data", "annotations"} <= columns and any(isinstance(value, dict) for value in table.column("data")),
+        lambda table: list(dict.fromkeys(key for item in table.column("data") if isinstance(item, dict) for key in item if key != "label")),
+        _label_studio,
+    ),
+    "prodigy": (
+        lambda table, columns: "answer" in columns and bool({"accept", "label"} & columns)
+        and all(value in ("accept", "reject", "ignore") for value in table.column("answer")),
+        lambda table: ["text"], _prodigy,
+    ),
+    "doccano": (
+        lambda table, columns: {"annotations", "text"} <= columns and all(isinstance(value, list) for value in table.column("annotations")),
+        lambda table: ["text"], _doccano,
+    ),
+}  # fmt: skip
+"""Program -> whether a table is its export, the columns beside the label, and its annotations."""

@@ -1,23 +1,42 @@
-"""What a corpus must be, checked before it is written and after it is read."""
+"""What a corpus must be, checked before it is written and after it is read; and splits that are made once.
+
+Splits are made by a fingerprint of each text: no random numbers, no dependence on the order of rows.
+"""
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from emosynth.corpora.splits import SPLITS
-from emosynth.errors import UserError
+from emosynth import text as texts
+from emosynth.corpora.decoding import fault, some
 from emosynth.paths import repro
 
+SPLITS = ("train", "validation", "test")
 COLUMNS = ("id", "text", "labels", "split", "corpus")
+_MORE_ROWS = "Give more rows of these classes, "
 
 
-def some(items: Iterable[object], limit: int = 5) -> str:
-    """Return the first items as a list in words."""
-    items = list(items)
-    more = f" and {len(items) - limit} more" if len(items) > limit else ""
-    return ", ".join(str(item) for item in items[:limit]) + more
+@functools.lru_cache(maxsize=200_000)
+def fingerprint(text: str) -> str:
+    """Return `emosynth.text.fingerprint`, sooner for plain texts; ids and splits of one corpus ask for the same ones."""
+    if text.isascii() and "&" not in text and "\\" not in text:  # then normalising collapses white space, and nothing else
+        return hashlib.sha256(" ".join(text.split()).lower().encode()).hexdigest()
+    return texts.fingerprint(text)
+
+
+def position(text: str) -> float:
+    """Return the place of a text in [0, 1), uniform over texts."""
+    return int(fingerprint(text)[:13], 16) / 16**13
+
+
+def split_of(text: str, fractions: Sequence[float]) -> str:
+    """Return the split of a text; ``fractions`` are the shares of train, validation and test."""
+    place = position(text)
+    return "train" if place < fractions[0] else "validation" if place < fractions[0] + fractions[1] else "test"
 
 
 def total_of(classes: Iterable[str]) -> str:
@@ -49,65 +68,49 @@ def validate(frame: pd.DataFrame, classes: Sequence[str], task: str, where: str,
     UserError
         For the first rule that is broken, with the rows that break it.
     """
-    lacking = [column for column in COLUMNS if column not in frame.columns]
-    if lacking:
-        raise UserError(
-            f"The corpus lacks the columns {some(lacking)}.",
-            where=where,
-            remedy=f"Make the corpora again: {repro('00_corpora', again=True)}",
-        )
+    if lacking := [column for column in COLUMNS if column not in frame.columns]:
+        raise fault(f"The corpus lacks the columns {some(lacking)}.", where, f"Make the corpora again: {repro('00_corpora', again=True)}")
     if frame.empty:
-        raise UserError("The corpus has no rows.", where=where, remedy="Give a file with at least a few rows of each class.")
-    names = list(rows) if rows is not None else [f"id {item}" for item in frame["id"]]
-
-    def fail(bad: Sequence[bool], what: str, remedy: str) -> None:
-        found = [name for name, is_bad in zip(names, bad, strict=True) if is_bad]
-        if found:
-            raise UserError(what, where=f"{where}: {some(found)}", remedy=remedy)
-
-    fail([not isinstance(text, str) or not text.strip() for text in frame["text"]], "Some rows have no text.", "Fill or drop these rows.")
-    fail(list(frame["id"].duplicated(keep=False)), "Some ids occur more than once.", "Give every row an id of its own.")
-    fail([len(labels) == 0 for labels in frame["labels"]], "Some rows have no label.", "Label or drop these rows.")
+        raise fault("The corpus has no rows.", where, "Give a file with at least a few rows of each class.")
+    ids, held, given, splits = (frame[column].tolist() for column in ("id", "text", "labels", "split"))
     known = set(classes)
-    strange = sorted({label for labels in frame["labels"] for label in labels} - known)
-    fail(
-        [any(label not in known for label in labels) for labels in frame["labels"]],
-        f"Labels that are not among the classes: {some(strange)}. The classes are {some(classes, 30)}.",
-        "Correct the labels, or list them under classes.",
-    )
-    if task == "single":
-        fail(
-            [len(labels) != 1 for labels in frame["labels"]],
-            "Some rows have several labels.",
-            "Set label_separator for a corpus with several labels a row.",
-        )
-    fail([len(set(labels)) != len(labels) for labels in frame["labels"]], "Some rows have one label twice.", "Name each label once.")
-    fail(
-        [split not in SPLITS for split in frame["split"]],
-        f"Some rows have an unknown split; known are {some(SPLITS)}.",
-        "Correct the split column.",
-    )
-    if len(known) < 2 or frame["labels"].explode().nunique() < 2:
-        raise UserError(
-            f"The corpus has one class only: {some(sorted(frame['labels'].explode().unique()))}.",
-            where=where,
-            remedy="A classifier needs at least two; check which column holds the labels.",
-        )
-    for split in SPLITS:
-        if not (frame["split"] == split).any():
-            raise UserError(
-                f"The {split} split has no rows.",
-                where=where,
-                remedy="Give more rows, other corpora.fractions, or a split column with train, validation and test.",
-            )
-    training = set(frame.loc[frame["split"] == "train", "labels"].explode())
-    absent = [label for label in classes if label not in training]
-    if absent:
-        raise UserError(
-            f"The training split has no row of {some(absent)}.",
-            where=where,
-            remedy="Give more rows of these classes, or leave them out of the classes.",
-        )
+    seen = {label for labels in given for label in labels}
+    single = "Set label_separator for a corpus with several labels a row."
+    for what, bad, remedy in (
+        ("Some rows have no text.", [not isinstance(text, str) or not text.strip() for text in held], "Fill or drop these rows."),
+        ("Some ids occur more than once.", pd.Series(ids).duplicated(keep=False).tolist(), "Give every row an id of its own."),
+        ("Some rows have no label.", [len(labels) == 0 for labels in given], "Label or drop these rows."),
+        (
+            f"Labels that are not among the classes: {some(sorted(seen - known))}. The classes are {some(classes, 30)}.",
+            [not known.issuperset(labels) for labels in given] if seen - known else [],
+            "Correct the labels, or list them under classes.",
+        ),
+        ("Some rows have several labels.", [len(labels) != 1 for labels in given] if task == "single" else [], single),
+        ("Some rows have one label twice.", [len(set(labels)) != len(labels) for labels in given], "Name each label once."),
+        (
+            f"Some rows have an unknown split; known are {some(SPLITS)}.",
+            [split not in SPLITS for split in splits],
+            "Correct the split column.",
+        ),
+    ):
+        if any(bad):
+            names = list(rows) if rows is not None else [f"id {item}" for item in ids]
+            raise fault(what, f"{where}: {some([name for name, is_bad in zip(names, bad, strict=True) if is_bad])}", remedy)
+    if len(known) < 2 or len(seen) < 2:
+        remedy = "A classifier needs at least two; check which column holds the labels."
+        raise fault(f"The corpus has one class only: {some(sorted(seen))}.", where, remedy)
+    if empty := [split for split in SPLITS if split not in set(splits)]:
+        remedy = "Give more rows, other corpora.fractions, or a split column with train, validation and test."
+        raise fault(f"The {empty[0]} split has no rows.", where, remedy)
+    if absent := _lacking(given, splits, "train", classes):
+        remedy = f"{_MORE_ROWS}or leave them out of the classes."
+        raise fault(f"The training split has no row of {some(absent)}.", where, remedy)
+
+
+def _lacking(given: Iterable[Iterable[str]], splits: Iterable[str], split: str, classes: Sequence[str]) -> list[str]:
+    """Return the classes of which a split has no row."""
+    held = {label for labels, other in zip(given, splits, strict=True) if other == split for label in labels}
+    return [label for label in classes if label not in held]
 
 
 def every_class(frame: pd.DataFrame, classes: Sequence[str], where: str) -> list[str]:
@@ -118,12 +121,9 @@ def every_class(frame: pd.DataFrame, classes: Sequence[str], where: str) -> list
     UserError
         If the test split lacks a class: its F1 would count as 0 in every macro-average, however good a classifier is.
     """
-    held = {split: set(frame.loc[frame["split"] == split, "labels"].explode()) for split in ("validation", "test")}
-    lacking = {split: [label for label in classes if label not in held[split]] for split in held}
-    if lacking["test"]:
-        raise UserError(
-            f"The test split has no row of {some(lacking['test'])}, so no score could count it.",
-            where=where,
-            remedy="Give more rows of these classes, other corpora.fractions, or leave them out (class_names: {label: null}).",
-        )
-    return [f"The validation split has no row of {some(lacking['validation'], 30)}."] if lacking["validation"] else []
+    given, splits = frame["labels"].tolist(), frame["split"].tolist()
+    if lacking := _lacking(given, splits, "test", classes):
+        remedy = f"{_MORE_ROWS}other corpora.fractions, or leave them out (class_names: {{label: null}})."
+        raise fault(f"The test split has no row of {some(lacking)}, so no score could count it.", where, remedy)
+    lacking = _lacking(given, splits, "validation", classes)
+    return [f"The validation split has no row of {some(lacking, 30)}."] if lacking else []

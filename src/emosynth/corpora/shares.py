@@ -8,14 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from emosynth.corpora import cells
-from emosynth.corpora.columns import literal
-from emosynth.corpora.decoding import Notes
+from emosynth.corpora import labels as cells
+from emosynth.corpora.columns import NEAR, literal, number, whole_of
+from emosynth.corpora.decoding import Notes, fault, some
 from emosynth.corpora.files import Row
-from emosynth.corpora.guesses import NEAR, number
-from emosynth.corpora.schema import some
-from emosynth.corpora.splits import SPLITS
-from emosynth.errors import UserError
+from emosynth.corpora.schema import SPLITS
+from emosynth.corpora.tables import absent
 from emosynth.params import UserCorpus
 
 Conflicts = Literal["majority", "drop", "error", "soft"]
@@ -42,29 +40,41 @@ def shares_of_cells(values: Sequence[Any]) -> list[Shares | str | None] | None:
     return [_scaled(inner) if inner and isinstance(inner, dict) else _word(value, inner) for value, inner in zip(values, read, strict=True)]
 
 
+def flags_of_cells(values: Sequence[Any]) -> list[Any]:
+    """Return cells such as ``{"joy": 1, "fear": 1, "anger": 0}`` as lists of what they say yes to; others as they are."""
+    read = [literal(value) if isinstance(value, str) else value for value in values]
+    objects = [value for value in read if isinstance(value, dict) and value]
+    marks = bool(objects) and all(mark in (0, 1) for value in objects for mark in value.values())
+    if not marks or all(sum(value.values()) == 1 for value in objects):  # the latter are shares, each of them whole
+        return list(values)
+    return [
+        [name for name, mark in inner.items() if mark] if isinstance(inner, dict) else value
+        for value, inner in zip(values, read, strict=True)
+    ]
+
+
 def _word(value: Any, inner: Any) -> Shares | str | None:
-    if cells.absent(value) or value == "" or inner == {}:
+    if absent(value) or value == "" or inner == {}:
         return None
     return {value: 1.0} if isinstance(value, str) and inner in (None, value) else f"a label that is {cells.kind_of(inner)}, among shares"
 
 
 def shares_of_columns(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> list[Shares | str | None] | None:
-    """Return what columns of shares hold, as `shares_of_cells`; None: they are no shares, but 0 and 1."""
+    """Return what columns of shares hold, of 1, of 100, or votes of one number of people, as `shares_of_cells`; None: they are 0 and 1."""
     numbers = [[number(value) for value in row] for row in rows]
+    whole = whole_of([[value or 0.0 for value in row] for row in numbers if None not in row])
+    numbers = [[None if value is None else value / whole for value in row] for row in numbers]
     if not any(value is not None and 0 < value < 1 for row in numbers for value in row):
         return None
-    full = [[value for value in row if value is not None] for row in numbers if None not in row and any(row)]
+    full = [row for row in numbers if None not in row and any(row)]
     if 2 * sum(map(_are_shares, full)) <= len(full):
         return None
-    return [
-        _FAULT if None in row else _scaled(dict(zip(names, row, strict=True))) if any(row) else None  # type: ignore[arg-type]
-        for row in numbers
-    ]
+    return [_FAULT if None in row else _scaled(dict(zip(names, row, strict=True))) if any(row) else None for row in numbers]
 
 
 def _are_shares(values: Collection[Any]) -> bool:
-    held = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    return bool(held) and len(held) == len(values) and all(0 <= value <= 1 for value in held) and abs(sum(held) - 1) <= NEAR
+    numbers = bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1 for value in values)
+    return numbers and abs(sum(values) - 1) <= NEAR
 
 
 def _scaled(given: dict[Any, Any]) -> Shares | str:
@@ -82,11 +92,9 @@ def named(
     Labels are renamed, merged and left out as those of other files; shares of labels that are left out go, and the others are scaled.
     """
     flat = [(row, label, share) for row, held in enumerate(given) if isinstance(held, dict) for label, share in held.items()]
-    inner = cells.Faults()
-    found = cells.labels([label for _, label, _ in flat], [names[row] for row, _, _ in flat], spec, notes, inner)
-    for what, places in inner.items():
-        for row in dict.fromkeys(flat[place][0] for place in places):
-            faults.add(what, row)
+    found, wrong, left = cells.labels_within([(row, label) for row, label, _ in flat], names, spec, notes)
+    for what, at in wrong.items():
+        faults.add(what, *at)
     for row, held in enumerate(given):
         if not isinstance(held, dict):
             faults.add(held or cells.NO_LABEL, row)
@@ -95,17 +103,13 @@ def named(
         for label in labels or ():
             summed[row][label] = summed[row].get(label, 0.0) + share
     broken = {row for rows in faults.values() for row in rows}
-    left: dict[str, list[int]] = {}
-    for what, places in found.left_out.items():
-        if gone := sorted({flat[place][0] for place in places if not summed[flat[place][0]]}):
-            left[what] = gone
+    left = {what: gone for what, at in left.items() if (gone := [row for row in at if not summed[row]])}
     shares = [{label: share / sum(held.values()) for label, share in sorted(held.items())} for held in summed]
     tied = sum(sum(share > max(held.values()) - 1e-9 for share in held.values()) > 1 for held in shares)
-    notes.found(
-        "labels", f"shares; a row's class is its largest share, of equal ones ({tied:,} rows) the first by alphabet, and the shares are kept",
-        "labels",
-    )  # fmt: skip
-    return cells.Labels([(largest(held),) if held and row not in broken else None for row, held in enumerate(shares)], False, left), shares
+    how = f"shares; a row's class is its largest share, of equal ones ({tied:,} rows) the first by alphabet, and the shares are kept"
+    notes.found("labels", how, "labels")
+    rows: list[tuple[str, ...] | None] = [(largest(held),) if held and row not in broken else None for row, held in enumerate(shares)]
+    return cells.Labels(rows, False, left), shares
 
 
 def largest(shares: Shares) -> str:
@@ -117,8 +121,7 @@ def completed(rows: list[Row], classes: Collection[str], multi: bool, notes: Not
     """Return rows that all have shares, of the classes alone; rows as they are if none has any."""
     if not any(row.shares for row in rows):
         return rows
-    lost = sorted({label for row in rows for label, _ in row.shares} - set(classes))
-    if lost:
+    if lost := sorted({label for row in rows for label, _ in row.shares} - set(classes)):
         notes.warn(f"Labels that are the class of no row are left out of the shares: {some(lost, 20)}.")
     out = []
     for row in rows:
@@ -143,75 +146,65 @@ def resolved(rows: list[Row], how: Conflicts, multi: bool, path: Path) -> tuple[
     """
     if how == "majority" and any(row.shares for row in rows):
         how = "soft"
+    counts = Counter(row.id for row in rows)
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        groups.setdefault(row.id, []).append(row)
-    torn = {key: group for key, group in groups.items() if len(group) > 1 and len({frozenset(row.labels) for row in group}) > 1}
+        if counts[row.id] > 1:
+            groups.setdefault(row.id, []).append(row)
+    torn = {key: group for key, group in groups.items() if len({frozenset(row.labels) for row in group}) > 1}
     # votes of several raters on one row have one place
     pairs = ((group[0].place, next(row.place for row in group if set(row.labels) != set(group[0].labels))) for group in torn.values())
     places = [first if first == second else f"{first} and {second}" for first, second in pairs]
     held = sum(len({row.place for row in group}) for group in torn.values())
     if torn and how == "error":
-        raise UserError(
-            f"{len(torn):,} texts stand with several labels, in {held:,} rows.", where=f"{path}: {some(places)}",
-            remedy="Mend these rows, or set corpora.conflicts: majority, soft or drop.",
-        )  # fmt: skip
-    settled: dict[str, Row | None] = {}
-    for key, group in torn.items():
-        shares: Shares = _mean(group) if how == "soft" else {}
-        labels = _majority(group, multi) if how == "majority" else _of_shares(shares, multi) if how == "soft" else ()
-        # the text goes where it can leak least: to the test split if it stands there at all
-        split = next((name for name in reversed(SPLITS) if any(row.split == name for row in group)), None)
-        first = min(group, key=lambda row: row.text)
-        settled[key] = (
-            replace(first, labels=labels, shares=tuple(sorted(shares.items())), split=split, place=group[0].place) if labels else None
-        )
-    kept = [row for row in rows if row.id not in torn] + [row for row in settled.values() if row is not None]
+        remedy = "Mend these rows, or set corpora.conflicts: majority, soft or drop."
+        raise fault(f"{len(torn):,} texts stand with several labels, in {held:,} rows.", f"{path}: {some(places)}", remedy)
+    kept = [row for row in rows if row.id not in torn]
+    whole = len(kept)
+    for group in torn.values():
+        labels, shares = _settled(group, how, multi)
+        if labels:
+            # the text goes where it can leak least: to the test split if it stands there at all
+            split = next((name for name in reversed(SPLITS) if any(row.split == name for row in group)), None)
+            first = min(group, key=lambda row: row.text)
+            kept.append(replace(first, labels=labels, shares=tuple(sorted(shares.items())), split=split, place=group[0].place))
     # the order of equal texts is settled by their labels, not by where they stand in the file
     kept.sort(key=lambda row: (row.id, row.split or "", row.labels, row.shares, row.text))
-    report = {
-        "texts": len(torn), "rows": held, "done": how, "kept": sum(row is not None for row in settled.values()),
-        "dropped": sum(row is None for row in settled.values()), "places": places[:20],
-    }  # fmt: skip
     if not kept:
-        raise UserError(
-            "Every text stands with several labels.", where=str(path), remedy="Mend the labels, or set corpora.conflicts: majority or soft."
-        )
-    return kept, report
+        what = "Every text stands with several labels" + (", none of them by most rows." if how == "majority" else ".")
+        raise fault(what, path, f"Mend the labels, or set corpora.conflicts: {'soft' if how == 'majority' else 'majority or soft'}.")
+    settled = len(kept) - whole
+    told = {"kept": settled, "dropped": len(torn) - settled, "places": places[:20]}
+    return kept, {"texts": len(torn), "rows": held, "done": how} | told
 
 
-def _mean(group: Sequence[Row]) -> Shares:
-    """Return the mean of the rows' shares; of a row without any each label counts 1."""
-    given = [dict(row.shares) or dict.fromkeys(row.labels, 1.0) for row in group]
-    return {
-        label: sum(held.get(label, 0.0) for held in given) / len(group) for label in sorted({label for held in given for label in held})
-    }
-
-
-def _of_shares(shares: Shares, multi: bool) -> tuple[str, ...]:
-    most = tuple(label for label, share in shares.items() if share > 0.5) if multi else ()
-    return most or (largest(shares),)
-
-
-def _majority(group: Sequence[Row], multi: bool) -> tuple[str, ...]:
-    counts = Counter(label for row in group for label in row.labels)
+def _settled(group: Sequence[Row], how: Conflicts, multi: bool) -> tuple[tuple[str, ...], Shares]:
+    """Return the labels and shares that rows of one text agree on; no labels: none."""
+    if how == "soft":
+        # of a row without shares each label counts 1
+        given = [dict(row.shares) or dict.fromkeys(row.labels, 1.0) for row in group]
+        every = sorted({label for held in given for label in held})
+        shares = {label: sum(held.get(label, 0.0) for held in given) / len(group) for label in every}
+        return tuple(label for label, share in shares.items() if multi and share > 0.5) or (largest(shares),), shares
+    counts = Counter(label for row in group for label in row.labels) if how == "majority" else Counter[str]()
     if multi:
-        return tuple(sorted(label for label, count in counts.items() if count > len(group) / 2))
-    (first, most), *rest = counts.most_common()
-    return (first,) if not rest or rest[0][1] < most else ()
+        return tuple(sorted(label for label, count in counts.items() if count > len(group) / 2)), {}
+    most = [label for label, count in counts.items() if count == max(counts.values())]
+    return tuple(most) if len(most) == 1 else (), {}
+
+
+_DONE = {
+    "kept": "they stay as published",
+    "majority": "the label of most rows was taken",
+    "drop": "they were left out",
+    "soft": "the mean of their labels is kept as shares, and the largest share is their class",
+}
 
 
 def said_of_conflicts(conflicts: dict[str, Any]) -> str:
     """Return what is said of texts that stand with several labels."""
     if not conflicts["texts"]:
         return "No text stands with several labels."
-    done = {
-        "kept": "they stay as published",
-        "majority": "the label of most rows was taken",
-        "drop": "they were left out",
-        "soft": "the mean of their labels is kept as shares, and the largest share is their class",
-    }[conflicts["done"]]
-    rest = (
-        f"; {conflicts['dropped']:,} without a majority were left out" if conflicts["done"] == "majority" and conflicts["dropped"] else ""
-    )
-    return f"{conflicts['texts']:,} texts stand with several labels, in {conflicts['rows']:,} rows: {done}{rest}."
+    lost = conflicts["dropped"] if conflicts["done"] == "majority" else 0
+    rest = f"; {lost:,} without a majority were left out" if lost else ""
+    return f"{conflicts['texts']:,} texts stand with several labels, in {conflicts['rows']:,} rows: {_DONE[conflicts['done']]}{rest}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import warnings
@@ -13,14 +14,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emosynth.corpora.decoding import Notes, decode, read_bytes
+from emosynth.corpora.decoding import READ, Notes, broken, decode, fault, is_excel, read_bytes, refuse, some
 from emosynth.corpora.delimited import Cells, read_cells
-from emosynth.corpora.files import broken
-from emosynth.corpora.headers import columns, is_header, without_headers
-from emosynth.corpora.kinds import READ, is_excel, refuse
-from emosynth.corpora.schema import some
+from emosynth.corpora.headers import bare, header_below, is_header, without_headers, without_titles
 from emosynth.errors import UserError
 from emosynth.params import UserCorpus
+
+_ONE_OBJECT = ("Write an array of objects, or one object a line.", "Write one JSON object a line.")
+_TWICE = "Give every column a name of its own."
 
 
 class _Absent:
@@ -31,6 +32,11 @@ class _Absent:
 
 
 ABSENT = _Absent()
+
+
+def absent(value: Any) -> bool:
+    """Return whether a cell holds nothing: null, NaN, or no such key."""
+    return value is None or value is ABSENT or (isinstance(value, float) and value != value)
 
 
 @dataclass
@@ -54,8 +60,8 @@ class Table:
     """
 
     columns: list[str]
-    rows: list[Sequence[Any]]
-    places: list[int | str]
+    rows: Sequence[Sequence[Any]]
+    places: Sequence[int | str]
     unit: str
     format: str
     encoding: str = ""
@@ -72,6 +78,11 @@ class Table:
         """Return what to call a row in errors."""
         return f"{self.file + ' ' if self.file else ''}{self.unit} {self.places[row]}"
 
+    def column(self, name: str) -> list[Any]:
+        """Return the cells of a column."""
+        place = self.columns.index(name)
+        return [row[place] for row in self.rows]
+
 
 def read_file(path: Path, spec: UserCorpus, notes: Notes) -> Table:
     """Return a file as a table.
@@ -83,19 +94,18 @@ def read_file(path: Path, spec: UserCorpus, notes: Notes) -> Table:
     """
     raw = read_bytes(path, notes)
     if raw[:4] == b"PAR1":
-        return _parquet(path, raw)
+        return _arrow("a Parquet", lambda: pq.ParquetFile(pa.BufferReader(raw)).read(), "parquet", path)
     if raw[:6] == b"ARROW1" or raw[:4] == b"\xff\xff\xff\xff":
-        return arrow_table(_arrow(path, raw), "arrow")
+        opened = pa.ipc.open_file if raw[:6] == b"ARROW1" else pa.ipc.open_stream
+        return _arrow("an Arrow", lambda: opened(pa.BufferReader(raw)).read_all(), "arrow", path)
     if is_excel(raw):
         return _excel(path, raw, spec, notes)
     refuse(raw, path)
     ending = path.suffix.lower()
     if spec.format in ("parquet", "excel") or ending in (".parquet", ".xlsx", ".xlsm", ".xls", ".feather", ".arrow"):
         wanted = spec.format or {".parquet": "parquet", ".feather": "feather", ".arrow": "arrow"}.get(ending, "excel")
-        raise UserError(
-            f"This is no file of {wanted.title()}, whatever it is called.", where=str(path),
-            remedy=f"Give it its own ending (.csv, .json) if it is text, or save it again as {READ}.",
-        )  # fmt: skip
+        remedy = f"Give it its own ending (.csv, .json) if it is text, or save it again as {READ}."
+        raise fault(f"This is no file of {wanted.title()}, whatever it is called.", path, remedy)
     text, encoding = decode(raw, path, spec.encoding, notes)
     table = _of_text(path, text, spec, notes)
     table.encoding, table.lines = encoding, len(re.findall("\r\n|\r|\n", text)) + (text[-1] not in "\r\n")
@@ -103,41 +113,64 @@ def read_file(path: Path, spec: UserCorpus, notes: Notes) -> Table:
 
 
 def _of_text(path: Path, text: str, spec: UserCorpus, notes: Notes) -> Table:
-    start = text.lstrip()[:1]
     ending = path.suffix.lower().removesuffix(".gz") or Path(path.stem).suffix.lower()
     asked = spec.format not in (None, "delimited") or (spec.format is None and ending in (".json", ".jsonl", ".ndjson"))
-    if spec.format != "delimited" and (asked or start in "[{"):
+    if spec.format != "delimited" and (asked or text.lstrip()[:1] in "[{"):
         try:
-            return _json(path, text)
+            return read_json(path, text)
         except UserError:
             # a bracket may begin the first cell of a delimited file too
             if asked or re.match(r'\[\s*(\{|$)|\{\s*"', text.lstrip()):
                 raise
+    if spec.format is None and (table := _fasttext(text)) is not None:
+        return table
+    text, above = (text, 0) if spec.header is False else without_titles(text.rstrip("\x1a"), spec)
+    if above:
+        notes.warn(f"{above} lines above the header are left out (header).")
     cells = read_cells(text, path, spec.separator, spec.quoting, notes)
-    return _delimited(path, cells, spec, notes)
+    return _headed(path, cells, "line", "delimited", spec, notes)
 
 
-# --- delimited -------------------------------------------------------------------------------------------------------------------------------
+def _fasttext(text: str) -> Table | None:
+    """Return lines such as ``__label__joy What a day`` as a table; None: they are none."""
+    if not text.lstrip().startswith("__label__"):
+        return None
+    lines = {number: line for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
+    found = [match for line in lines.values() if (match := re.fullmatch(r"((?:__label__\S+\s+)+)(\S.*?)\s*", line))]
+    labels = [[name.removeprefix("__label__") for name in match[1].split()] for match in found]
+    single = all(len(names) == 1 for names in labels)
+    rows = [[match[2], names[0] if single else names] for match, names in zip(found, labels, strict=True)]
+    return Table(["text", "label"], rows, list(lines), "line", "fastText") if len(found) == len(lines) else None
 
 
-def _delimited(path: Path, cells: Cells, spec: UserCorpus, notes: Notes) -> Table:
-    rows, lines = cells.rows, cells.lines
-    header = spec.header
+# --- delimited -----------------------------------------------------------------------------------------------------------------------------
+
+
+def _headed(path: Path, cells: Cells, unit: str, kind: str, spec: UserCorpus, notes: Notes) -> Table:
+    """Return rows below a header, if they have one, without columns that have neither name nor content."""
+    rows, places, header = cells.rows, cells.lines, spec.header
     if header is None:
-        header = is_header(cells, spec)
+        header = is_header(rows, cells.width, spec)
         notes.found("header", "the first row names the columns" if header else "none: columns are 1, 2 …", "header")
+    names, apart = [str(number + 1) for number in range(cells.width)], {"blank": cells.blank} if cells.blank else {}
     if header:
-        names = [name.strip().strip('"').strip() for name in rows[0]]
-        rows, lines = rows[1:], lines[1:]
-    else:
-        names = [str(number + 1) for number in range(cells.width)]
-    rows, lines, apart = without_headers(names, rows, lines, "line", notes) if header else (rows, lines, {})
-    names, kept = columns(names, rows, path, cells.lines[0], notes)
-    if kept != list(range(max(map(len, cells.rows)))):
+        names = [bare(name).strip('"').strip() for name in rows[0]]
+        rows, places, more = without_headers(names, rows[1:], places[1:], unit, notes)
+        apart |= more
+    kept: list[int] = []
+    nameless: list[int] = []
+    for column, name in enumerate(names):
+        if not name and any(column < len(row) and bare(row[column]) for row in rows):
+            name = names[column] = f"column {column + 1}"
+        (kept if name else nameless).append(column)
+    if nameless:
+        notes.found("empty columns", f"{len(nameless)} without name and content are passed over", "header")
+    names = [names[column] for column in kept]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise broken(f"Columns that occur twice: {some(twice)}.", path, cells.lines[0], _TWICE)
+    if kept != list(range(max(map(len, rows), default=0))):
         rows = [[row[column] for column in kept] for row in rows]
-    return Table(
-        names, list(rows), list(lines), "line", "delimited", "", cells.separator, cells.quoting, header, apart=({"blank": cells.blank} if cells.blank else {}) | apart,
-    )  # fmt: skip
+    return Table(names, rows, places, unit, kind, "", cells.separator, cells.quoting, header, apart=apart)
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------------------------------
@@ -151,111 +184,98 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _loads(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_object)
-
-
-def _json(path: Path, text: str) -> Table:
+def read_json(path: Path, text: str) -> Table:
     """Read a JSON array of objects, one object a line, or one object that holds either rows or columns."""
     body = text.lstrip()
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
-    if body[0] == "[" or len(lines) == 1 or (body[0] == "{" and lines[0][1].strip() == "{"):
+    lines = {number: line for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
+    if body[0] == "[" or len(lines) == 1 or (body[0] == "{" and next(iter(lines.values())).strip() == "{"):
         try:
-            whole = _loads(body)
+            whole = json.loads(body, object_pairs_hook=_object)
         except (ValueError, RecursionError) as error:
             at = text[: len(text) - len(body)].count("\n") + getattr(error, "lineno", 1)
             raise broken(f"Not JSON: {error}.", path, at, "Write one array of objects, or one object a line.") from None
         records = whole if isinstance(whole, list) else _records_of(whole, path)
         return _records(path, records, range(1, len(records) + 1), "item", "json")
     found: list[Any] = []
-    for number, line in lines:
+    for number, line in lines.items():
         try:
-            found.append(_loads(line))
+            found.append(json.loads(line, object_pairs_hook=_object))
         except (ValueError, RecursionError) as error:
-            raise broken(f"Not a JSON object: {error}", path, number, "Write one JSON object a line.") from None
-    return _records(path, found, [number for number, _ in lines], "line", "jsonl")
+            raise broken(f"Not a JSON object: {error}", path, number, _ONE_OBJECT[1]) from None
+    return _records(path, found, lines, "line", "jsonl")
 
 
 def _records_of(whole: Any, path: Path) -> list[Any]:
     if isinstance(whole, dict):
-        rows = [value for value in whole.values() if isinstance(value, list) and value and all(isinstance(item, dict) for item in value)]
+        values = list(whole.values())
+        rows = [value for value in values if isinstance(value, list) and value and all(isinstance(item, dict) for item in value)]
         if len(rows) == 1:
             return rows[0]
-        values = list(whole.values())
+        names, cells = whole.get("columns"), whole.get("data")
+        if isinstance(names, list) and isinstance(cells, list) and all(isinstance(row, list) and len(row) == len(names) for row in cells):
+            return [dict(zip(map(str, names), row, strict=True)) for row in cells]  # as pandas writes orient="split"
         if values and all(isinstance(value, list) and len(value) == len(values[0]) for value in values):
             return [dict(zip(whole, row, strict=True)) for row in zip(*values, strict=True)]
-        if values and all(isinstance(value, dict) and list(value) == list(values[0]) for value in values) and len(values) > 1:
+        if len(values) > 1 and all(isinstance(value, dict) and list(value) == list(values[0]) for value in values):
+            if len(values) > len(values[0]):
+                return values  # a row under each key
             return [{name: column[key] for name, column in whole.items()} for key in values[0]]
         if any(isinstance(value, str) for value in values):
             return [whole]
-    raise UserError(
-        f"The JSON holds no rows but one {type(whole).__name__}.",
-        where=str(path),
-        remedy="Write an array of objects, or one object a line.",
-    )
+    raise fault(f"The JSON holds no rows but one {'object' if isinstance(whole, dict) else type(whole).__name__}.", path, _ONE_OBJECT[0])
 
 
 def _records(path: Path, records: Sequence[Any], places: Iterable[int], unit: str, kind: str) -> Table:
     places = list(places)
     for record, place in zip(records, places, strict=True):
         if not isinstance(record, dict):
-            raise UserError(
-                f"Not a JSON object but {type(record).__name__}.", where=f"{path}: {unit} {place}", remedy="Write one JSON object a row."
-            )
+            raise fault(f"Not a JSON object but {type(record).__name__}.", f"{path}: {unit} {place}", "Write one JSON object a row.")
     columns = list(dict.fromkeys(key for record in records for key in record))
-    rows = [[record.get(column, ABSENT) for column in columns] for record in records]
-    return Table(columns, list(rows), list(places), unit, kind)
+    return Table(columns, [[record.get(column, ABSENT) for column in columns] for record in records], places, unit, kind)
 
 
 # --- Parquet, Arrow, Excel -------------------------------------------------------------------------------------------------------------------
 
 
-def _parquet(path: Path, raw: bytes) -> Table:
+def _arrow(article: str, read: Any, kind: str, path: Path) -> Table:
     try:
-        return arrow_table(pq.ParquetFile(pa.BufferReader(raw)).read(), "parquet", path)
+        return arrow_table(read(), kind, path)
     except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:
-        raise UserError(f"Not a Parquet file that can be read: {error}", where=str(path), remedy="Write it again as Parquet.") from None
+        raise fault(f"Not {article} file that can be read: {error}", path, "Write it again as Parquet.") from None
 
 
-def _arrow(path: Path, raw: bytes) -> pa.Table:
-    try:
-        return (pa.ipc.open_file if raw[:6] == b"ARROW1" else pa.ipc.open_stream)(pa.BufferReader(raw)).read_all()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserError(f"Not an Arrow file that can be read: {error}", where=str(path), remedy="Write it again as Parquet.") from None
-
-
-def arrow_table(table: pa.Table, kind: str, path: Path | None = None) -> Table:
+def arrow_table(table: pa.Table, kind: str, path: Path) -> Table:
     """Return an Arrow table, with the names of ClassLabel columns from its metadata."""
     columns = [str(name) for name in table.column_names]
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise UserError(f"Columns that occur twice: {some(twice)}.", where=str(path or ""), remedy="Give every column a name of its own.")
+    if twice := sorted({name for name in columns if columns.count(name) > 1}):
+        raise fault(f"Columns that occur twice: {some(twice)}.", path, _TWICE)
     rows = list(zip(*(table.column(name).to_pylist() for name in columns), strict=True))
-    return Table(columns, list(rows), list(range(1, len(rows) + 1)), "row", kind, names=_class_names(table.schema.metadata or {}))
-
-
-def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
     try:
-        features = json.loads(metadata[b"huggingface"])["info"]["features"]
-        return {str(column): names for column, feature in features.items() if (names := class_label_names(feature))}
+        names = class_names(json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"])
     except (KeyError, ValueError, TypeError, AttributeError):
-        return {}
+        names = {}
+    return Table(columns, rows, range(1, len(rows) + 1), "row", kind, names=names)
 
 
-def class_label_names(feature: Any) -> list[str] | None:
-    """Return the names of a ClassLabel, or of a list of them, as ``datasets`` writes features."""
-    while isinstance(feature, dict) and "feature" in feature:
-        feature = feature["feature"]
-    if isinstance(feature, list) and len(feature) == 1:
-        feature = feature[0]
-    if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list):
-        return [str(name) for name in feature["names"]]
-    return None
+def class_names(features: dict[Any, Any]) -> dict[str, list[str]]:
+    """Return the names of columns that are a ClassLabel, or lists of one, as ``datasets`` writes features."""
+    found = {}
+    for column, feature in features.items():
+        while isinstance(feature, dict) and "feature" in feature:
+            feature = feature["feature"]
+        if isinstance(feature, list) and len(feature) == 1:
+            feature = feature[0]
+        if (
+            isinstance(feature, dict)
+            and feature.get("_type") == "ClassLabel"
+            and isinstance(feature.get("names"), list)
+            and feature["names"]
+        ):
+            found[str(column)] = [str(name) for name in feature["names"]]
+    return found
 
 
 def _excel(path: Path, raw: bytes, spec: UserCorpus, notes: Notes) -> Table:
-    import io
-
     from openpyxl import load_workbook
 
     try:
@@ -264,37 +284,26 @@ def _excel(path: Path, raw: bytes, spec: UserCorpus, notes: Notes) -> Table:
             book = load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
             sheets = {sheet.title: [list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets}
     except Exception as error:  # a hostile file may fail anywhere in the reader
-        raise UserError(
-            f"Not an Excel file that can be read: {type(error).__name__}: {error}", where=str(path), remedy="Save it again as .xlsx or CSV."
+        raise fault(
+            f"Not an Excel file that can be read: {type(error).__name__}: {error}", path, "Save it again as .xlsx or CSV."
         ) from None
     full = [name for name, rows in sheets.items() if any(cell is not None for row in rows for cell in row)]
     if spec.sheet is not None and spec.sheet not in sheets:
-        raise UserError(
-            f"There is no sheet {spec.sheet}; there are {some(sheets)}.", where=str(path), remedy="Correct the parameter sheet."
-        )
+        raise fault(f"There is no sheet {spec.sheet}; there are {some(sheets)}.", path, "Correct the parameter sheet.")
     if spec.sheet is None and len(full) != 1:
-        what = f"Several sheets have rows: {some(full)}." if full else "The file has no rows."
-        raise UserError(what, where=str(path), remedy="Name the one to read (sheet).")
+        raise fault(f"Several sheets have rows: {some(full)}." if full else "The file has no rows.", path, "Name the one to read (sheet).")
     name = spec.sheet or full[0]
-    numbered = [(number, row) for number, row in enumerate(sheets[name], start=1)]
-    filled = [(number, row) for number, row in numbered if any(cell is not None and str(cell).strip() for cell in row)]
-    last = filled[-1][0] if filled else 0
-    blank = [number for number, row in numbered if number < last and not any(cell is not None and str(cell).strip() for cell in row)]
+    filled = {number: row for number, row in enumerate(sheets[name], start=1) if any(map(bare, row))}
     if not filled:
-        raise UserError("The sheet has no rows.", where=f"{path}: {name}", remedy="Name another one (sheet).")
-    width = max(len(row) for _, row in filled)
-    rows = [[*row, *[None] * (width - len(row))] for _, row in filled]
-    header = spec.header
-    if header is None:
-        shown = [["" if cell is None else str(cell) for cell in row] for row in rows]
-        header = is_header(Cells(shown, [], width, [], "", ""), spec)
-        notes.found("header", "the first row names the columns" if header else "none: columns are 1, 2 …", "header")
-    names = ["" if cell is None else str(cell).strip() for cell in rows[0]] if header else [str(n + 1) for n in range(width)]
-    first, apart = 1 if header else 0, {"blank": blank} if blank else {}
-    body, places = rows[first:], [number for number, _ in filled[first:]]
-    if header:
-        body, places, more = without_headers(names, body, places, "row", notes)
-        apart |= more
-    names, kept = columns(names, body, path, filled[0][0], notes)
+        raise fault("The sheet has no rows.", f"{path}: {name}", "Name another one (sheet).")
+    if spec.header is not False and (above := header_below(list(filled.values()), spec)):
+        notes.warn(f"{above} rows above the header are left out (header).")
+        filled = dict(list(filled.items())[above:])
+    blank, width = (
+        [number for number in range(1, max(filled)) if not any(map(bare, sheets[name][number - 1]))],
+        max(map(len, filled.values())),
+    )
+    rows = [[*row, *[None] * (width - len(row))] for row in filled.values()]
+    table = _headed(path, Cells(rows, list(filled), width, blank), "row", "excel", spec, notes)
     notes.found("sheet", name, "sheet")
-    return Table(names, [[row[column] for column in kept] for row in body], list(places), "row", "excel", header=header, apart=apart)
+    return table

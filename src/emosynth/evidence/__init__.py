@@ -1,11 +1,8 @@
 """Evidence: what trials and tables say of the published claims, which were declared before."""
 
-from emosynth.evidence.answers import answers, usable, written_arms
 from emosynth.evidence.claims import Found, as_json, judge, metrics, rare_classes, reading
-from emosynth.evidence.contrasts import RealCurve, contrasts, real_curve
-from emosynth.evidence.declared import Declared, check_declared, check_names, load_claims, profile_names
-from emosynth.evidence.judging import VERDICTS, Claim
-from emosynth.evidence.picked import pick
+from emosynth.evidence.contrasts import RealCurve, answers, contrasts, pick, real_curve, usable, written_arms
+from emosynth.evidence.declared import VERDICTS, Claim, Declared, check_declared, check_names, load_claims, profile_names
 from emosynth.evidence.resampling import Contrast
 from emosynth.evidence.scored import UNVERIFIED, Group, Labels, Scored, naive_arm
 

@@ -21,41 +21,20 @@ from emosynth.params import Params
 CHANGES = "changes"
 """The choice of an arm that the sweep is over."""
 COLUMNS = [
-    "arm",
-    "corpus",
-    "learner",
-    "size",
-    "part",
-    "step",
-    "added",
-    "low",
-    "high",
-    "total",
-    "total_low",
-    "total_high",
-    "repeats",
-    "reported",
-]
+    "arm", "corpus", "learner", "size", "part", "step", "added", "low", "high", "total", "total_low", "total_high", "repeats", "reported",
+]  # fmt: skip
 
 Made = frozenset[str]
 
 
 def taken_apart(scored: Scored, params: Params) -> pd.DataFrame:
-    """Return what changes of arms add to macro-F1, as each would have been reported.
+    """Return what changes of arms add to macro-F1 (0 to 1), as each would have been reported: `COLUMNS`, a row an arm, cell and step.
 
-    Returns
-    -------
-    pandas.DataFrame
-        A row a step, for each arm with changes, corpus, learner and size. ``part``: ``arm`` (as it stands over the labels alone), ``chain`` (a
-        change, or several that were not run apart, on top of those before it), ``all`` (with all over the labels alone), ``alone`` (one over
-        the arm as it stands), ``last`` (all over all but one). ``added``, ``low``, ``high``: this difference, of macro-F1 between 0 and 1.
-        ``total``, ``total_low``, ``total_high``: gain over the labels alone of what the step arrives at; for ``last`` of all *but* the one.
-        ``reported``: whether the score counts written rows among the test rows (flaw ``mixed-evaluation``).
-
-    Notes
-    -----
-    A reported score differs from that of the real test rows by a number for each repeat, which is added to the repeat's draws: intervals
-    leave out how the written test rows would vary.
+    ``part``: ``arm`` (as it stands over the labels alone), ``chain`` (a change on top of those before it), ``all`` (with all over the
+    labels alone), ``alone`` (one over the arm as it stands), ``last`` (all over all but one). ``added``, ``low``, ``high``: this
+    difference; ``total``: gain over the labels alone of what the step arrives at, for ``last`` of all *but* the one. ``reported``: whether
+    written test rows count (flaw ``mixed-evaluation``); a number for each repeat is then added to its draws, so that intervals leave out
+    how these rows would vary.
     """
     rows: list[list[Any]] = []
     for arm, spec in params.arms.items():

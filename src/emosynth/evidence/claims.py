@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 
 from emosynth.design.arms import arm_title
-from emosynth.evidence.declared import Declared, Side, corpus_of, lacking
-from emosynth.evidence.judging import Claim, Finding, decide
-from emosynth.evidence.numbers import POINTS, gain, known, listed, number, p_text, score, some, span
+from emosynth.evidence.declared import VERDICTS, Claim, Declared, Finding, Side, corpus_of, decide, lacking
+from emosynth.evidence.numbers import POINTS, gain, known, level, listed, number, p_text, score, some, span
 from emosynth.evidence.scored import UNVERIFIED, Group, Scored
 from emosynth.evidence.text_claims import judge_context, judge_text
 from emosynth.params import Params
@@ -23,10 +22,7 @@ MACRO = "macro-F1"
 
 @dataclass(frozen=True)
 class Found:
-    """What claims are judged from; None: the run has no such table.
-
-    ``shares``: corpus -> class -> share of the training rows.
-    """
+    """What claims are judged from; None: the run has no such table. ``shares``: corpus -> class -> share of the training rows."""
 
     scored: Scored | None
     panel: pd.DataFrame | None
@@ -70,12 +66,7 @@ def rare_classes(shares: Mapping[str, float], share: float) -> list[int]:
 class Cell:
     """Where a claim can be judged: the trials of its sides.
 
-    Attributes
-    ----------
-    rights
-        With the declared side that each is.
-    growth
-        Synthetic rows a seed row of the left side.
+    ``rights``: with the declared side that each is. ``growth``: synthetic rows a seed row of the left side.
     """
 
     left: Group
@@ -89,18 +80,15 @@ def _scores(claim: Declared, params: Params, found: Found, short: list[str]) -> 
     if found.scored is None:
         return replace(made, learner="", why="The run has no trials.")
     if found.scored.scored_on != "test":
-        return replace(
-            made, learner="", why=f"Scored on {found.scored.scored_on} rows, for choosing: claims are judged on test rows alone."
-        )
+        why = f"Scored on {found.scored.scored_on} rows, for choosing: claims are judged on test rows alone."
+        return replace(made, learner="", why=why)
     cell = None if short else _judged(claim, params, found.scored, corpus)
     replications = _replications(claim, params, found, found.scored, cell)
     if short:
         return replace(made, why=_lacks(short), replications=replications)
     if cell is None:
-        where = f"{' or '.join(claim.learners)} on {corpus}"
-        return replace(
-            made, why=f"No trials of {' and '.join(side.words() for side in claim.sides)} with {where}.", replications=replications
-        )
+        what = " and ".join(side.words() for side in claim.sides)
+        return replace(made, why=f"No trials of {what} with {' or '.join(claim.learners)} on {corpus}.", replications=replications)
     made = replace(made, learner=cell.left.learner, size=cell.left.size, replications=replications, stand_in=_stand_in(claim, params, cell))
     classes = _classes(claim, params, found, corpus)
     if classes == []:
@@ -161,8 +149,8 @@ def _classes(claim: Declared, params: Params, found: Found, corpus: str) -> list
 def _deciding(claim: Declared, params: Params, scored: Scored, cell: Cell, classes: list[int] | None) -> tuple[Finding, Side, str]:
     """Return the finding that decides, the side it is against, and what must be known besides.
 
-    Of several right sides the one least in favour decides: it is enough to support the claim (intersection–union); to contradict it,
-    one of several is enough, so that all p are multiplied by their number. A claimed size is of the difference to the first of them.
+    Of several right sides the one least in favour decides (intersection–union); to contradict, one is enough, so that all p are multiplied
+    by their number. A claimed size is of the difference to the first of them.
     """
     found = [(side, _finding(claim, params, scored, cell.left, other, classes)) for side, other in cell.rights]
     towards = -1.0 if claim.expects in ("worse", "no-better") else 1.0
@@ -206,13 +194,11 @@ def _replications(claim: Declared, params: Params, found: Found, scored: Scored,
                 if cell is None or cell == judged:
                     continue
                 finding, right, _ = _deciding(claim, params, scored, cell, classes)
-                rows.append(
-                    {
-                        "corpus": corpus, "learner": learner, "size": size, "comparison": f"{claim.left.words()} − {right.words()}",
-                        "effect": finding.effect, "low": finding.low, "high": finding.high, "unit": finding.unit, "p": finding.p,
-                        "outcome": finding.outcome(1.0, params.evidence.alpha), "n": finding.n,
-                    }
-                )  # fmt: skip
+                rows.append({
+                    "corpus": corpus, "learner": learner, "size": size, "comparison": f"{claim.left.words()} − {right.words()}",
+                    "effect": finding.effect, "low": finding.low, "high": finding.high, "unit": finding.unit, "p": finding.p,
+                    "outcome": finding.outcome(1.0, params.evidence.alpha), "n": finding.n,
+                })  # fmt: skip
     return rows
 
 
@@ -230,15 +216,14 @@ def reading(claim: Claim, params: Params) -> str:
     if claim.outcome == "not tested":
         return claim.why or "The run does not hold what the claim needs."
     digits = 1 if finding.unit == "F1 points" else 3 if abs(finding.effect) < 1 else 2
-    level = f"{params.evidence.confidence:.0%}".replace("%", "\u00a0%")
-    words = f"{claim.comparison}: {number(finding.effect, digits, sign=True)} {finding.unit} ({level} interval {span(finding.low, finding.high, digits)}; {finding.n})."
+    words = f"{claim.comparison}: {number(finding.effect, digits, sign=True)} {finding.unit} "
+    words += f"({level(params)} {span(finding.low, finding.high, digits)}; {finding.n})."
     words += f" Outcome: {claim.outcome}, p = {p_text(claim.p_adjusted)} after correction. {_EXPECTED[declared.expects]}."
     if known(finding.wins):
         words += f" A run of the first beats its partner in {number(100 * finding.wins, 0)} % of runs; {number(100 * params.evidence.wins, 0)} % are asked for."
     if claim.outcome == "equivalent" or (claim.outcome == "too imprecise" and known(finding.margin)):
-        words += (
-            f" Margin of equivalence: ±{number(finding.margin, digits)}, {number(100 * declared.margin, 0)} % of what real expansion gains."
-        )
+        share = f"{number(100 * declared.margin, 0)} % of what real expansion gains"
+        words += f" Margin of equivalence: ±{number(finding.margin, digits)}, {share}."
     if declared.claimed is not None and claim.size_verdict is not None:
         words += (
             f" Size claimed: {declared.claimed.bound} {number(declared.claimed.points, 0)} points – {claim.size_verdict} "
@@ -261,12 +246,9 @@ def as_json(profile: str, claims: Sequence[Claim], params: Params) -> dict[str, 
     """Return the content of ``claims.json``: effects on F1 in points; what is not known is null."""
     tests = sum(known(claim.p_adjusted) for claim in claims) + sum(known(claim.size_p_adjusted) for claim in claims)
     return {
-        "profile": profile,
-        "confidence": params.evidence.confidence,
-        "alpha": params.evidence.alpha,
-        "correction": f"Holm over {tests} tests",
-        "claims": [_one(claim, params) for claim in claims],
-    }
+        "profile": profile, "confidence": params.evidence.confidence, "alpha": params.evidence.alpha,
+        "correction": f"Holm over {tests} tests", "claims": [_one(claim, params) for claim in claims],
+    }  # fmt: skip
 
 
 def _one(claim: Claim, params: Params) -> dict[str, Any]:
@@ -299,13 +281,7 @@ def _rounded(value: float) -> float | None:
 def metrics(
     claims: Sequence[Claim], contrasts: pd.DataFrame | None, verdicts: pd.DataFrame | None, headline: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the headline numbers, flat: what a terminal shows of a run.
-
-    Parameters
-    ----------
-    headline
-        ``corpus``, ``learner``, ``arm``, ``real``, ``size`` and ``honest`` gain (a contrast, or None) of the report's first page; empty without trials.
-    """
+    """Return the headline numbers, flat; ``headline``: what the first page is about (`report.build.headline`), empty without trials."""
     found: dict[str, Any] = {}
     if contrasts is not None and headline:
         rows = contrasts[(contrasts["corpus"] == headline["corpus"]) & (contrasts["learner"] == headline["learner"])]
@@ -316,16 +292,12 @@ def metrics(
             row, honest = own.iloc[0], headline["honest"]
             found |= {"seed_macro_f1": float(score(row["score"] - row["gain"])), "picked_gain": round(POINTS * float(row["gain"]), 1)}
             if honest is not None:  # not flattered by having been picked
-                found |= {
-                    f"best_{name}": round(POINTS * value, 1)
-                    for name, value in zip(("gain", "low", "high"), (honest.effect, honest.low, honest.high), strict=True)
-                }
+                ends = {"gain": honest.effect, "low": honest.low, "high": honest.high}
+                found |= {f"best_{name}": round(POINTS * value, 1) for name, value in ends.items()}
             found["best_worth_labels"] = round(float(row["worth"])) if np.isfinite(row["worth"]) else None
         if len(real):
             found["real_gain"] = round(POINTS * float(real.iloc[0]["gain"]), 1)
     if verdicts is not None and len(verdicts):
         found["accepted_share"] = round(float(verdicts["accepted"].astype(bool).mean()), 3)
     names = [claim.verdict for claim in claims]
-    return found | {
-        f"claims_{name.replace(' ', '_')}": names.count(name) for name in ("supported", "contradicted", "undecided", "not tested")
-    }
+    return found | {f"claims_{name.replace(' ', '_')}": names.count(name) for name in VERDICTS}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from emosynth.design.arms import SEED
-from emosynth.evidence.resampling import Contrast, FloatArray
+from emosynth.evidence.resampling import Contrast, Draws, FloatArray, common, of_draws
 from emosynth.evidence.scored import KEYS, Group, Scored, naive_arm, seed_of
-from emosynth.params import Params
+from emosynth.params import Arm, Params
+from emosynth.stats import holm
 
 AGAINST = ("seed", "real", "naive")
 COLUMNS = [
@@ -25,16 +26,9 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class RealCurve:
-    """What more real rows gain over the labels alone, by how many there are: what a gain is worth in labels.
+    """What more real rows gain over the labels alone: what a gain is worth in labels.
 
-    Attributes
-    ----------
-    own
-        Labels of the cell.
-    sizes
-        (J,) ascending.
-    gains, draws
-        (J,) and (B, J) gains, made monotone (isotonic regression), interpolated in the logarithm of the size.
+    ``own``: labels of the cell. ``sizes``: (J,) ascending. ``gains``, ``draws``: (J,) and (B, J), made monotone, interpolated in log size.
     """
 
     own: int
@@ -95,15 +89,10 @@ def real_curve(scored: Scored, params: Params, seed: Group) -> RealCurve:
 
 
 def contrasts(scored: Scored, params: Params) -> pd.DataFrame:
-    """Compare every arm, in every cell it was run in, with three others.
+    """Compare every arm, in every cell it was run in, with three others (`AGAINST`; ``other``: the opponent's arm): `COLUMNS`.
 
-    Returns
-    -------
-    pandas.DataFrame
-        A row an arm (version, budget, value of a sweep), corpus, learner, size and opponent ``against`` (`AGAINST`; ``other``: its arm).
-        ``score``, ``gain``, ``low``, ``high`` are macro-F1 between 0 and 1. ``worth``: further real labels that give as much as the gain,
-        with an interval (infinity: more than the real curve reaches). ``thrown``: rows written and not used. Counts and
-        tokens are means over repeats.
+    ``score``, ``gain``, ``low``, ``high`` are macro-F1 between 0 and 1. ``worth``: further real labels that give as much, with interval
+    (infinity: more than the real curve reaches). ``thrown``: rows written and not used. Counts and tokens are means over repeats.
     """
     naive = naive_arm(params)
     curves: dict[Group, RealCurve] = {}
@@ -140,3 +129,147 @@ def _opponent(against: str, group: Group, scored: Scored, params: Params, naive:
         return None
     same = Group(group.corpus, group.learner, group.size, naive, group.version, group.budget)
     return same if same in scored.groups else group.with_arm(naive, group.version)
+
+
+# --- the gain of the best of several arms, without what having been picked on the same test rows adds to it ---
+
+Halves = tuple[Draws, Draws]
+"""F1 of one arm on one half of the test rows and on the other."""
+
+
+@dataclass(frozen=True)
+class Picked:
+    """The arm that gains most in a cell, ``among`` all that were run in every repeat.
+
+    ``honest``: what picking gains: each repeat and half of the test rows is judged with the arm that the *other* repeats pick on the
+    *other* half. None with one repeat.
+    """
+
+    best: Group
+    among: int
+    honest: Contrast | None
+
+
+def pick(scored: Scored, arms: Sequence[Group]) -> Picked | None:
+    """Pick among arms of one corpus, learner and size; None without any.
+
+    Arms with fewer repeats than the labels alone are left out: the mean of few repeats wins too easily.
+    """
+    if not arms or seed_of(arms[0]) not in scored.groups:
+        return None
+    seed = seed_of(arms[0])
+    whole = set(scored.draws(seed).repeats)
+    full = [group for group in arms if whole <= set(scored.draws(group).repeats)]
+    if not full:
+        return None
+    best = max(full, key=scored.mean)
+    given = scored.evidence
+    honest = crossed([scored.halves(group) for group in full], scored.halves(seed), given.confidence, given.random_seed)
+    return Picked(best, len(full), honest)
+
+
+def crossed(arms: Sequence[Halves], seed: Halves, confidence: float, random_seed: int) -> Contrast | None:
+    """Return the cross-fitted gain of the best arm over the labels alone; None with one repeat.
+
+    What judges has not chosen; repeats alone do not do it, since all share their test rows. The interval is that of `of_draws`, but the
+    variance over repeats is at least the jackknife's of the whole procedure: one lucky repeat makes others choose its arm.
+    """
+    repeats = common(*(half for halves in (*arms, seed) for half in halves))
+    if len(repeats) < 2:
+        return None
+    points, draws = [], []
+    for side in (0, 1):
+        base_points, base_draws = seed[side].at(repeats).over()
+        own = [halves[side].at(repeats).over() for halves in arms]
+        points.append(np.stack([part - base_points for part, _ in own]))
+        draws.append(np.stack([part - base_draws for _, part in own]))
+    table, places = np.stack(points), np.arange(len(repeats))
+    gains, chosen = _judged(table)
+    resampled = np.mean([draws[side][chosen[side], :, places].T for side in (0, 1)], axis=0)
+    least = 0.0
+    if len(repeats) > 2:
+        left_out = np.array([_judged(np.delete(table, place, axis=2))[0].mean() for place in places])
+        least = (len(repeats) - 1) * float(left_out.var())
+    return of_draws(gains, resampled, confidence, random_seed, seed[0].rows + seed[1].rows, least)
+
+
+def _judged(table: FloatArray) -> tuple[FloatArray, npt.NDArray[np.intp]]:
+    """Return (R,) gains of the chosen arms and (2, R) choices, from (2, arms, R) gains: by half of the test rows, arm and repeat."""
+    others = table.sum(axis=2, keepdims=True) - table  # the sum over the other repeats
+    chosen = others[::-1].argmax(axis=1)
+    return np.take_along_axis(table, chosen[:, None], axis=1)[:, 0].mean(axis=0), chosen
+
+
+# --- what to do with n labelled posts: the best arm by corpus, size and learner, without what picking adds to its gain ---
+
+ANSWERS = [
+    "corpus", "size", "learner", "kind", "repeats", "rows", "arm", "among", "left", "own", "picked", "gain", "low", "high", "p", "p_adjusted", "p_better",
+    "shown", "worth", "worth_low", "worth_high", "reach", "added", "written", "tokens", "each", "cheaper",
+]  # fmt: skip
+
+
+def answers(scored: Scored, params: Params, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """Return what to do by corpus, seed size and kind of learner (of each the best with the labels alone is asked): `ANSWERS`.
+
+    ``among``: arms picked from, those run in every repeat; ``left``: other usable arms. ``own``: macro-F1 of the labels alone. ``picked``:
+    gain of the arm as picked, which flatters. ``gain``, ``low``, ``high``, ``p``: cross-fitted (`crossed`); NaN with one repeat.
+    ``p_adjusted``: Holm over all rows; ``shown``: above zero after it. ``p_better``: P(gain > 0), with one repeat as picked. ``worth``: in
+    labels; ``reach``: labels up to the real curve's end. ``added``, ``written``, ``tokens``: means over repeats; ``each``: tokens a row
+    added. ``cheaper``: arms of fewer tokens equivalent to the best, corrected for their number.
+    """
+    rows: list[list[object]] = []
+    for corpus in params.corpora.names:
+        seeds = [group for group in scored.groups if (group.corpus, group.arm, group.sweep) == (corpus, SEED, "")]
+        for size in sorted({group.size for group in seeds}):
+            for kind in dict.fromkeys(kinds.values()):
+                here = [group for group in seeds if group.size == size and kinds.get(group.learner) == kind]
+                seed = max((group for group in here if written_arms(scored, params, group)), key=scored.mean, default=None)
+                found = None if seed is None else pick(scored, written_arms(scored, params, seed))
+                if seed is not None and found is not None:
+                    rows.append(_row(scored, params, seed, kind, found))
+    frame = pd.DataFrame(rows, columns=ANSWERS)
+    frame["p_adjusted"] = holm(frame["p"].to_numpy(dtype=float))
+    frame["shown"] = (frame["p_adjusted"] < params.evidence.alpha) & (frame["gain"] > 0)
+    return frame
+
+
+def usable(arm: Arm) -> bool:
+    """Whether an arm is something to do: it writes rows, and is neither a control (shuffled labels, random removal) nor a priced defect."""
+    control = "shuffled" in ([arm.labels] if isinstance(arm.labels, str) else arm.labels) or arm.mix.select != "index"
+    return arm.add == "written" and not arm.flaws and not control
+
+
+def written_arms(scored: Scored, params: Params, seed: Group) -> list[Group]:
+    """Return the usable arms of a cell: checked rows, equal accepted rows, outside sweeps."""
+    names = (name for name, arm in params.arms.items() if usable(arm))
+    return [group for group in map(seed.with_arm, names) if group in scored.groups]
+
+
+def _row(scored: Scored, params: Params, seed: Group, kind: str, found: Picked) -> list[object]:
+    best, honest = found.best, found.honest
+    as_picked = scored.compare(best, seed)
+    assert as_picked is not None
+    gain, p, better = (as_picked.effect, math.nan, as_picked.p_better) if honest is None else (honest.effect, honest.p, honest.p_better)
+    low, high = (math.nan, math.nan) if honest is None else (honest.low, honest.high)
+    curve = real_curve(scored, params, seed)
+    reach = float(curve.sizes[-1]) - seed.size if len(curve.sizes) else math.nan
+    left = sum(usable(arm) for arm in params.arms.values()) - found.among
+    added, written, tokens = costs(scored, best)
+    return [
+        seed.corpus, seed.size, seed.learner, kind, len(scored.groups[seed]), scored.rows(seed.corpus), best.arm, found.among, left, scored.mean(seed),
+        as_picked.effect, math.nan if honest is None else gain, low, high, p, math.nan, better, False,
+        *curve.worth(honest or as_picked, scored.evidence.confidence), reach, added, written, tokens, tokens / max(1.0, added), " ".join(_cheaper(scored, params, best, tokens)),
+    ]  # fmt: skip
+
+
+def costs(scored: Scored, group: Group) -> tuple[float, float, float]:
+    """Return rows added, rows written for them, and tokens of these; means over repeats."""
+    added, written, tokens = scored.groups[group][["n_synthetic", "n_generated", "tokens"]].astype(float).mean()
+    return float(added), float(written), float(tokens)
+
+
+def _cheaper(scored: Scored, params: Params, best: Group, tokens: float) -> list[str]:
+    """Return the arms that take fewer tokens and are equivalent to the best."""
+    rivals = [group for group in written_arms(scored, params, seed_of(best)) if costs(scored, group)[2] < tokens]
+    p = holm(np.array([scored.equivalence(params, group, best, params.evidence.margin).p for group in rivals]))
+    return [group.arm for group, value in zip(rivals, p, strict=True) if value < params.evidence.alpha]

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from emosynth.design.arms import SEED, unknown
 from emosynth.errors import UserError
 from emosynth.evidence.scored import UNVERIFIED, Group, spelled
 from emosynth.params import Params, Section, deep_merge, read_file
+from emosynth.stats import holm
 
 Outcome = Literal["better", "worse", "equivalent", "too imprecise", "not tested"]
 
 EXPECTED: Mapping[str, tuple[Outcome, ...]] = {
-    "better": ("better",),
-    "worse": ("worse",),
-    "equivalent": ("equivalent",),
-    "at-least": ("better", "equivalent"),
+    "better": ("better",), "worse": ("worse",), "equivalent": ("equivalent",), "at-least": ("better", "equivalent"),
     "no-better": ("worse", "equivalent"),
-}
+}  # fmt: skip
 """What a claim says left is to right -> the outcomes that support it."""
 
 
@@ -47,13 +48,8 @@ class Side(Section):
         """Return the trials of this side; ``growth``: with so many synthetic rows a seed row, by the arm's own setting or by a sweep."""
         sweep, value = self.sweep, self.value
         arm = params.arms.get(self.arm)
-        if (
-            growth is not None
-            and not sweep
-            and arm is not None
-            and arm.add == "written"
-            and (arm.growth or params.generation.growth) != growth
-        ):
+        written = not sweep and arm is not None and arm.add == "written"
+        if growth is not None and written and arm is not None and (arm.growth or params.generation.growth) != growth:
             sweep, value = "growth", growth
         return Group(corpus, learner, size, self.arm, self.version, "accepted", sweep, spelled(value) if sweep else "")
 
@@ -78,10 +74,7 @@ class Dated(Section):
 
 
 class Declared(Section):
-    """One claim.
-
-    ``scores``: left against right by F1 on test rows. ``panel``, ``diversity``, ``context``: read from these tables.
-    """
+    """One claim. ``scores``: left against right by F1 on test rows. ``panel``, ``diversity``, ``context``: read from these tables."""
 
     id: str = Field(pattern=r"^[A-Z]\d+$")
     system: str
@@ -139,13 +132,7 @@ class Declared(Section):
 
 
 def load_claims(path: Path) -> list[Declared]:
-    """Read the declarations.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or not valid, or an id stands twice; it names claim and key.
-    """
+    """Read the declarations. Raises UserError if the file is missing or not valid, or an id stands twice; it names claim and key."""
     content = read_file(path)
     if not set(content) <= {"claims", "declared"} or not isinstance(content.get("claims"), list):
         raise UserError(
@@ -162,17 +149,15 @@ def load_claims(path: Path) -> list[Declared]:
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"]) or "claim"
-            raise UserError(
-                f"{key}: {first['msg']}.", where=where, remedy="Correct it; src/emosynth/evidence/declared.py declares the keys."
-            ) from None
+            remedy = "Correct it; src/emosynth/evidence/declared.py declares the keys."
+            raise UserError(f"{key}: {first['msg']}.", where=where, remedy=remedy) from None
     names = [claim.id for claim in claims]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"The claim {twice} is declared twice.", where=str(path), remedy="Give it an id of its own.")
     if dated:
-        raise UserError(
-            f"declared: dates a claim {next(iter(dated))} that is not there.", where=str(path), remedy="A claim that was declared stays."
-        )
+        what = f"declared: dates a claim {next(iter(dated))} that is not there."
+        raise UserError(what, where=str(path), remedy="A claim that was declared stays.")
     return claims
 
 
@@ -202,19 +187,14 @@ def profile_names(root: Path) -> tuple[list[str], list[str]]:
 def check_names(claims: Iterable[Declared], arms: Iterable[str], learners: Iterable[str], where: str) -> None:
     """Check that declarations name arms and learners that some profile has.
 
-    Raises
-    ------
-    UserError
-        For a name that none has, with the nearest known one.
+    Raises UserError for a name that none has, with the nearest known one.
     """
-    known_arms, known_learners = list(arms), list(learners)
+    known = {"arm": list(arms), "learner": list(learners)}
     for claim in claims:
-        for side in claim.sides:
-            if side.arm not in known_arms:
-                raise unknown("arm", side.arm, f"{where}, claim {claim.id}", known_arms)
-        for learner in claim.learners:
-            if learner not in known_learners:
-                raise unknown("learner", learner, f"{where}, claim {claim.id}", known_learners)
+        for kind, names in (("arm", [side.arm for side in claim.sides]), ("learner", claim.learners)):
+            for name in names:
+                if name not in known[kind]:
+                    raise unknown(kind, name, f"{where}, claim {claim.id}", known[kind])
 
 
 def check_declared(root: Path) -> list[Declared]:
@@ -232,7 +212,12 @@ def lacking(claim: Declared, params: Params) -> list[str]:
         tried = params.sweeps.get(side.arm, {}).get(side.sweep, [])
         if side.sweep and side.arm in params.arms and spelled(side.value) not in [spelled(value) for value in tried]:
             found.append(f"{side.arm} with {side.sweep} = {side.value}")
-        if side.version == UNVERIFIED and params.arms.get(side.arm) is not None and not _written_too(params, side.arm):
+        arm = params.arms.get(side.arm)
+        if (
+            side.version == UNVERIFIED
+            and arm is not None
+            and not (params.training.unverified if arm.unverified is None else arm.unverified)
+        ):
             found.append(f"{side.arm} as written")
     if claim.kind == "scores" and not any(name in params.learners for name in claim.learners):
         found.append(f"the learner {' or '.join(claim.learners)}")
@@ -241,16 +226,112 @@ def lacking(claim: Declared, params: Params) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _written_too(params: Params, name: str) -> bool:
-    own = params.arms[name].unverified
-    return params.training.unverified if own is None else own
-
-
 def corpus_of(claim: Declared, params: Params) -> str:
     """Return the corpus that a profile judges a claim on: the first declared that it builds."""
-    for name in claim.corpora:
-        if name == "target":
-            return params.corpora.target
-        if name in params.corpora.names:
-            return name
-    return params.corpora.target
+    names = (params.corpora.target if name == "target" else name for name in claim.corpora)
+    return next((name for name in names if name in params.corpora.names), params.corpora.target)
+
+
+# --- what decides a claim: five outcomes by one rule, one Holm correction over all claims ---
+# The two tests of a contrast – of no difference, and of a difference as large as the margin – have nulls that cannot both be true, so that
+# one of them can be in error at most; the smaller p stands for the contrast in the correction (three-sided testing: Goeman, Solari and
+# Stijnen 2010).
+
+Verdict = Literal["supported", "contradicted", "undecided", "not tested"]
+VERDICTS: tuple[Verdict, ...] = ("supported", "contradicted", "undecided", "not tested")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the data say of one contrast.
+
+    ``effect``, ``low``, ``high``: left minus right in ``unit`` (F1 in points). ``p``, ``p_equivalent``: two-sided of no difference; of one
+    of the ``margin`` or more (NaN: not testable). ``n``: what it is from, in words.
+    """
+
+    effect: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    unit: str = "F1 points"
+    p: float = math.nan
+    p_equivalent: float = math.nan
+    p_better: float = math.nan
+    margin: float = math.nan
+    n: str = ""
+    p_size: float = math.nan
+    """Two-sided p of an effect of the claimed size."""
+    sized: float = math.nan
+    """The effect that the claimed size is of, see `emosynth.evidence.claims`; NaN: there is none."""
+    wins: float = math.nan
+    """P(a run of left beats the paired run of right), see `emosynth.evidence.resampling.Contrast`."""
+
+    @property
+    def least(self) -> float:
+        """The p that stands for the contrast."""
+        values = [value for value in (self.p, self.p_equivalent) if not math.isnan(value)]
+        return min(values, default=math.nan)
+
+    def outcome(self, factor: float, alpha: float) -> Outcome:
+        """Return the outcome if every p is multiplied by ``factor``; a difference that survives comes before equivalence."""
+        if math.isnan(self.least):
+            return "not tested"
+        if self.p * factor < alpha:
+            return "better" if self.effect > 0 else "worse"
+        return "equivalent" if self.p_equivalent * factor < alpha else "too imprecise"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A declared claim and what was found."""
+
+    declared: Declared
+    corpus: str
+    learner: str = ""
+    size: int | None = None
+    stand_in: str = ""
+    """What of the published setting something else stands in for; empty: nothing."""
+    comparison: str = ""
+    finding: Finding = Finding()
+    outcome: Outcome = "not tested"
+    verdict: Verdict = "not tested"
+    p_adjusted: float = math.nan
+    size_verdict: Verdict | None = None
+    size_p_adjusted: float = math.nan
+    why: str = ""
+    """Why it is not tested, or what the reader must know besides."""
+    replications: list[dict[str, Any]] = field(default_factory=list)
+
+
+def verdict_of(claim: Declared, outcome: Outcome) -> Verdict:
+    """Return the verdict: supported by the outcomes expected, contradicted by the other clear ones, else undecided."""
+    if outcome == "not tested":
+        return "not tested"
+    if outcome in EXPECTED[claim.expects]:
+        return "supported"
+    return "undecided" if outcome == "too imprecise" else "contradicted"
+
+
+def _size_verdict(claim: Declared, finding: Finding, p: float, alpha: float) -> Verdict:
+    assert claim.claimed is not None
+    if math.isnan(p):
+        return "not tested"
+    if not p < alpha:
+        return "undecided"
+    towards = -finding.sized if claim.expects == "worse" else finding.sized
+    return "supported" if (towards > claim.claimed.points) == (claim.claimed.bound == "at least") else "contradicted"
+
+
+def decide(claims: Sequence[Claim], alpha: float) -> list[Claim]:
+    """Correct all claims together (Holm; direction and size of a claim are two tests) and give each its outcome and verdict."""
+    raw = [claim.finding.least for claim in claims] + [claim.finding.p_size for claim in claims]
+    adjusted = holm(np.array(raw))
+    decided = []
+    for place, claim in enumerate(claims):
+        p, p_size = float(adjusted[place]), float(adjusted[len(claims) + place])
+        finding = claim.finding
+        factor = p / finding.least if finding.least > 0 else 1.0
+        outcome = finding.outcome(factor, alpha)
+        size = None if claim.declared.claimed is None else _size_verdict(claim.declared, finding, p_size, alpha)
+        verdict = verdict_of(claim.declared, outcome)
+        decided.append(replace(claim, outcome=outcome, verdict=verdict, p_adjusted=p, size_verdict=size, size_p_adjusted=p_size))
+    return decided

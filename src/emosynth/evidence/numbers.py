@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from emosynth.params import Params
+
 POINTS = 100.0
 """F1 is shown in points: 0.612 is 61.2."""
 
@@ -85,3 +87,36 @@ def listed(items: list[str]) -> str:
     if any("," in item for item in items):
         return "; ".join(items)
     return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+# --- sentences that figures and pages share ---
+
+
+def level(params: Params) -> str:
+    """Write the confidence of intervals: ``95 % interval``."""
+    return f"{per_cent(params.evidence.confidence)} interval"
+
+
+def gain_words(row: Any, params: Params) -> str:
+    """Write a gain (of a contrast, or a row of a table of them) with its interval: ``+3.1 points of macro-F1 (95 % interval +1.0 to +5.2)``."""
+    return f"{gain(row.gain if hasattr(row, 'gain') else row.effect)} points of macro-F1 ({level(params)} {gain_span(row.low, row.high)})"
+
+
+def size(n: int) -> str:
+    """Write a seed size so that it stays on one line."""
+    return f"n\u00a0=\u00a0{n}"
+
+
+INTERVALS = (
+    "Intervals are over repeats (everything drawn anew) and test rows together; another corpus or another language model is not in them."
+)
+
+
+def told(value: float, low: float, high: float) -> str:
+    """Write a difference of F1 scores with its interval, in points: ``+3.1 (+1.0 to +5.2)``."""
+    return f"{gain(value)} ({gain_span(low, high)})"
+
+
+def of_points(value: float, low: float, high: float) -> str:
+    """Write the same of numbers that are points."""
+    return told(value / POINTS, low / POINTS, high / POINTS)

@@ -6,15 +6,21 @@ Test rows have no part in this: what is picked is frozen as an arm, and judged o
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
+from emosynth.cards import atomic, read_table
 from emosynth.design.arms import SEED, resolve_arm
 from emosynth.errors import UserError
-from emosynth.evidence.answers import usable
+from emosynth.escape import csv_frame
+from emosynth.evidence.contrasts import usable
+from emosynth.evidence.numbers import POINTS
 from emosynth.evidence.scored import normal, split_of
 from emosynth.params import Params
+from emosynth.paths import Paths
 
 CANDIDATE = ["arm", "changed"]
 CELL = ["corpus", "size", "learner"]
@@ -22,24 +28,10 @@ COLUMNS = [*CANDIDATE, *CELL, "repeats", "score", "gain", "rank", "added", "toke
 
 
 def tries(trials: pd.DataFrame, params: Params) -> pd.DataFrame:
-    """Return every candidate in every cell: arms as they stand and as sweeps change them, at equal accepted rows.
+    """Return every candidate in every cell, arms as they stand and as sweeps change them: `COLUMNS`.
 
-    Parameters
-    ----------
-    trials
-        As step 07 writes them, scored on validation rows.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `COLUMNS`. ``changed``: the choice that a sweep changes, with its value. ``score``: macro-F1, the mean over repeats; ``gain``: less that of the
-        labels alone in the same repeats. ``rank``: among the candidates that may be picked, 1 the best; NaN: it may not, ``why_not`` says why.
-        ``added``, ``tokens``: rows added and tokens that they took, means over repeats.
-
-    Raises
-    ------
-    UserError
-        If the trials were scored on test rows.
+    ``score``: macro-F1, mean over repeats; ``gain``: less the labels alone. ``rank``: among those that may be picked, NaN: ``why_not`` says
+    why not. ``added``, ``tokens``: means over repeats. Raises UserError if the trials were scored on test rows.
     """
     if split_of(trials) != "validation":
         raise UserError(
@@ -53,12 +45,9 @@ def tries(trials: pd.DataFrame, params: Params) -> pd.DataFrame:
     rows = rows[rows["arm"] != SEED].merge(seed, on=[*CELL, "repeat"])
     rows["gain"] = rows["macro_f1"] - rows["own"]
     means = rows.groupby([*CANDIDATE, *CELL], sort=False).agg(
-        repeats=("repeat", "nunique"),
-        score=("macro_f1", "mean"),
-        gain=("gain", "mean"),
-        added=("n_synthetic", "mean"),
+        repeats=("repeat", "nunique"), score=("macro_f1", "mean"), gain=("gain", "mean"), added=("n_synthetic", "mean"),
         tokens=("tokens", "mean"),
-    )
+    )  # fmt: skip
     frame = means.reset_index()
     frame["gain"] = frame["gain"].round(10)  # what a sum leaves in the last bits breaks no tie
     known = {
@@ -84,16 +73,10 @@ def overrides_of(changed: str) -> dict[str, Any]:
 
 
 def ranking(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the candidates, the one to be picked first.
+    """Return the candidates, the one to be picked first, what may not be picked last; ``corpora``: in how many the mean gain is > 0.
 
-    The rule: the lowest mean rank, every corpus counting alike, and within it every seed size and learner; of equals the larger mean gain, then the
-    fewer tokens, then the first name. Ranks, since gains of one corpus or learner may be many times those of another.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``arm``, ``changed``, ``rank``, ``gain``, ``corpora`` (in how many the mean gain is above zero), ``tokens``, ``why_not``; those that may not
-        be picked last.
+    The rule: the lowest mean rank, every corpus counting alike, and within it every size and learner; then the larger mean gain, the fewer
+    tokens, the first name. Ranks, since gains of one corpus or learner may be many times those of another.
     """
     by_corpus = found.groupby([*CANDIDATE, "why_not", "corpus"], sort=False)[["rank", "gain", "tokens"]].mean().reset_index()
     means = by_corpus.assign(corpora=by_corpus["gain"] > 0).groupby([*CANDIDATE, "why_not"], sort=False)
@@ -107,13 +90,7 @@ def ranking(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def pick_recipe(found: pd.DataFrame) -> tuple[str, str]:
-    """Return arm and change that the rule of `ranking` picks.
-
-    Raises
-    ------
-    UserError
-        If no candidate was run everywhere.
-    """
+    """Return arm and change that the rule of `ranking` picks. Raises UserError if no candidate was run everywhere."""
     first = ranking(found).head(1)
     if first.empty or first["why_not"].iloc[0]:
         raise UserError(
@@ -141,3 +118,27 @@ def frozen(params: Params, arm: str, changed: str) -> dict[str, Any]:
         name: {**one.model_dump(mode="json", exclude_unset=True), **({"title": "recipe"} if one is spec else {})}
         for name, one in specs.items()
     }
+
+
+# --- the search for a recipe from files: every try as a table beside the report, the ranking and the picked arm as text ---
+
+
+def write_recipe(params: Params, paths: Paths) -> tuple[Path, str]:
+    """Write every try to ``recipe.csv`` beside the report; return its place, and what is to be said: ranking, pick, the pick as an arm.
+
+    Raises UserError if nothing was trained, the trials were scored on test rows, or no candidate was run everywhere.
+    """
+    found = tries(read_table(paths.trials / "trials.parquet", stage="training"), params)
+    chosen = pick_recipe(found)
+    shown = [frame.assign(gain=POINTS * frame["gain"]).round(2) for frame in (ranking(found), left_out(found))]
+    path = paths.report / "recipe.csv"
+    with atomic(path) as temporary:
+        csv_frame(found.round(6)).to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+    rule = "Candidates by mean rank over corpora, sizes and learners, gains in F1 points over the labels alone, on validation rows"
+    carried = "Picked without a corpus, and what that gains on it"
+    arm = yaml.safe_dump({"arms": frozen(params, *chosen)}, sort_keys=False, allow_unicode=True, width=160)
+    parts = [
+        f"{rule}:", shown[0].to_string(index=False, na_rep="–"), "",
+        *([f"{carried}:", shown[1].to_string(index=False), ""] if len(shown[1]) else []),
+    ]  # fmt: skip
+    return path, "\n".join([*parts, f"Picked: {' with '.join(filter(None, chosen))}. As arms of another profile:", "", arm])

@@ -21,7 +21,6 @@ from scipy.stats import rankdata
 from emosynth.design.cells import stable_seed
 
 FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 _BLOCK = 250
 """Resamples that are computed at once."""
@@ -29,19 +28,7 @@ _BLOCK = 250
 
 @dataclass(frozen=True)
 class Draws:
-    """F1 of one arm on resampled test rows.
-
-    Attributes
-    ----------
-    repeats
-        R repeats, ascending.
-    points
-        (R, k) F1 of each class on the test rows as they are.
-    draws
-        (B, R, k) the same on each of B resamples of the test rows.
-    rows
-        Number of test rows.
-    """
+    """F1 of one arm: ``points`` (R, k) by repeat and class, ``draws`` (B, R, k) on resamples of the test rows; repeats ascending."""
 
     repeats: tuple[int, ...]
     points: FloatArray
@@ -66,19 +53,10 @@ def f1(tp: FloatArray, predicted: FloatArray, true: FloatArray) -> FloatArray:
 
 
 def draw_f1(truth: npt.NDArray[np.bool_], predicted: npt.NDArray[np.bool_], repeats: tuple[int, ...], resamples: int, seed: int) -> Draws:
-    """Compute F1 by class on test rows and on resamples of these.
+    """Compute F1 by class from (n, k) truth and (R, n, k) predictions, on the test rows and on resamples; equal seeds and n pair arms.
 
-    Each row's contribution to the counts is fixed; a resample is a vector of how often each row was drawn, so that all resamples are
-    matrix products: 2,000 of 5 repeats × 1,421 rows take a fraction of a second.
-
-    Parameters
-    ----------
-    truth
-        (n, k) labels of the test rows.
-    predicted
-        (R, n, k) predicted labels by repeat.
-    seed
-        Equal seeds and numbers of rows give equal resamples: that pairs arms.
+    A resample is how often each row was drawn, so that all are matrix products: 2,000 of 5 repeats × 1,421 rows take a fraction of a
+    second.
     """
     repeat_count, n, k = predicted.shape
     # Columns: true positives and predictions of each repeat and class, then what is true.
@@ -108,17 +86,10 @@ def _weights(n: int, resamples: int, seed: int) -> npt.NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Spread:
-    """How far an estimate may be from the truth: a part with few degrees of freedom, a part that is known well.
+    """How far an estimate may be from the truth: variance over repeats (few degrees of freedom; one: left out), and what test rows add.
 
-    A quantile is the root of the two parts' squared quantiles, Student's for repeats and normal for test rows. That never rejects too
-    often with three repeats, as Satterthwaite's rule does (7 to 8 % instead of 5), and costs width where repeats hardly differ.
-
-    Attributes
-    ----------
-    by_repeats, by_rows
-        Variance of the estimate over repeats (what they share with test rows included), and what test rows alone add.
-    repeats
-        One: how repeats differ is not known, and is left out.
+    A quantile is the root of the two parts' squared quantiles, Student's for repeats and normal for test rows. That never rejects too often
+    with three repeats, as Satterthwaite's rule does (7 to 8 % instead of 5), and costs width where repeats hardly differ.
     """
 
     by_repeats: float
@@ -149,20 +120,10 @@ _LEAST = 1e-12
 
 @dataclass(frozen=True)
 class Contrast:
-    """A difference in F1, left minus right.
+    """A difference in F1, left minus right: mean over repeats with its interval, and the ``spread`` behind it.
 
-    Attributes
-    ----------
-    effect, low, high
-        Mean over repeats, and its interval.
-    spread
-        What the interval is from.
-    wins
-        P(a run of left beats the paired run of right): the share of repeats and resampled test rows above 0, ties half.
-    draws
-        (B,) crossed draws about the effect, spread as the interval is: to be combined with other contrasts draw by draw.
-    repeats, rows
-        What was drawn from.
+    ``wins``: P(a run of left beats the paired run of right), ties half. ``draws``: (B,) crossed draws about the effect, spread as the
+    interval is: to be combined with other contrasts draw by draw.
     """
 
     effect: float
@@ -196,17 +157,9 @@ def common(*parts: Draws) -> tuple[int, ...]:
 
 
 def contrast(terms: Sequence[tuple[float, Draws]], confidence: float, seed: int, classes: list[int] | None = None) -> Contrast | None:
-    """Return a weighted sum of arms' F1 as a contrast, on the repeats that all arms have; None without any.
+    """Return a weighted sum of arms' F1, averaged over classes (None: all), on the repeats that all arms have; None without any.
 
-    Parameters
-    ----------
-    terms
-        Weights and arms: ``[(1, left), (−1, right)]`` is a difference; with real expansion and seed at ∓ the margin it is the distance
-        from a margin that is itself estimated.
-    seed
-        Of the draws of repeats.
-    classes
-        Places of the classes that F1 is averaged over; None: all.
+    ``[(1, left), (−1, right)]`` is a difference; real expansion and seed at ∓ the margin make it the distance from an estimated margin.
     """
     repeats = common(*(draws for _, draws in terms))
     if not repeats:
@@ -221,10 +174,7 @@ def contrast(terms: Sequence[tuple[float, Draws]], confidence: float, seed: int,
 def of_draws(points: FloatArray, draws: FloatArray, confidence: float, seed: int, rows: int, least: float = 0.0) -> Contrast:
     """Return a contrast from (R,) differences by repeat and (B, R) on resampled test rows; ``least``: variance over repeats, at least.
 
-    Notes
-    -----
-    Components of variance of the mean over repeats: over repeats, over rows, and what the two have together, which is in both and counts
-    once. With one repeat rows alone are resampled: how repeats differ is then not in the interval.
+    What repeats and rows have together is in both components of variance and counts once. With one repeat rows alone are resampled.
     """
     count, resamples, effect = len(points), len(draws), float(points.mean())
     by_rows = float(draws.mean(axis=1).var(ddof=1))
@@ -253,17 +203,10 @@ class Equivalence:
 def equivalence(
     combine: Callable[[Sequence[tuple[float, Any]]], Contrast | None], left: Any, right: Any, real: Any, seed: Any, share: float
 ) -> Equivalence:
-    """Test whether left and right differ by less than ``share`` of what real expansion gains over the labels alone.
+    """Test whether left and right differ by less than ``share`` of what real expansion (None: there is none) gains.
 
-    Two one-sided tests (Schuirmann 1987) of left − right ∓ share · (real − seed): the margin's own uncertainty is in them. First
-    comes assay sensitivity (ICH E10): where real expansion's gain cannot be told from zero, arms that do nothing would pass.
-
-    Parameters
-    ----------
-    combine
-        Weighted sum of arms -> contrast; None where they share no repeat.
-    real
-        None: there is no real expansion in this cell.
+    Two one-sided tests (Schuirmann 1987) of left − right ∓ share · (real − seed): the margin's own uncertainty is in them. First comes
+    assay sensitivity (ICH E10): where real expansion's gain cannot be told from zero, arms that do nothing would pass.
     """
     if real is None:
         return Equivalence(why="no real expansion in this cell")

@@ -51,24 +51,9 @@ class Labels:
 
 
 class Scored:
-    """Trials, grouped, with resampled F1 that is computed once and kept.
+    """Trials, grouped, with resampled F1 that is computed once and kept; tables as step 07 writes or publishes them.
 
-    Parameters
-    ----------
-    trials, predictions, test_rows
-        As step 07 writes them, or as they are published: predictions as labels (`emosynth.trials.score.published`).
-    labels
-        Corpus -> labels, in the order of the columns of predictions.
-
-    Attributes
-    ----------
-    scored_on
-        The split that all of them were scored on.
-
-    Raises
-    ------
-    UserError
-        If trials or rows of several splits stand in one table: what was chosen on would be judged on.
+    ``labels``: by corpus, in the order of predictions. ``scored_on``: the split; several in one table are a UserError.
     """
 
     def __init__(
@@ -98,34 +83,29 @@ class Scored:
     def draws(self, group: Group) -> Draws:
         """Return F1 by class of a group's repeats, on the test rows and on resamples of them."""
         if group not in self._draws:
-            part, truth = self.groups[group], self._truth[group.corpus]
-            predicted = np.stack([self._decoded(str(trial), group.corpus) for trial in part["trial_id"]])
-            repeats = tuple(int(repeat) for repeat in part["repeat"])
-            self._draws[group] = draw_f1(truth, predicted, repeats, self.evidence.resamples, self.evidence.random_seed)
+            self._draws[group] = self._drawn(group, slice(None), 0)
         return self._draws[group]
 
     def halves(self, group: Group) -> tuple[Draws, Draws]:
         """Return the same on every other test row, and on those between; rows are in no order."""
         if group not in self._halves:
-            part, truth = self.groups[group], self._truth[group.corpus]
-            predicted = np.stack([self._decoded(str(trial), group.corpus) for trial in part["trial_id"]])
-            repeats = tuple(int(repeat) for repeat in part["repeat"])
-            first, second = (
-                draw_f1(truth[side::2], predicted[:, side::2], repeats, self.evidence.resamples, self.evidence.random_seed + side)
-                for side in (0, 1)
-            )
-            self._halves[group] = first, second
+            self._halves[group] = self._drawn(group, slice(0, None, 2), 0), self._drawn(group, slice(1, None, 2), 1)
         return self._halves[group]
+
+    def _drawn(self, group: Group, rows: slice, salt: int) -> Draws:
+        part, truth = self.groups[group], self._truth[group.corpus]
+        predicted = np.stack([self._decoded(str(trial), group.corpus) for trial in part["trial_id"]])
+        repeats = tuple(int(repeat) for repeat in part["repeat"])
+        return draw_f1(truth[rows], predicted[:, rows], repeats, self.evidence.resamples, self.evidence.random_seed + salt)
 
     def _decoded(self, trial: str, corpus: str) -> npt.NDArray[np.bool_]:
         """Return (n, k) predicted labels of a trial."""
         labels, n = self.labels[corpus], self.rows(corpus)
         if trial not in self._predictions:
             raise UserError(
-                "A trial has no predictions.",
-                where=f"trials/predictions.parquet, {trial}",
+                "A trial has no predictions.", where=f"trials/predictions.parquet, {trial}",
                 remedy=f"Run: {repro('07_training', again=True)}",
-            )
+            )  # fmt: skip
         found, threshold = self._predictions[trial], self._thresholds[trial]
         k = len(labels.classes)
         if self._published:
@@ -185,10 +165,9 @@ def split_of(*frames: pd.DataFrame) -> str:
     found = sorted({str(split) for frame in frames for split in frame.get("scored_on", pd.Series(["test"])).unique()})
     if len(found) > 1:
         raise UserError(
-            f"Scores on {' and '.join(found)} rows stand in one table.",
-            where="trials/trials.parquet, trials/test_rows.parquet",
+            f"Scores on {' and '.join(found)} rows stand in one table.", where="trials/trials.parquet, trials/test_rows.parquet",
             remedy=f"One of the two is of another run. Run: {repro('07_training', again=True)}",
-        )
+        )  # fmt: skip
     return found[0] if found else "test"
 
 
@@ -229,9 +208,8 @@ def _multi_hot(rows: Iterable[Any], labels: Labels, corpus: str) -> npt.NDArray[
         for label in row:
             if label not in place:
                 raise UserError(
-                    f"A test row has the label {label!r}.",
-                    where=f"trials, corpus {corpus}",
+                    f"A test row has the label {label!r}.", where=f"trials, corpus {corpus}",
                     remedy=f"Run: {repro('07_training', again=True)}",
-                )
+                )  # fmt: skip
             out[number, place[label]] = True
     return out

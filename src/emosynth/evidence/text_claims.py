@@ -13,8 +13,7 @@ from emosynth.authenticity import OTHER, REAL
 from emosynth.context.inputs import BOTH, CONTEXT_ONLY, UTTERANCE
 from emosynth.design.arms import arm_title
 from emosynth.design.cells import panel_size
-from emosynth.evidence.declared import Declared, corpus_of
-from emosynth.evidence.judging import Claim, Finding
+from emosynth.evidence.declared import Claim, Declared, Finding, corpus_of
 from emosynth.evidence.numbers import POINTS, known, number, sized, some, span
 from emosynth.evidence.scored import UNVERIFIED
 from emosynth.params import Params
@@ -55,12 +54,8 @@ def difference_interval(value: float, low: float, high: float, reference: float,
 def p_of_interval(effect: float, low: float, high: float, confidence: float, repeats: int = 1) -> float:
     """Return the two-sided p of an effect from its interval (Altman and Bland 2011, BMJ 343:d2304); NaN without width.
 
-    Parameters
-    ----------
-    repeats
-        Repeats that the texts are from. Half-samples that keep repeats whole tell their spread with R - 1 degrees of freedom, and
-        (R - 1) / R of it: taken for normal, alike texts of three repeats would differ in 11 to 15 % of trials. One: stories or
-        rows were drawn, which are many.
+    Half-samples that keep ``repeats`` whole tell their spread with R - 1 degrees of freedom, and (R - 1) / R of it: taken for normal, alike
+    texts of three repeats would differ in 11 to 15 % of trials. One: stories or rows were drawn, which are many.
     """
     if not all(map(math.isfinite, (effect, low, high))) or not high > low:
         return math.nan
@@ -77,11 +72,7 @@ def repeats_of(params: Params, arm: str, corpus: str) -> int:
 
 
 def _panel(claim: Declared, table: pd.DataFrame, params: Params, corpus: str) -> Claim:
-    """A measure of an arm's text against real text.
-
-    Two tests must agree, so that the larger p counts: the panel's own, which permutes texts and holds lengths equal where it can, and that of
-    the interval, which draws repeats, prompts and texts.
-    """
+    """Judge a measure of an arm's text; of two tests (permuted texts at equal lengths; the interval's draws) the larger p counts."""
     rows = table[(table["measure"] == claim.metric) & (table["corpus"] == corpus)]
     own = rows[(rows["arm"] == claim.left.arm) & (versions(rows) == claim.left.version)]
     real = rows[rows["arm"] == REAL]
@@ -110,9 +101,8 @@ def _panel(claim: Declared, table: pd.DataFrame, params: Params, corpus: str) ->
         for (_, item), version in zip(rows.iterrows(), versions(rows), strict=True)
         if item["arm"] != REAL and item.name != row.name
     ]  # fmt: skip
-    return Claim(
-        claim, corpus, comparison=f"{arm_title(params, claim.left.arm)} − real text", finding=finding, why=why, replications=replications
-    )
+    comparison = f"{arm_title(params, claim.left.arm)} − real text"
+    return Claim(claim, corpus, comparison=comparison, finding=finding, why=why, replications=replications)
 
 
 def _least(parts: list[tuple[str, Finding]]) -> tuple[str, Finding]:
@@ -153,10 +143,7 @@ def _diversity(claim: Declared, table: pd.DataFrame, params: Params, corpus: str
 def judge_context(claim: Declared, people: pd.DataFrame | None, prompted: pd.DataFrame | None, params: Params) -> Claim:
     """Context and utterance against the utterance alone *and* against the context alone, by macro-F1 on labels that people gave.
 
-    Parameters
-    ----------
-    people, prompted
-        The tables ``dialogues`` and ``context``. Of the latter, truth is what a context was written for: its numbers are told and decide nothing.
+    ``prompted``: the table ``context``, where truth is what a context was written for: its numbers are told and decide nothing.
     """
     circular = _circular(prompted, claim, params)
     told = "".join(
@@ -180,12 +167,9 @@ def judge_context(claim: Declared, people: pd.DataFrame | None, prompted: pd.Dat
     parts = found[learner, first]
     if len(parts) < 2:
         return Claim(
-            claim,
-            corpus,
-            learner,
-            why=f"The run has no models that compare context and utterance with both alone.{told}",
+            claim, corpus, learner, why=f"The run has no models that compare context and utterance with both alone.{told}",
             replications=_rows(circular),
-        )
+        )  # fmt: skip
     name, finding = _least(parts)
     others = [
         (f"{what} ({key[0]}{f', after {key[1]}' if key[1] else ''})", item)
@@ -196,26 +180,24 @@ def judge_context(claim: Declared, people: pd.DataFrame | None, prompted: pd.Dat
     why = f"Least in favour of {some(len(parts), 'comparison')}{f', after rows of {arm_title(params, first)}' if first else ', without written rows'}.{told}"
     stand_in = f"{learner} for {claim.learners[0]}" if claim.learners and learner != claim.learners[0] else ""
     return Claim(
-        claim,
-        corpus,
-        learner,
-        params.context.dialogue_size,
-        stand_in,
-        name,
-        finding,
-        why=why,
+        claim, corpus, learner, params.context.dialogue_size, stand_in, name, finding, why=why,
         replications=_rows([*parts, *others, *circular]),
-    )
+    )  # fmt: skip
 
 
 def _people(means: pd.DataFrame, claim: Declared) -> list[tuple[str, Finding]]:
     parts = []
-    for other in (UTTERANCE, CONTEXT_ONLY):
-        for row in means[(means["input"] == f"{BOTH} − {other}") & (means["measure"] == claim.metric)].to_dict("records"):
-            effect, low, high = (POINTS * float(row[name]) for name in ("value", "low", "high"))
-            n = f"{some(int(row['n']), 'utterance')} of {some(int(row['dialogues']), 'dialogue')}"
-            parts.append((f"context and utterance − {other}", Finding(effect, low, high, "F1 points", float(row["p"]), n=n)))
+    for other, row in _differences(means[means["measure"] == claim.metric]):
+        effect, low, high = (POINTS * float(row[name]) for name in ("value", "low", "high"))
+        n = f"{some(int(row['n']), 'utterance')} of {some(int(row['dialogues']), 'dialogue')}"
+        parts.append((other, Finding(effect, low, high, "F1 points", float(row["p"]), n=n)))
     return parts
+
+
+def _differences(means: pd.DataFrame) -> list[tuple[str, dict[Any, Any]]]:
+    """Return the rows of context and utterance against the utterance alone, then against the context alone, each with its name."""
+    return [(f"context and utterance − {other}", row) for other in (UTTERANCE, CONTEXT_ONLY)
+            for row in means[means["input"] == f"{BOTH} − {other}"].to_dict("records")]  # fmt: skip
 
 
 def _circular(table: pd.DataFrame | None, claim: Declared, params: Params) -> list[tuple[str, Finding]]:
@@ -225,11 +207,8 @@ def _circular(table: pd.DataFrame | None, claim: Declared, params: Params) -> li
     means = table[(table["repeat"] == _MEAN) & (table["test"] == "rows") & (table["measure"] == CIRCULAR)]
     learner = next((name for name in claim.learners if name in set(means["learner"])), next(iter(means["learner"]), ""))
     parts = []
-    for other in (UTTERANCE, CONTEXT_ONLY):
-        for row in means[(means["learner"] == learner) & (means["input"] == f"{BOTH} − {other}")].to_dict("records"):
-            effect, low, high = (float(row[name]) for name in ("value", "low", "high"))
-            p = float(row["p"]) if known(row.get("p")) else p_of_interval(effect, low, high, params.evidence.confidence)
-            parts.append(
-                (f"context and utterance − {other}", Finding(effect, low, high, CIRCULAR.upper(), p, n=some(int(row["n"]), "held-out row")))
-            )
+    for other, row in _differences(means[means["learner"] == learner]):
+        effect, low, high = (float(row[name]) for name in ("value", "low", "high"))
+        p = float(row["p"]) if known(row.get("p")) else p_of_interval(effect, low, high, params.evidence.confidence)
+        parts.append((other, Finding(effect, low, high, CIRCULAR.upper(), p, n=some(int(row["n"]), "held-out row"))))
     return parts

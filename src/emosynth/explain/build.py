@@ -2,48 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from emosynth.cards import Card, Source, write_table
+from emosynth.cards import Card, Source, read_table, write_table
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus, load_corpus
 from emosynth.corpora.schema import some
 from emosynth.design.cells import Cell, in_sizes, list_cells
-from emosynth.explain.comparison import compare_learners
-from emosynth.explain.encoder import against_encoder, explain_encoder
-from emosynth.explain.exemplars import choose_exemplars, shuffled
-from emosynth.explain.explained import BoolArray, C, Explained, Kind, explain_seed
-from emosynth.explain.materials import COLUMNS as MATERIALS
-from emosynth.explain.ranking import KINDS, agreement, compare, differential_scores, presentable, rank_tokens, stability, top_tokens
+from emosynth.errors import UserError
+from emosynth.explain.explained import BoolArray, C, Explained, Kind, against_encoder, compare_learners, explain_encoder, explain_seed
+from emosynth.explain.ranking import (
+    KINDS,
+    agreement,
+    choose_exemplars,
+    compare,
+    differential_scores,
+    presentable,
+    rank_tokens,
+    shuffled,
+    stability,
+    top_tokens,
+)
+from emosynth.guides.base import Materials, Tables
 from emosynth.languages import is_english
 from emosynth.params import Params
-from emosynth.paths import Paths
+from emosynth.paths import Paths, repro
 from emosynth.progress import say
 from emosynth.seeding import Seed, load_order, load_seed, seed_rows
 
 _CELL = ["corpus", "size", "repeat"]
+MATERIALS = [*_CELL, "label", "kind", "by", "rank", "value", "score"]
 _COMPARED = ["n_tokens", "spearman", "overlap", "rbo"]
 TABLES: dict[str, list[str]] = {
-    "materials": MATERIALS,
-    "tokens": [*_CELL, "label", "token", "shap", "tfidf", "both", "rank_shap", "rank_tfidf", "rank_both"],
+    "materials": MATERIALS, "tokens": [*_CELL, "label", "token", "shap", "tfidf", "both", "rank_shap", "rank_tfidf", "rank_both"],
     "agreement": [*_CELL, "label", "first", "second", *_COMPARED],
     "stability": ["corpus", "size", "label", "ranking", "repeat_a", "repeat_b", *_COMPARED],
-    "explainers": [*_CELL, "label", "first", "second", *_COMPARED],
-    "learners": [*_CELL, "learner", "folds", "macro_f1", "sd"],
+    "explainers": [*_CELL, "label", "first", "second", *_COMPARED], "learners": [*_CELL, "learner", "folds", "macro_f1", "sd"],
     "shap_rows": [*_CELL, "id", "row_label", "token", "tfidf", "label", "shap"],
     "encoder_rows": [*_CELL, "id", "row_label", "position", "token", "label", "shap", "base", "margin"],
-}
+}  # fmt: skip
 """Tables of the step and their columns."""
 
 
 def build_materials(params: Params, catalog: Catalog, paths: Paths) -> dict[str, pd.DataFrame]:
-    """Explain a classifier of every seed, and write what guides may show.
-
-    Only seed rows are used: neither the pool nor validation nor test rows reach a file of this step.
+    """Explain a classifier of every seed, from seed rows alone, and write what guides may show.
 
     Returns
     -------
@@ -152,14 +158,10 @@ def _occurrences(seed: Seed, explained: Explained, classes: Sequence[str]) -> pd
     found = explained.attributions
     shown = np.asarray([presentable(term) for term in found.terms], dtype=bool)[found.columns]
     rows, columns, values, phi = found.rows[shown], found.columns[shown], found.values[shown], found.phi[shown]
-    frame = pd.DataFrame(
-        {
-            "id": [seed.ids[row] for row in rows],
-            "row_label": [", ".join(seed.labels[row]) for row in rows],
-            "token": [found.terms[column] for column in columns],
-            "tfidf": values,
-        }
-    )
+    frame = pd.DataFrame({
+        "id": [seed.ids[row] for row in rows], "row_label": [", ".join(seed.labels[row]) for row in rows],
+        "token": [found.terms[column] for column in columns], "tfidf": values,
+    })  # fmt: skip
     return pd.concat([frame.assign(label=label, shap=phi[:, index]) for index, label in enumerate(classes)], ignore_index=True)
 
 
@@ -176,41 +178,22 @@ _WHAT = {
     "encoder_rows": "Word-level SHAP values of the fine-tuned encoder on a few rows of the target, every word in order.",
 }
 _MEANINGS = {
-    "corpus": "name of the corpus",
-    "size": "rows of the seed",
-    "repeat": "number of the seed series",
-    "label": "class that the value speaks for",
-    "kind": "token or exemplar",
-    "by": "what it was chosen by: shap, tfidf, random",
-    "rank": "place, from 0",
-    "value": "the token, or the id of the seed row",
-    "score": "of the token, or the mass of the row's tokens; random: none",
-    "token": "lower-case token",
+    "corpus": "name of the corpus", "size": "rows of the seed", "repeat": "number of the seed series",
+    "label": "class that the value speaks for", "kind": "token or exemplar", "by": "what it was chosen by: shap, tfidf, random",
+    "rank": "place, from 0", "value": "the token, or the id of the seed row",
+    "score": "of the token, or the mass of the row's tokens; random: none", "token": "lower-case token",
     "shap": "tokens: SHAP values summed over the class's rows with the token, per row of the class; else SHAP value of this occurrence",
     "tfidf": "tokens: mean TF-IDF in the class minus mean in the rest; shap_rows: TF-IDF in this row",
-    "both": "reciprocal-rank fusion of both scores",
-    "rank_shap": "rank by shap, from 1",
-    "rank_tfidf": "rank by tfidf, from 1",
-    "rank_both": "rank by both, from 1",
-    "ranking": f"which of {', '.join(KINDS)}",
-    "first": "one of the two compared: shap or tfidf (rankings); tfidf, trees or encoder (models)",
-    "second": "the other",
-    "repeat_a": "one seed",
-    "repeat_b": "the other seed",
-    "n_tokens": "tokens scored by both",
-    "spearman": "rank correlation over those tokens",
-    "overlap": "share of the best shap.tokens tokens in common",
-    "rbo": "rank-biased overlap, p = 0.9",
-    "learner": "name of the learner",
-    "folds": "folds of the seed, stratified",
-    "macro_f1": "macro-F1, mean over the folds",
-    "sd": "its standard deviation over the folds",
-    "id": "row of the corpus",
-    "row_label": "the row's own class (several: separated by commas)",
-    "position": "place of the word in the text, from 0",
-    "base": "log-probability of the class with every word masked",
-    "margin": "log-probability of the class",
-}
+    "both": "reciprocal-rank fusion of both scores", "rank_shap": "rank by shap, from 1", "rank_tfidf": "rank by tfidf, from 1",
+    "rank_both": "rank by both, from 1", "ranking": f"which of {', '.join(KINDS)}",
+    "first": "one of the two compared: shap or tfidf (rankings); tfidf, trees or encoder (models)", "second": "the other",
+    "repeat_a": "one seed", "repeat_b": "the other seed", "n_tokens": "tokens scored by both",
+    "spearman": "rank correlation over those tokens", "overlap": "share of the best shap.tokens tokens in common",
+    "rbo": "rank-biased overlap, p = 0.9", "learner": "name of the learner", "folds": "folds of the seed, stratified",
+    "macro_f1": "macro-F1, mean over the folds", "sd": "its standard deviation over the folds", "id": "row of the corpus",
+    "row_label": "the row's own class (several: separated by commas)", "position": "place of the word in the text, from 0",
+    "base": "log-probability of the class with every word masked", "margin": "log-probability of the class",
+}  # fmt: skip
 _MODELS = {"tfidf": f"logistic regression (C = {C:g})", "trees": "XGBoost"}
 
 
@@ -231,3 +214,29 @@ def _card(name: str, corpora: Sequence[Corpus], params: Params, frame: pd.DataFr
         languages=list(dict.fromkeys(language for corpus in corpora for language in corpus.languages)),
         citation="\n\n".join(dict.fromkeys(corpus.citation for corpus in corpora if corpus.citation)),
     )
+
+
+# --- what guides read of one seed ---
+
+
+def load_materials(paths: Paths) -> Callable[[Cell], Materials]:
+    """Return a function from cells to what step 02 found in their seeds; both raise UserError for what step 02 has not made."""
+    path = paths.materials / "materials.parquet"
+    table = read_table(path, MATERIALS, stage="shap").sort_values("rank", kind="stable")
+    found: dict[tuple[Any, ...], pd.DataFrame] = dict(iter(table.groupby(["corpus", "repeat", "size"], sort=False)))  # type: ignore[arg-type]
+
+    def of(cell: Cell) -> Materials:
+        key = (cell.corpus, cell.repeat, cell.size)
+        if key not in found:
+            raise UserError(f"There are no materials of the seed {cell}.", where=str(path), remedy=f"Run: {repro('02_shap', again=True)}")
+        rows = found[key]
+        tokens: dict[tuple[str, str], list[tuple[str, float]]] = {}
+        exemplars: dict[tuple[str, str], list[str]] = {}
+        for label, by, kind, value, score in zip(rows["label"], rows["by"], rows["kind"], rows["value"], rows["score"], strict=True):
+            if kind == "token":
+                tokens.setdefault((label, by), []).append((value, float(score)))
+            else:
+                exemplars.setdefault((label, by), []).append(value)
+        return Tables(tokens, exemplars)
+
+    return of

@@ -43,10 +43,9 @@ _TELLING = frozenset(
 
 
 def function_word(token: str) -> bool:
-    """Whether a token is an English function word or a contraction of function words.
+    """Whether a token is an English function word or a contraction of such, by scikit-learn's list less words that can carry an emotion.
 
-    In a seed of some dozen rows every class has a few of them among its strongest tokens by chance; told to a
-    generator they guide nothing. scikit-learn's list, less the words that can carry an emotion.
+    In a seed of some dozen rows every class has a few among its strongest tokens by chance; told to a generator they guide nothing.
     """
     head = token.partition("'")[0]
     return token not in _TELLING and (
@@ -72,34 +71,11 @@ def rank_tokens(
     classes: Sequence[str],
     min_document_frequency: int,
 ) -> pd.DataFrame:
-    """Score and rank the presentable tokens of a seed for each class.
+    """Score and rank the presentable tokens of a seed for each class; sorted by class, then rank_both. Ties are broken by the token.
 
-    Parameters
-    ----------
-    attributions
-        SHAP values of the seed's rows.
-    features
-        (n, terms) TF-IDF of the same rows.
-    has
-        (n, k) whether a row has a label.
-    classes
-        The k labels.
-    min_document_frequency
-        Rows that a token must occur in.
-
-    Returns
-    -------
-    pandas.DataFrame
-        label, token, shap, tfidf, both, rank_shap, rank_tfidf, rank_both; sorted by class, then rank_both.
-
-    Notes
-    -----
-    *shap*: the sum of the token's SHAP values for the class over the rows *of the class* in which it occurs, divided by the
-    number of rows of the class: what the token's presence adds to the class's margin in a typical row. A strong but rare
-    token and a weak but frequent one can score alike.
-    *tfidf*: mean TF-IDF in the class minus mean TF-IDF in the rest.
-    *both*: reciprocal-rank fusion, 1/(60 + rank_shap) + 1/(60 + rank_tfidf) (Cormack, Clarke and Büttcher 2009).
-    Ranks start at 1; ties are broken by the token.
+    ``features``: (n, terms) TF-IDF. ``has``: (n, k) whether a row has a label. *shap*: the sum of the token's SHAP values over the rows *of
+    the class*, per row of the class: a strong but rare token and a weak but frequent one can score alike. *tfidf*: mean TF-IDF in the class
+    minus mean in the rest. *both*: reciprocal-rank fusion, 1/(60 + rank_shap) + 1/(60 + rank_tfidf) (Cormack, Clarke and Büttcher 2009).
     """
     features = sp.csr_matrix(features)
     documents = np.asarray((features > 0).sum(axis=0)).ravel()
@@ -133,10 +109,7 @@ def _ranks(score: pd.Series, token: pd.Series) -> IntArray:
 
 
 def top_tokens(ranking: pd.DataFrame, label: str, kind: str, count: int, *, function_words: bool = True) -> list[tuple[str, float]]:
-    """Return the best tokens of a class that speak *for* it (score above 0; for "both": both scores above 0), with scores.
-
-    Function words are left out on demand; they stay in the ranking.
-    """
+    """Return the best tokens of a class that speak *for* it (score above 0; "both": both scores), with scores."""
     frame = ranking[ranking["label"] == label]
     if not function_words:
         frame = frame[~frame["token"].map(function_word).astype(bool)]
@@ -149,10 +122,7 @@ def top_tokens(ranking: pd.DataFrame, label: str, kind: str, count: int, *, func
 
 
 def overlap(first: Sequence[str], second: Sequence[str], k: int) -> float:
-    """Return the share of the first ``k`` items that two rankings have in common; NaN if either is empty.
-
-    The share is of the shorter of k and the two lists.
-    """
+    """Return the share of the first ``k`` items (or of the shorter list's) that two rankings have in common; NaN if either is empty."""
     depth = min(k, len(first), len(second))
     return len(set(first[:depth]) & set(second[:depth])) / depth if depth else float("nan")
 
@@ -178,24 +148,15 @@ def rank_biased_overlap(first: Sequence[str], second: Sequence[str], p: float = 
 
 
 def compare(first: pd.Series, second: pd.Series, k: int) -> dict[str, float | int]:
-    """Compare two scorings (token → score, higher is better).
-
-    Returns
-    -------
-    dict
-        n_tokens: tokens scored by both; spearman over them (NaN below 3 or if either is constant); overlap: of the best ``k`` of
-        each whole scoring; rbo: rank-biased overlap of the whole rankings.
-    """
+    """Compare two scorings (token → score, higher is better): tokens scored by both, Spearman over them, overlap of the best ``k``, RBO."""
     common = sorted(set(first.index) & set(second.index))
     a, b = first.loc[common].to_numpy(dtype=float), second.loc[common].to_numpy(dtype=float)
     enough = len(common) >= 3 and np.ptp(a) > 1e-12 and np.ptp(b) > 1e-12
     order_a, order_b = _order(first), _order(second)
     return {
-        "n_tokens": len(common),
-        "spearman": float(spearmanr(a, b).statistic) if enough else float("nan"),
-        "overlap": overlap(order_a, order_b, k),
-        "rbo": rank_biased_overlap(order_a, order_b),
-    }
+        "n_tokens": len(common), "spearman": float(spearmanr(a, b).statistic) if enough else float("nan"),
+        "overlap": overlap(order_a, order_b, k), "rbo": rank_biased_overlap(order_a, order_b),
+    }  # fmt: skip
 
 
 def _order(scores: pd.Series) -> list[str]:
@@ -213,18 +174,7 @@ def agreement(ranking: pd.DataFrame, classes: Sequence[str], k: int) -> pd.DataF
 
 
 def stability(tokens: pd.DataFrame, classes: Sequence[str], k: int) -> pd.DataFrame:
-    """Compare rankings of different seeds of one size.
-
-    Parameters
-    ----------
-    tokens
-        The token table of all seeds (size, repeat, label, token, shap, tfidf, both, …).
-
-    Returns
-    -------
-    pandas.DataFrame
-        size, label, ranking (shap, tfidf, both), repeat_a, repeat_b, n_tokens, spearman, overlap, rbo; empty with a single repeat.
-    """
+    """Compare rankings (`KINDS`) of different seeds of one size, from the token table of all seeds; empty with a single repeat."""
     rows = []
     for size in sorted(tokens["size"].unique()):
         for label in classes:
@@ -237,3 +187,40 @@ def stability(tokens: pd.DataFrame, classes: Sequence[str], k: int) -> pd.DataFr
                         found = compare(by_repeat[a][kind], by_repeat[b][kind], k)
                         rows.append({"size": int(size), "label": label, "ranking": kind, "repeat_a": a, "repeat_b": b, **found})
     return pd.DataFrame(rows, columns=["size", "label", "ranking", "repeat_a", "repeat_b", "n_tokens", "spearman", "overlap", "rbo"])
+
+
+# --- which seed rows are shown to the generator ---
+
+
+def choose_exemplars(
+    ids: Sequence[str], mass: FloatArray, features: sp.csr_matrix, count: int, diversity: float
+) -> list[tuple[str, float]]:
+    """Choose rows rich in mass and unlike each other, by maximal marginal relevance (Carbonell and Goldstein 1998), each with its mass.
+
+    ``mass``: (n,) how much a row's tokens speak for the class. ``features``: (n, terms) TF-IDF rows of length 1. The next row maximises
+    ``(1 - diversity) * m - diversity * s``: m is its mass scaled to 0…1, s its largest cosine to a row already chosen. Ties go to the
+    smaller id.
+    """
+    n = len(ids)
+    if not n:
+        return []
+    mass = np.asarray(mass, dtype=np.float64)
+    spread = float(np.ptp(mass))
+    scaled = (mass - mass.min()) / spread if spread > 1e-12 else np.ones(n)
+    by_id = sorted(range(n), key=lambda row: ids[row])
+    features = sp.csr_matrix(features)
+    nearest = np.zeros(n)
+    chosen: list[int] = []
+    while len(chosen) < min(count, n):
+        gain = (1 - diversity) * scaled - diversity * nearest if chosen else scaled
+        left = [row for row in by_id if row not in chosen]
+        best = max(left, key=lambda row: round(float(gain[row]), 12))  # the first of equals: the smallest id
+        chosen.append(best)
+        nearest = np.maximum(nearest, np.asarray((features @ features[best].T).todense()).ravel())
+    return [(ids[row], float(mass[row])) for row in chosen]
+
+
+def shuffled(ids: Sequence[str], count: int, *seed: int) -> list[str]:
+    """Return the first ``count`` ids of a seeded shuffle; the order given does not matter."""
+    ordered = sorted(ids)
+    return [ordered[i] for i in np.random.default_rng(list(seed)).permutation(len(ordered))[:count]]

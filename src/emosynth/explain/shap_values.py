@@ -24,25 +24,10 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Attributions:
-    """SHAP values where tokens occur.
+    """SHAP values where tokens occur: an array of rows by vocabulary by classes would not fit into memory for large seeds.
 
-    A corpus by vocabulary by class array would not fit into memory for large seeds; nearly all of it belongs to tokens
-    that a row does not contain. What those contribute together is kept as one number per row and class.
-
-    Attributes
-    ----------
-    terms
-        Tokens, in column order.
-    rows, columns
-        (m,) row and column of each occurrence.
-    values
-        (m,) TF-IDF there.
-    phi
-        (m, k) SHAP values of the k labels; 0 for labels that the model has never seen.
-    absent
-        (n, k) sum of the SHAP values of tokens that the row lacks.
-    base
-        (k,) expected margin.
+    ``rows``, ``columns``, ``values``: (m,) place and TF-IDF of each occurrence. ``phi``: (m, k) SHAP values; 0 for labels that the model
+    has never seen. ``absent``: (n, k) sum over the tokens that the row lacks. ``base``: (k,) expected margin.
     """
 
     terms: list[str]
@@ -97,26 +82,11 @@ def _shap() -> Any:
     return shap
 
 
-def linear_attributions(
-    terms: list[str], features: sp.csr_matrix, coef: FloatArray, intercept: FloatArray, background: sp.csr_matrix | None = None
-) -> Attributions:
-    """Return exact SHAP values of a linear model's margins.
-
-    Parameters
-    ----------
-    terms
-        The d tokens, in column order.
-    features
-        (n, d) TF-IDF of the rows to explain.
-    coef, intercept
-        (k, d) and (k,).
-    background
-        (m, d) rows whose mean stands for "token unknown"; None: ``features``.
-    """
+def linear_attributions(terms: list[str], features: sp.csr_matrix, coef: FloatArray, intercept: FloatArray) -> Attributions:
+    """Return exact SHAP values of a linear model's margins, the rows' mean standing for "token unknown"; (k, d) coef, (k,) intercept."""
     shap = _shap()
-    reference = features if background is None else background
     # By default shap keeps 100 random rows of the background; the exact mean needs all of them.
-    masker = shap.maskers.Independent(reference, max_samples=reference.shape[0])
+    masker = shap.maskers.Independent(features, max_samples=features.shape[0])
     explainer = shap.LinearExplainer((coef, intercept), masker)
     base = np.asarray(explainer.expected_value, dtype=np.float64)
     return _collect(terms, features, len(intercept), base, lambda part: np.asarray(explainer.shap_values(part)))
@@ -154,23 +124,8 @@ def encoder_attributions(
 ) -> pd.DataFrame:
     """Estimate word-level SHAP values of any text classifier by masking words (Owen values of shap's partition explainer).
 
-    Parameters
-    ----------
-    predict_proba
-        Function from texts to (n, k) probabilities.
-    texts
-        Texts to explain.
-    classes
-        The k classes.
-    evaluations
-        Model calls per text, at most; below about the square of the text's number of words values are approximate.
-
-    Returns
-    -------
-    pandas.DataFrame
-        row, position, token (lower-case), label, shap (contribution to the log-probability), base (log-probability of
-        the text with every word masked), margin (log-probability of the text). Values of one row and label sum to
-        margin - base.
+    ``evaluations``: model calls per text, at most; below about the square of its number of words values are approximate. Values of one row
+    and label are of the log-probability and sum to margin - base (of the text with every word masked).
     """
     shap = _shap()
 

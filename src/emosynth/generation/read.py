@@ -12,6 +12,7 @@ from emosynth.design.cells import Cell, quotas
 from emosynth.generation.slots import cell_of, examples_needed
 from emosynth.params import Params
 from emosynth.paths import Paths
+from emosynth.writers.opening import generator_of
 from emosynth.writers.uses import oversample_of
 
 COLUMNS = [
@@ -31,6 +32,25 @@ def load_candidates(paths: Paths) -> pd.DataFrame:
     frame = read_table(paths.candidates / "candidates.parquet", COLUMNS, stage="generation")
     frame["labels"] = frame["labels"].map(list)
     return frame
+
+
+def costs(candidates: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """Return what texts cost by origin, corpus and size.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``texts``; ``complete``, the share that the model ended; means of ``tokens`` read and written, and of ``new`` ones; if a writer has
+        a price, the ``cost`` of all, in the currency of the prices.
+    """
+    rows = candidates.reset_index(drop=True).assign(tokens=lambda rows: rows["prompt_tokens"] + rows["new_tokens"], cost=0.0)
+    for writer, own in rows[rows["tokens"] > 0].groupby("writer"):  # what no model writes has no tokens
+        model = generator_of(params, str(writer))
+        rows.loc[own.index, "cost"] = (own["prompt_tokens"] * model.price_in + own["new_tokens"] * model.price_out) / 1e6
+    table = rows.groupby(["origin", "corpus", "size"], sort=False).agg(
+        texts=("candidate_id", "count"), complete=("complete", "mean"), tokens=("tokens", "mean"), new=("new_tokens", "mean"), cost=("cost", "sum"),
+    )  # fmt: skip
+    return table if table["cost"].any() else table.drop(columns="cost")
 
 
 def candidates_of(candidates: pd.DataFrame, params: Params, arm: ResolvedArm, cell: Cell, wanted: int | None = None) -> pd.DataFrame:

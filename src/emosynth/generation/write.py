@@ -51,7 +51,8 @@ def write_all(
     account
         ``generators``: identity of each by name; ``deterministic``: whether all are; ``steps``: by origin and step the number of
         ``texts``, ``inferences`` (texts but for equal requests), ``prompt_tokens`` and ``new_tokens`` over all texts, reused ones
-        included, so that it is the same account however often a run was interrupted; ``unusable``: of these, by the same, how many are
+        included, so that it is the same account however often a run was interrupted, and their ``cost`` where a writer has a price;
+        ``unusable``: of these, by the same, how many are
         ``empty``, ``cut`` or ``refused``. What a server's model found out about its server is a generator's ``notes``.
 
     Raises
@@ -87,13 +88,19 @@ def write_all(
             account["generators"][job.name] = dict(model.identity) | _notes(model, store)
             model.close()
     for origin, step, made in [(origin, step, made) for origin, steps in keys.items() for step, made in steps.items()]:
-        texts = [found[step] for item, found in zip(items, written, strict=True) if item.slot.origin.name == origin and step in found]
+        own = [
+            (found[step], item.slot.writer)
+            for item, found in zip(items, written, strict=True)
+            if item.slot.origin.name == origin and step in found
+        ]
+        texts = [text for text, _ in own]
+        cost = sum(generator_of(params, writer).cost(text.prompt_tokens, text.new_tokens) for text, writer in own)
         account["steps"].setdefault(origin, {})[step] = {
             "texts": len(texts),
             "inferences": len(made),
             "prompt_tokens": sum(text.prompt_tokens for text in texts),
             "new_tokens": sum(text.new_tokens for text in texts),
-        }
+        } | ({"cost": round(cost, 6)} if cost else {})
         kinds = Counter(_kind(step, text.text, text.finish, text.complete) for text in texts)
         account["unusable"].setdefault(origin, {})[step] = {kind: kinds[kind] for kind in ("empty", "cut", "refused")}
     rows = [row | {"generator": name} for item, texts, name in zip(items, written, names, strict=True) for row in item.rows(texts)]

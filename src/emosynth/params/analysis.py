@@ -67,7 +67,12 @@ class Context(Section):
 class Responsible(Section):
     """What synthetic text copies, gives away and distorts."""
 
-    texts: int = Field(500, ge=10, description="texts per arm and of real text that are measured, at most, drawn label by label")
+    texts: int = Field(
+        500, ge=10, description="texts per arm and of real text that are compared or learnt from, at most, drawn label by label"
+    )
+    counted: int = Field(
+        3000, ge=10, description="texts per arm and of real text in which words and patterns are counted, at most, drawn likewise"
+    )
     span: int = Field(6, ge=2, description="words in a row shared with a real text from which a shared run is long")
     folds: int = Field(5, ge=2, description="folds of the classifier that doubts labels")
     planted: float = Field(0.1, gt=0, lt=0.5, description="share of labels made wrong to see whether that is found")

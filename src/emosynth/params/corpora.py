@@ -22,7 +22,8 @@ class UserCorpus(Section):
     text: str | int = Field("text", description="text column: its name, a dotted path into it (data.text), or its number from 1")
     labels: str | int | list[str] = Field(
         "label",
-        description="label column, as for text; a list of columns: each is a class, and its cells are 0 or 1, or shares that sum to 1",
+        description="label column, as for text: labels, or shares of them ({joy: 0.7, fear: 0.3}). A list of columns: each is a class, and its cells are "
+        "yes or no (0 or 1, ticks) or shares that sum to 1; or each is a rater, and its cells are labels: votes, which corpora.conflicts settles",
     )
     label_separator: str | None = Field(None, min_length=1, description="splits several labels in one cell; None: one label, or a list")
     label_lists: bool | None = Field(None, description="whether words such as ['joy', 'anger'] are lists of labels; None: if all are")

@@ -29,18 +29,24 @@ class Generator(Section):
     )
     price_in: float = Field(0.0, ge=0, description="server only: price of a million tokens read, in any currency")
     price_out: float = Field(0.0, ge=0, description="server only: price of a million tokens written, in the same currency")
-    max_tokens: int | None = Field(None, ge=1, description="server only: tokens, read and written, that one run of a step may spend")
-    max_cost: float | None = Field(
-        None, gt=0, description="server only: cost, in the currency of the prices, that one run of a step may spend"
+    max_tokens: int | None = Field(
+        None, ge=1, description="server only: tokens, read and written, that may be spent in all, over all runs and profiles"
     )
+    max_cost: float | None = Field(None, gt=0, description="server only: cost, in the currency of the prices, that may be spent in all")
     device: str = Field("cpu", description="transformers only: cpu, cuda, …")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
 
     @model_validator(mode="after")
-    def _prices(self) -> Generator:
+    def _budget(self) -> Generator:
+        if self.backend != "server" and (self.max_tokens is not None or self.max_cost is not None):
+            raise ValueError("max_tokens, max_cost: only a model behind a server has a budget")
         if self.max_cost is not None and not (self.price_in or self.price_out):
             raise ValueError("max_cost: needs the prices of a million tokens, price_in and price_out")
         return self
+
+    def cost(self, read: float, written: float) -> float:
+        """Return the cost of tokens, in the currency of the prices."""
+        return (read * self.price_in + written * self.price_out) / 1e6
 
 
 class Models(Section):

@@ -14,7 +14,7 @@ from emosynth.evidence import as_json, metrics
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.progress import say
-from emosynth.report.draw import figures, why_left_out, write_figure
+from emosynth.report.figures.base import figures, why_left_out, write_figure
 from emosynth.report.pages import render_pages
 from emosynth.report.results import publish
 from emosynth.report.tables import Tables
@@ -22,19 +22,7 @@ from emosynth.report.tables import Tables
 
 @dataclass(frozen=True)
 class Report:
-    """What was built.
-
-    Attributes
-    ----------
-    claims
-        As ``claims.json`` has them.
-    figures
-        SVG files in reading order.
-    left_out
-        Figure -> why it does not stand on its page.
-    page
-        ``index.html``.
-    """
+    """What was built: claims as ``claims.json`` has them, SVG files in reading order, why figures were left out, and ``index.html``."""
 
     claims: list[dict[str, Any]]
     figures: list[Path]

@@ -9,34 +9,47 @@ from typing import Any
 import pandas as pd
 
 from emosynth.evidence import VERDICTS, naive_arm
-from emosynth.evidence.numbers import POINTS, count, gain, gain_span, known, listed, number, p_text, per_cent, score, some
+from emosynth.evidence.numbers import (
+    POINTS,
+    count,
+    gain,
+    gain_span,
+    gain_words,
+    known,
+    listed,
+    number,
+    p_text,
+    per_cent,
+    score,
+    size,
+    some,
+    told,
+)
 from emosynth.params import Params
 from emosynth.report.figures.answer import headline_row
-from emosynth.report.figures.base import rows_of
+from emosynth.report.figures.base import learners_in, rows_of
 from emosynth.report.provenance import public
 from emosynth.report.tables import Tables, main_rows
-from emosynth.report.wording import gain_words, size
 from emosynth.stats import holm
 
 
 def answer(tables: Tables) -> str:
     """Return the answer for the target: what picking the best way gains, cross-fitted, at every seed size, and what that is worth."""
-    told = tables.told
-    if told is None:
+    if tables.told is None:
         return "This run holds no trials yet that could give an answer."
-    rows, looks = list(rows_of(told)), tables.looks
+    rows, looks = list(rows_of(tables.told)), tables.looks
     learners = dict.fromkeys(looks.learner(row.learner) for row in rows)
     where = f"With {' or '.join(learners)} on {tables.target}, letting a language model write more and keeping what passes the checks"
     if not any(known(row.gain) for row in rows):
-        return f"{where} adds, as picked, {listed([f'{gain(row.picked)} points at {count(row.size)} labels' for row in rows])}; one repeat cannot show that it helps."
+        picked = listed([f"{gain(row.picked)} points at {count(row.size)} labels" for row in rows])
+        return f"{where} adds, as picked, {picked}; one repeat cannot show that it helps."
     helps, hurts, not_ = ([count(row.size) for row in rows if verdict(row, tables.params) == name] for name in ("helps", "hurts", ""))
     said = [f"helps at {listed(helps)} labels"] if helps else []
     said += [f"hurts at {listed(hurts)} labels"] if hurts else []
     said += [f"is not shown to {'' if said else 'help '}at {listed(not_)}{'' if said else ' labels'}"] if not_ else []
     gains = [_told(row, tables.params, first=row is rows[0]) for row in rows]
-    guess = (
-        "" if helps else f" Best guess at {count(rows[-1].size)} labels: {looks.title(rows[-1].arm)}, P = {number(rows[-1].p_better, 2)}."
-    )
+    last = rows[-1]
+    guess = "" if helps else f" Best guess at {count(last.size)} labels: {looks.title(last.arm)}, P = {number(last.p_better, 2)}."
     return f"{where} {' and '.join(said)}: picking the best way adds {'; '.join(gains)}.{guess}"
 
 
@@ -45,9 +58,9 @@ def _told(row: Any, params: Params, first: bool) -> str:
     at = f"at {count(row.size)} labels"
     if not known(row.gain):
         return f"{gain(row.picked)} {at} as picked, from one repeat"
-    told = gain_words(row, params) if first else f"{gain(row.gain)} ({gain_span(row.low, row.high)})"
+    said = gain_words(row, params) if first else told(row.gain, row.low, row.high)
     worth = f", worth {_labels(row.worth, row.reach)} more real ones" if row.shown and not math.isnan(row.worth) else ""
-    return f"{told} {at}{worth}"
+    return f"{said} {at}{worth}"
 
 
 def elsewhere(tables: Tables) -> str:
@@ -88,18 +101,16 @@ def advice(tables: Tables) -> list[dict[str, str]]:
         best = f"{looks.title(row.arm)}, P = {number(row.p_better, 2)}"
         planned = tables.params.cells.repeats_of(row.corpus)
         cut = f" of {count(planned)}" if row.repeats < planned else ""
-        found.append(
-            {
-                "situation": f"{row.corpus}, {count(len(tables.corpora[row.corpus]['classes']))} classes, {count(row.size)} labels",
-                "learner": looks.learner(row.learner),
-                "recipe": looks.title(row.arm) if row.shown else f"nothing shown to help at this size; best guess: {best}",
-                "gain": gain(row.gain), "span": gain_span(row.low, row.high), "picked": gain(row.picked),
-                "worth": _labels(row.worth, row.reach), "worth_span": f"{_labels(row.worth_low, row.reach)} to {_labels(row.worth_high, row.reach)}",
-                "cost": f"{count(row.written)} texts written for {count(row.added)} kept; {count(row.each)} tokens a kept text",
-                "cheaper": listed(cheaper) if cheaper else "", "sure": shown(row, tables.params),
-                "basis": f"{count(row.repeats)}{cut} repeat{'s' * (planned > 1)}, {some(row.rows, 'test row')}; picked from {some(row.among, 'arm')}",
-            }
-        )  # fmt: skip
+        found.append({
+            "situation": f"{row.corpus}, {count(len(tables.corpora[row.corpus]['classes']))} classes, {count(row.size)} labels",
+            "learner": looks.learner(row.learner),
+            "recipe": looks.title(row.arm) if row.shown else f"nothing shown to help at this size; best guess: {best}",
+            "gain": gain(row.gain), "span": gain_span(row.low, row.high), "picked": gain(row.picked),
+            "worth": _labels(row.worth, row.reach), "worth_span": f"{_labels(row.worth_low, row.reach)} to {_labels(row.worth_high, row.reach)}",
+            "cost": f"{count(row.written)} texts written for {count(row.added)} kept; {count(row.each)} tokens a kept text",
+            "cheaper": listed(cheaper) if cheaper else "", "sure": shown(row, tables.params),
+            "basis": f"{count(row.repeats)}{cut} repeat{'s' * (planned > 1)}, {some(row.rows, 'test row')}; picked from {some(row.among, 'arm')}",
+        })  # fmt: skip
     return found
 
 
@@ -114,12 +125,12 @@ def paying(tables: Tables) -> list[str]:
         pays, not_ = ([count(at) for at in own.loc[own["shown"] == value, "size"]] for value in (True, False))
         names = listed([tables.looks.learner(name) for name in dict.fromkeys(own["learner"])])
         left = [count(at) for at in tables.params.cells.sizes_of(str(corpus)) if at not in set(own["size"])]
-        told = (
+        at = (
             f"at {listed(pays)} labels{f', not at {listed(not_)}' if not_ else ''}"
             if pays
             else f"at no size that was run ({listed(not_)} labels)"
         )
-        said.append(f"{corpus}, {names}: written rows are shown to pay {told}{f'; not run at {listed(left)}, for time' if left else ''}.")
+        said.append(f"{corpus}, {names}: written rows are shown to pay {at}{f'; not run at {listed(left)}, for time' if left else ''}.")
     return said
 
 
@@ -131,17 +142,14 @@ def cuts(tables: Tables) -> str:
     said = []
     fewer = sum(row.repeats < tables.params.cells.repeats_of(row.corpus) for row in rows_of(rows))
     if fewer:
-        said.append(
-            f"{some(fewer, 'row')} of {count(len(rows))} {'rests' if fewer == 1 else 'rest'} on fewer repeats than the profile draws, for time: the row says so"
-        )
+        who = f"{some(fewer, 'row')} of {count(len(rows))} {'rests' if fewer == 1 else 'rest'}"
+        said.append(f"{who} on fewer repeats than the profile draws, for time: the row says so")
     if (rows["left"] > 0).any():
-        low, high = int(rows["left"].min()), int(rows["left"].max())
-        said.append(
-            f"arms that were run in fewer repeats than the labels alone, or not in that cell, were not picked from: "
-            f"{count(high) if low == high else f'{count(low)} to {count(high)}'} a row"
-        )
-    told = "; ".join(said)
-    return f"{told[:1].upper()}{told[1:]}." if told else ""
+        many = " to ".join(dict.fromkeys(count(item) for item in (rows["left"].min(), rows["left"].max())))
+        why = "arms that were run in fewer repeats than the labels alone, or not in that cell"
+        said.append(f"{why}, were not picked from: {many} a row")
+    text = "; ".join(said)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def no_help(tables: Tables) -> list[str]:
@@ -152,10 +160,10 @@ def no_help(tables: Tables) -> list[str]:
     rows = tables.contrasts[(tables.contrasts["corpus"] == head.corpus) & (tables.contrasts["learner"] == head.learner)]
     rows = rows[rows["size"] == head.size]
     said = []
-    own = main_rows(rows)
+    alpha, own = tables.params.evidence.alpha, main_rows(rows)
     own = own[[not looks.real(arm) for arm in own["arm"]]]
-    told, alpha = holm(own["p"].to_numpy(dtype=float)) < tables.params.evidence.alpha, tables.params.evidence.alpha
-    hurt, unclear = own[told & (own["gain"] < 0)], own[~told & (own["version"] == "")]
+    clear = holm(own["p"].to_numpy(dtype=float)) < alpha
+    hurt, unclear = own[clear & (own["gain"] < 0)], own[~clear & (own["version"] == "") & (own["arm"] != head.arm)]  # of it tells the table
     if len(hurt):
         names = [f"{looks.title(row.arm, row.version)} ({gain(row.gain)})" for row in rows_of(hurt)]
         said.append(f"Worse than the labels alone at {size(head.size)}: {listed(names)} points.")
@@ -164,24 +172,20 @@ def no_help(tables: Tables) -> list[str]:
         versus = main_rows(rows, "naive")
         versus = versus[versus["version"] == ""]
         better = versus[(holm(versus["p"].to_numpy(dtype=float)) < alpha) & (versus["gain"] > 0)]
+        which = listed([looks.title(arm) for arm in better["arm"]]) if len(better) else "nothing that was put into a prompt is shown to pay"
+        many = f"{len(better)} {'is' if len(better) == 1 else 'are'}"
         said.append(
-            f"Of {some(len(versus), 'arm')} compared with plain prompts ({looks.title(naive)}), {len(better)} "
-            f"{'is' if len(better) == 1 else 'are'} shown to be better"
-            + (f": {listed([looks.title(arm) for arm in better['arm']])}." if len(better) else ": nothing that was put into a prompt is shown to pay.")
-        )  # fmt: skip
-    unclear = unclear[unclear["arm"] != head.arm]  # of it the table above tells, cross-fitted
-    if len(unclear):
-        said.append(
-            f"Not told from no gain over the labels alone, after correction for {some(len(own), 'row')}: "
-            f"{listed([looks.title(arm) for arm in unclear['arm']])}."
+            f"Of {some(len(versus), 'arm')} compared with plain prompts ({looks.title(naive)}), {many} shown to be better: {which}."
         )
+    if len(unclear):
+        which = listed([looks.title(arm) for arm in unclear["arm"]])
+        said.append(f"Not told from no gain over the labels alone, after correction for {some(len(own), 'row')}: {which}.")
     # Of two repeats there is hardly an interval: what is worst of many such is chance.
     written = own[(own["version"] != "") & (own["repeats"] >= 3)]
     if len(written):
         worst = next(rows_of(written.sort_values("gain", kind="stable").head(1)))
-        said.append(
-            f"Rows as written, without checks, at worst: {looks.title(worst.arm)} {gain(worst.gain)} points ({gain_span(worst.low, worst.high)})."
-        )
+        span = gain_span(worst.low, worst.high)
+        said.append(f"Rows as written, without checks, at worst: {looks.title(worst.arm)} {gain(worst.gain)} points ({span}).")
     return said
 
 
@@ -208,32 +212,28 @@ def boxes(tables: Tables) -> list[dict[str, str]]:
 def trust(tables: Tables) -> list[str]:
     """Return what must be known before these numbers are believed."""
     params, said = tables.params, []
-    if tables.scored is not None:
-        for corpus in params.corpora.names:
-            if any(group.corpus == corpus for group in tables.scored.groups):
-                said.append(
-                    f"{corpus}: {_repeats(params, corpus)} repeat{'s' * (params.cells.repeats_of(corpus) > 1)}, {some(tables.scored.rows(corpus), 'test row')}."
-                )
-    chosen = (
-        "cross-validation within the seed" if params.training.choose_on == "seed" else "validation rows that a poor seed would not have"
-    )
+    scored = tables.scored
+    for corpus in params.corpora.names if scored is not None else ():
+        if scored is not None and any(group.corpus == corpus for group in scored.groups):
+            repeats = f"{_repeats(params, corpus)} repeat{'s' * (params.cells.repeats_of(corpus) > 1)}"
+            said.append(f"{corpus}: {repeats}, {some(scored.rows(corpus), 'test row')}.")
+    within = params.training.choose_on == "seed"
+    chosen = "cross-validation within the seed" if within else "validation rows that a poor seed would not have"
     said.append(
         f"Settings of the classifiers are chosen by {chosen}; thresholds of the checks are set in the parameters, not tuned on test rows."
     )
     teachers = tables.get("verdicts/teachers")
-    if teachers is not None and len(teachers[teachers["corpus"] == tables.target]):
-        own = teachers[teachers["corpus"] == tables.target]
-        at = own[own["size"] == own["size"].max()]["macro_f1"].mean()
+    own = None if teachers is None else teachers[teachers["corpus"] == tables.target]
+    if own is not None and len(own):
+        at = score(float(own[own["size"] == own["size"].max()]["macro_f1"].mean()))
         said.append(
-            f"The check of the label is itself a classifier of {score(float(at))} points of macro-F1 (on seed rows it was not fitted on): it errs."
+            f"The check of the label is itself a classifier of {at} points of macro-F1 (on seed rows it was not fitted on): it errs."
         )
     reader = tables.get("context/reader")
     if reader is not None:
-        row = reader.iloc[0]
-        said.append(
-            f"The language model that reads labels off stories is right in {per_cent(float(row['top1']))} of real {row['corpus']} posts; guessing the "
-            f"most frequent label, in {per_cent(float(row['frequency_top1']))}."
-        )
+        row = next(rows_of(reader))
+        right = f"The language model that reads labels off stories is right in {per_cent(row.top1)} of real {row.corpus} posts"
+        said.append(f"{right}; guessing the most frequent label, in {per_cent(row.frequency_top1)}.")
     head = tables.headline
     if head is not None and head.honest is not None:
         row = headline_row(tables, head.learner, head.arm)
@@ -242,11 +242,8 @@ def trust(tables: Tables) -> list[str]:
             f"of the test rows judged with the way that the other repeats pick on the other half: {gain(head.honest.effect)} points."
         )
     arms = json.dumps(params.model_dump(mode="json")["arms"])
-    rivals = [
-        what
-        for name, what in (("shuffled", "shuffled labels"), ("unlabelled", "unlabelled real text as a rival"))
-        if f'"{name}"' not in arms
-    ]
+    known = {"shuffled": "shuffled labels", "unlabelled": "unlabelled real text as a rival"}
+    rivals = [what for name, what in known.items() if f'"{name}"' not in arms]
     said.append(f"Not done: {listed([*rivals, 'other language models', 'people’s judgement of the texts'])}.")
     return said
 
@@ -254,7 +251,8 @@ def trust(tables: Tables) -> list[str]:
 def strip(tables: Tables) -> list[dict[str, Any]]:
     """Return verdicts by claim, for this profile and for the others whose report is at hand."""
     profiles: dict[str, dict[str, str]] = {tables.paths.profile: {claim.declared.id: claim.verdict for claim in tables.claims}}
-    hashes = {claim.declared.id: claim.declared.hash for claim in tables.claims}
+    declared = [claim.declared for claim in tables.claims]
+    hashes = {one.id: one.hash for one in declared}
     for path in sorted(tables.paths.report.parent.glob("*/claims.json")):
         if path.parent.name not in profiles:
             claims = json.loads(path.read_text(encoding="utf-8")).get("claims", [])
@@ -262,17 +260,12 @@ def strip(tables: Tables) -> list[dict[str, Any]]:
             same = {str(item["id"]): str(item["verdict"]) for item in claims if item.get("declaration") == hashes.get(str(item["id"]))}
             if same:
                 profiles[path.parent.name] = same
-    return [
-        {
-            "profile": name,
-            "claims": [
-                {"id": item.id, "verdict": own.get(item.id, "not tested"), "statement": item.statement}
-                for item in (claim.declared for claim in tables.claims)
-            ],
-            "counts": [{"verdict": verdict, "count": list(own.values()).count(verdict)} for verdict in VERDICTS],
-        }
-        for name, own in profiles.items()
-    ]
+    rows: list[dict[str, Any]] = []
+    for name, own in profiles.items():
+        claims = [{"id": one.id, "verdict": own.get(one.id, "not tested"), "statement": one.statement} for one in declared]
+        counts = [{"verdict": verdict, "count": list(own.values()).count(verdict)} for verdict in VERDICTS]
+        rows.append({"profile": name, "claims": claims, "counts": counts})
+    return rows
 
 
 def score_rows(tables: Tables, corpus: str) -> dict[str, Any] | None:
@@ -285,7 +278,7 @@ def score_rows(tables: Tables, corpus: str) -> dict[str, Any] | None:
     if rows.empty:
         return None
     looks = tables.looks
-    learners = [name for name in tables.params.learners if name in set(rows["learner"])]
+    learners = learners_in(tables, rows)
     sizes = rows.groupby("learner")["size"].first()
     lines = []
     for arm in looks.order(rows["arm"]):
@@ -306,10 +299,7 @@ def score_rows(tables: Tables, corpus: str) -> dict[str, Any] | None:
 
 
 def _gain_cell(rows: pd.DataFrame) -> str:
-    if rows.empty:
-        return "–"
-    row = next(rows_of(rows))
-    return f"{gain(row.gain)} ({gain_span(row.low, row.high)})"
+    return "–" if rows.empty else told(*rows.iloc[0][["gain", "low", "high"]])
 
 
 def flaw_rows(tables: Tables) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 import pandas as pd
@@ -24,13 +24,12 @@ from emosynth.evidence.numbers import count, known, number, p_text, per_cent, si
 from emosynth.params import Params
 from emosynth.pipeline import STAGES
 from emosynth.report import first_page as first
-from emosynth.report import provenance, reading
-from emosynth.report.draw import figures
-from emosynth.report.examples import example_rows
+from emosynth.report import provenance, reading, responsible
 from emosynth.report.figures.authenticity import effect_text, measure_name, title_of
-from emosynth.report.figures.base import Figure, Words, rows_of
-from emosynth.report.figures.waterfall import NOTE as APART
-from emosynth.report.figures.waterfall import apart_rows
+from emosynth.report.figures.base import Figure, Words, figures, rows_of
+from emosynth.report.figures.claims import NOTE as APART
+from emosynth.report.figures.claims import apart_rows
+from emosynth.report.results import example_rows
 from emosynth.report.tables import Tables
 
 TITLE = "The Synthetic Emotion Compendium"
@@ -38,19 +37,7 @@ TITLE = "The Synthetic Emotion Compendium"
 
 @dataclass(frozen=True)
 class Page:
-    """A page of a theme.
-
-    Attributes
-    ----------
-    name
-        File name without ending; figures name it.
-    intro
-        What it is about, its terms explained where they first stand.
-    stages
-        Notebooks whose pages it links.
-    sections
-        Parameters that made it.
-    """
+    """A page of a theme, ``name`` its file name without ending; its intro, the notebooks that it links, the parameters that made it."""
 
     name: str
     title: str
@@ -91,32 +78,27 @@ PAGES = (
         ("09_context",), ("context",),
     ),
     Page(
+        "responsible", "What it copies, leaks and distorts",
+        "Written text can repeat the posts that it grew from, hold what belongs to persons, carry wrong labels, be ruder than people are, or tie "
+        "groups of people to emotions. Real text does all of this too: each number stands beside how much real posts do so.",
+        ("10_responsible",), ("responsible",),
+    ),
+    Page(
         "claims", "Published claims, and what was found",
         "Each claim was declared before it was judged, in data/claims.yaml: what is compared, with which classifier, on which corpus. Five "
         "outcomes are possible by one rule: better, worse, equivalent (within a margin that is a share of what real posts gain), too imprecise, "
-        "not tested. “Undecided” means that the data do not decide; it is no finding of no effect.", ("10_figures",), ("evidence",),
+        "not tested. “Undecided” means that the data do not decide; it is no finding of no effect.", ("11_figures",), ("evidence",),
     ),
     Page("data", "Data, models, parameters", "What made these results.", ("00_corpora",), ()),
 )  # fmt: skip
 
 
 def render_pages(tables: Tables, catalog: Catalog, left_out: Mapping[str, str]) -> Path:
-    """Write all pages of a profile; return the first.
-
-    Parameters
-    ----------
-    left_out
-        Figure -> why it does not stand on its page.
-    """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("emosynth.report", "templates"),
-        autoescape=True,  # texts of corpora and generators are hostile
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=lambda value: printable(value) if type(value) is str else value,
-    )
+    """Write all pages of a profile; return the first. ``left_out``: figure -> why it does not stand on its page."""
+    environment = jinja2.Environment(  # escaped, since texts of corpora and generators are hostile
+        loader=jinja2.PackageLoader("emosynth.report", "templates"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True, finalize=lambda value: printable(value) if type(value) is str else value,
+    )  # fmt: skip
     environment.filters |= {"words": readable, "slug": lambda text: str(text).replace(" ", "-")}
     folder = tables.paths.report
     folder.mkdir(parents=True, exist_ok=True)
@@ -178,15 +160,10 @@ def _figure(figure: Figure, words: Words, tables: Tables) -> dict[str, Any]:
     sections = {section for stage in stages for section in stage.sections}
     files = [ending for ending in ("png", "svg", "pdf", "csv") if (folder / f"{figure.name}.{ending}").is_file()]
     return {
-        "name": figure.name,
-        "topic": figure.shown_name(),
-        "words": words,
-        "size": _svg_size(folder / f"{figure.name}.svg"),
-        "files": files,
-        "stages": [stage.name for stage in stages],
-        "tables": [f"{name}.parquet" for name in figure.reads],
+        "name": figure.name, "topic": figure.shown_name(), "words": words, "size": _svg_size(folder / f"{figure.name}.svg"),
+        "files": files, "stages": [stage.name for stage in stages], "tables": [f"{name}.parquet" for name in figure.reads],
         "sections": [section for section in Params.model_fields if section in sections],
-    }
+    }  # fmt: skip
 
 
 def _svg_size(path: Path) -> tuple[int, int] | None:
@@ -215,6 +192,7 @@ def _blocks(tables: Tables, catalog: Catalog, page: str) -> list[Block | None]:
         "training": lambda: [*(first.score_rows(tables, corpus) for corpus in tables.params.corpora.names), first.flaw_rows(tables)],
         "authenticity": lambda: [*(_reach(tables, corpus) for corpus in tables.params.corpora.names), _panel(tables)],
         "context": lambda: [_reader(tables), _scale(tables)],
+        "responsible": lambda: [_rows(*told) for told in responsible.blocks(tables)],
         "claims": lambda: [_rows("A published gain, taken apart: each departure of the code from its report", apart_rows(tables), APART)],
         "data": lambda: [
             _rows("Corpora", provenance.corpora(tables)), _rows("Models", provenance.models(tables.params, catalog)),
@@ -227,23 +205,21 @@ def _blocks(tables: Tables, catalog: Catalog, page: str) -> list[Block | None]:
 def _rows(title: str, rows: list[dict[str, str]], note: str = "") -> Block | None:
     """Return mappings as a table."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    return (
-        {"title": title, "note": note, "columns": columns, "rows": [[row.get(key, "") for key in columns] for row in rows]}
-        if rows
-        else None
-    )
+    block = {"title": title, "note": note, "columns": columns, "rows": [[row.get(key, "") for key in columns] for row in rows]}
+    return block if rows else None
+
+
+def _records(tables: Tables, name: str, title: str, cells: Callable[[dict[str, Any]], dict[str, str]], note: str = "") -> Block | None:
+    """Return a result table with cells as they are written."""
+    frame = tables.get(name)
+    return None if frame is None else _rows(title, [cells({str(key): row[key] for key in row}) for row in frame.to_dict("records")], note)
 
 
 def _learners(tables: Tables) -> Block | None:
-    frame = tables.get("materials/learners")
-    if frame is None:
-        return None
-    rows = [
-        {"corpus": str(row["corpus"]), "labels": count(row["size"]), "classifier": str(row["learner"]), "macro-F1": number(100 * row["macro_f1"]),
-         "spread over folds": number(100 * row["sd"])}
-        for row in frame.to_dict("records")
-    ]  # fmt: skip
-    return _rows("Classical classifiers on the seed alone", rows, "Cross-validated within the seed, in points.")
+    return _records(tables, "materials/learners", "Classical classifiers on the seed alone", lambda row: {
+        "corpus": row["corpus"], "labels": count(row["size"]), "classifier": row["learner"], "macro-F1": number(100 * row["macro_f1"]),
+        "spread over folds": number(100 * row["sd"]),
+    }, "Cross-validated within the seed, in points.")  # fmt: skip
 
 
 def _arms(tables: Tables) -> Block | None:
@@ -253,13 +229,10 @@ def _arms(tables: Tables) -> Block | None:
         if arm.add != "written":
             continue
         own = None if verdicts is None else verdicts[(verdicts["arm"] == name) & (verdicts["corpus"] == tables.target)]
-        guide = (
-            arm.guide
-            if isinstance(arm.guide, str)
-            else ", ".join(item if isinstance(item, str) else next(iter(item)) for item in arm.guide)
-        )
+        guides = [arm.guide] if isinstance(arm.guide, str) else [item if isinstance(item, str) else next(iter(item)) for item in arm.guide]
         row = {
-            "arm": tables.looks.title(name), "prompt shows": guide or "the class alone", "writer": arm.writer if isinstance(arm.writer, str) else "mixed",
+            "arm": tables.looks.title(name), "prompt shows": ", ".join(guides) or "the class alone",
+            "writer": arm.writer if isinstance(arm.writer, str) else "mixed",
             "labels asked for": "the corpus's" if arm.space == "target" else arm.space,
             "checks": arm.checks if isinstance(arm.checks, str) else ", ".join(arm.checks),
             "label": arm.labels if isinstance(arm.labels, str) else ", ".join(f"{key} {value}" for key, value in arm.labels.items()),
@@ -285,8 +258,7 @@ def _panel(tables: Tables) -> Block | None:
     frame = None if frame is None else frame[frame["corpus"] == tables.target]
     if frame is None or frame.empty:
         return None
-    keys = list(dict.fromkeys(zip(frame["arm"], frame["verified"].astype(bool), strict=True)))
-    keys = [key for key in keys if key[0] != REAL]
+    keys = [key for key in dict.fromkeys(zip(frame["arm"], frame["verified"].astype(bool), strict=True)) if key[0] != REAL]
     rows = []
     for measure, group in frame.groupby("measure", sort=False):
         base = group[group["arm"] == REAL]["value"]
@@ -294,10 +266,8 @@ def _panel(tables: Tables) -> Block | None:
         for arm, verified in keys:
             cell = group[(group["arm"] == arm) & (group["verified"].astype(bool) == verified)]
             name = title_of(tables, arm) + ("" if verified or tables.looks.real(arm) else ", as written")
-            value = float(cell["value"].iloc[0]) if len(cell) else float("nan")
-            row[name] = (
-                f"{sized(value)} ({effect_text(float(cell['effect'].iloc[0]), str(cell['effect_kind'].iloc[0]))})" if known(value) else "–"
-            )
+            own = next(rows_of(cell), None)
+            row[name] = f"{sized(own.value)} ({effect_text(own.effect, own.effect_kind)})" if own and known(own.value) else "–"
         rows.append(row)
     return _rows("The whole panel", rows, "Value, and in brackets the effect against real text at the same amount of text.")
 
@@ -318,23 +288,19 @@ def _reach(tables: Tables, corpus: str) -> Block | None:
 
 
 def _reader(tables: Tables) -> Block | None:
-    frame = tables.get("context/reader")
-    if frame is None:
-        return None
-    rows = [
-        {"corpus": str(row["corpus"]), "labels": count(row["labels"]), "real posts": count(row["n"]), "first label right": per_cent(row["top1"]),
-         "by frequency": per_cent(row["frequency_top1"]), "among the first five": per_cent(row["top5"]), "by frequency, five": per_cent(row["frequency_top5"])}
-        for row in frame.to_dict("records")
-    ]  # fmt: skip
-    return _rows("How well the language model reads labels off real posts", rows, "Beside it a guess by how frequent labels are.")
+    return _records(tables, "context/reader", "How well the language model reads labels off real posts", lambda row: {
+        "corpus": row["corpus"], "labels": count(row["labels"]), "real posts": count(row["n"]), "first label right": per_cent(row["top1"]),
+        "by frequency": per_cent(row["frequency_top1"]), "among the first five": per_cent(row["top5"]),
+        "by frequency, five": per_cent(row["frequency_top5"]),
+    }, "Beside it a guess by how frequent labels are.")  # fmt: skip
 
 
 def _scale(tables: Tables) -> Block | None:
-    frame = tables.get("context/scale")
-    if frame is None:
-        return None
-    cells = [{str(key).replace("_", " "): _cell(value) for key, value in row.items()} for row in frame.to_dict("records")]
-    return _rows("What it would take at the published scale", cells)
+    return _records(tables, "context/scale", "What it would take at the published scale", _cells)
+
+
+def _cells(row: Mapping[str, object]) -> dict[str, str]:
+    return {key.replace("_", " "): p_text(cast(float, value)) if key == "p" else _cell(value) for key, value in row.items()}
 
 
 def _cell(value: object) -> str:
@@ -350,29 +316,21 @@ def _claims(tables: Tables) -> list[dict[str, Any]]:
     for claim in tables.claims:
         declared, finding = claim.declared, claim.finding
         digits = 1 if finding.unit == "F1 points" else 3
-        replications = [
-            {key.replace("_", " "): _cell(value) if key != "p" else p_text(value) for key, value in row.items()}
-            for row in claim.replications
-        ]
-        rows.append(
-            {
-                "id": declared.id, "statement": declared.statement, "source": f"{declared.source}; {declared.place}", "verdict": claim.verdict,
-                "outcome": claim.outcome, "effect": number(finding.effect, digits, sign=True), "unit": finding.unit if known(finding.effect) else "",
-                "span": span(finding.low, finding.high, digits), "p": p_text(claim.p_adjusted), "reading": reading(claim, tables.params),
-                "setting": ", ".join(
-                    part for part in (claim.corpus, tables.looks.learner(claim.learner) if claim.learner else "", f"n = {claim.size}" if claim.size else "") if part
-                ),
-                "history": declared.history(), "stand_in": claim.stand_in, "replications": _rows(declared.id, replications),
-            }
-        )  # fmt: skip
+        setting = (claim.corpus, tables.looks.learner(claim.learner) if claim.learner else "", f"n = {claim.size}" if claim.size else "")
+        rows.append({
+            "id": declared.id, "statement": declared.statement, "source": f"{declared.source}; {declared.place}", "verdict": claim.verdict,
+            "outcome": claim.outcome, "effect": number(finding.effect, digits, sign=True), "unit": finding.unit if known(finding.effect) else "",
+            "span": span(finding.low, finding.high, digits), "p": p_text(claim.p_adjusted), "reading": reading(claim, tables.params),
+            "setting": ", ".join(filter(None, setting)), "history": declared.history(), "stand_in": claim.stand_in,
+            "replications": _rows(declared.id, [_cells(row) for row in claim.replications]),
+        })  # fmt: skip
         if declared.claimed is not None:  # a claim of a size is a row of its own
             size = f"{'−' if declared.expects == 'worse' else '+'}{number(declared.claimed.points, 0)} F1 points, {declared.claimed.bound}"
             apart = known(finding.sized) and finding.sized != finding.effect  # the direction is decided by another difference
-            rows.append(
-                {
-                    **rows[-1], "effect": number(finding.sized, digits, sign=True), "span": "" if apart else rows[-1]["span"], "id": f"{declared.id}-size", "statement": f"The size of it: {size}.", "verdict": claim.size_verdict or "not tested",
-                    "outcome": "size", "p": p_text(claim.size_p_adjusted), "reading": f"Judged apart from the direction, {f'by the difference to {declared.right[0].words()}' if apart else 'on the same difference'}.",
-                    "replications": None,
-                }
-            )  # fmt: skip
+            on = f"by the difference to {declared.right[0].words()}" if apart else "on the same difference"
+            rows.append(rows[-1] | {
+                "effect": number(finding.sized, digits, sign=True), "span": "" if apart else rows[-1]["span"], "id": f"{declared.id}-size",
+                "statement": f"The size of it: {size}.", "verdict": claim.size_verdict or "not tested", "outcome": "size",
+                "p": p_text(claim.size_p_adjusted), "reading": f"Judged apart from the direction, {on}.", "replications": None,
+            })  # fmt: skip
     return rows

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from emosynth.evidence.numbers import count, listed, per_cent, some
+from emosynth.evidence.numbers import count, level, listed, per_cent, some
 from emosynth.report.provenance import public
 from emosynth.report.tables import Tables
-from emosynth.report.wording import level
 
 INTRO = (
     "A number here is never alone: an interval says how far it may be off, a verdict whether that decides anything. "
@@ -54,11 +53,9 @@ Pairs = list[tuple[str, str]]
 def sections(tables: Tables) -> list[tuple[str, str, Pairs]]:
     """Return title, name of the first column, and rows of each table of the page."""
     return [
-        ("Numbers", "what stands there", _numbers(tables)),
-        ("Five outcomes of a comparison", "outcome", list(_OUTCOMES)),
-        ("What this profile can and cannot show", "about", _limits(tables)),
-        ("Words", "word", list(_WORDS)),
-    ]
+        ("Numbers", "what stands there", _numbers(tables)), ("Five outcomes of a comparison", "outcome", list(_OUTCOMES)),
+        ("What this profile can and cannot show", "about", _limits(tables)), ("Words", "word", list(_WORDS)),
+    ]  # fmt: skip
 
 
 def _numbers(tables: Tables) -> Pairs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,30 +13,19 @@ from emosynth.cards import Card, atomic, disk_errors, write_table
 from emosynth.errors import UserError
 from emosynth.escape import csv_frame
 from emosynth.paths import Paths, repro
-from emosynth.report.examples import shown_rows
-from emosynth.report.tables import Tables
+from emosynth.report.figures.writing import reason_words
+from emosynth.report.responsible import costs
+from emosynth.report.tables import Tables, Texts
 
 FOLDER = "results"
 """Folder of the report that holds them, laid out as ``data/<profile>/``."""
 
-_COPIED: Mapping[str, tuple[str, ...]] = {
-    "seeds": ("order.parquet",),
-    "materials": ("tokens.parquet", "agreement.parquet", "stability.parquet", "explainers.parquet", "learners.parquet"),
-    "tuning": ("history.parquet", "tuned.parquet"),
-    "narratives": ("stories.parquet",),
-    "candidates": ("generators.json",),
-    "verdicts": ("verdicts.parquet", "teachers.parquet", "reliability.parquet"),
-    "trials": ("trials.parquet", "test_rows.parquet", "per_class.parquet"),
-    "authenticity": ("panel.parquet", "diversity.parquet", "coverage.parquet"),
-    "context": (
-        "context.parquet",
-        "reader.parquet",
-        "scale.parquet",
-        "dialogues.parquet",
-        "dialogue_predictions.parquet",
-        "dialogue_rows.parquet",
-    ),
-}
+_COPIED: Mapping[str, str] = {
+    "seeds": "order", "materials": "tokens agreement stability explainers learners", "tuning": "history tuned", "narratives": "stories",
+    "candidates": "", "verdicts": "verdicts teachers reliability", "trials": "trials test_rows per_class",
+    "authenticity": "panel diversity coverage", "context": "context reader scale dialogues dialogue_predictions dialogue_rows",
+    "responsible": "memorisation personal toxicity identity label_noise cost",
+}  # fmt: skip
 """What the report reads and what holds no text, by step."""
 
 _WITHOUT: Mapping[str, tuple[str, ...]] = {"context/pairs": ("context_a", "context_b", "utterance", "character"), "context/names": ("raw",)}
@@ -43,27 +33,22 @@ _WITHOUT: Mapping[str, tuple[str, ...]] = {"context/pairs": ("context_a", "conte
 
 
 def publish(tables: Tables) -> Path:
-    """Copy the tables of a run into the report, without text.
+    """Copy the tables of a run into the report, without text; return the folder, what it held before is gone.
 
     Of corpora, counts go and rows stay; of narratives, titles go and passages stay; of candidates, only the texts that the page shows.
     Predictions go as predicted labels, from which every interval can be computed again.
-
-    Returns
-    -------
-    Path
-        The folder written; what it held before is gone.
     """
     paths = tables.paths
     target, made = paths.report / FOLDER, paths.report / f".{FOLDER}.part"
     shutil.rmtree(made, ignore_errors=True)
     for step, names in _COPIED.items():
-        for name in names:
-            _copy(paths.data / step / name, made / step / name)
-    for about in sorted((paths.data / "corpora").glob("*.json")):
-        _copy(about, made / "corpora" / about.name)
+        for name in names.split():
+            _copy(paths.data / step / f"{name}.parquet", made / step / f"{name}.parquet")
+    for about in [*sorted((paths.data / "corpora").glob("*.json")), paths.data / "candidates" / "generators.json"]:
+        _copy(about, made / about.parent.name / about.name)
     for name, frame in _stripped(tables).items():
         _write(frame, made / f"{name}.parquet")
-    for name, found in {"contrasts": tables.contrasts, "answers": tables.answers}.items():
+    for name, found in {"contrasts": tables.contrasts, "answers": tables.answers, "costs": costs(tables)}.items():
         if found is not None:
             made.mkdir(parents=True, exist_ok=True)
             csv_frame(found).to_csv(made / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8", errors="replace")
@@ -102,23 +87,17 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def restore(paths: Paths) -> list[str]:
-    """Put published results where the stages would have written them; returns the steps restored.
+    """Put published results where the stages would have written them, but for steps that have some; return the steps restored.
 
-    A step that has results of its own is left as it is.
-
-    Raises
-    ------
-    UserError
-        If the profile has no published results, or they are of a version with other steps.
+    Raises UserError if the profile has no published results, or they are of a version with other steps.
     """
     source, run = paths.report / FOLDER, f"Run it: {repro(profile=paths.profile)}"
     folders = [folder for folder in sorted(source.iterdir()) if folder.is_dir()] if source.is_dir() else []
     if not folders:
         raise UserError("This profile has no published results.", where=str(source), remedy=run)
     if {folder.name for folder in folders} - {*_COPIED, "corpora"}:
-        raise UserError(
-            "The results were published by a version with other steps, which this one cannot read.", where=str(source), remedy=run
-        )
+        what = "The results were published by a version with other steps, which this one cannot read."
+        raise UserError(what, where=str(source), remedy=run)
     steps = [folder for folder in folders if not (paths.data / folder.name).exists()]
     for folder in steps:
         part = paths.data / f".{folder.name}.part"
@@ -127,3 +106,86 @@ def restore(paths: Paths) -> list[str]:
             shutil.copytree(folder, part)
             part.rename(paths.data / folder.name)
     return [folder.name for folder in steps]
+
+
+# --- generated texts to be shown: the first of their kind, and none that repeats a real text ---
+
+WITHHELD_SEED = "[withheld: copies the seed]"
+WITHHELD_RUN = "[withheld: shares six words in a row with a real text]"
+WITHHELD_ALL = "[withheld: the texts that it may repeat are not at hand]"
+COPYING = ("original", "novelty")
+"""Checks whose rejects may copy the seed."""
+
+_ACCEPTED = _REJECTED = 4
+_WRONG = 1
+COLUMNS = ["candidate_id", "arm", "label", "text", "withheld", "accepted", "reason", "read"]
+
+
+def shown_rows(tables: Tables) -> pd.DataFrame | None:
+    """Return the candidates of the headline arm at its largest seed that are shown: the first of each class and reason, not chosen by hand.
+
+    One accepted row may be wrong: the teacher's soft labels ``read`` another class. Texts that copy a seed row, or share six words in a row
+    with a real text or a narrative, are withheld.
+    """
+    published = tables.get("candidates/shown")
+    if published is not None:
+        return published
+    candidates, verdicts, arm = tables.get("candidates/candidates"), tables.get("verdicts/verdicts"), _arm(tables)
+    if candidates is None or verdicts is None or arm is None:
+        return None
+    rows = verdicts[(verdicts["corpus"] == tables.target) & (verdicts["arm"] == arm)]
+    rows = rows[rows["size"] == rows["size"].max()].merge(candidates[["candidate_id", "text"]], on="candidate_id", how="inner")
+    rows = rows.sort_values(["repeat", "label", "index", "candidate_id"], kind="stable")
+    rows = rows.assign(accepted=rows["accepted"].astype(bool), reason=rows["reason"].fillna(""), read="")
+    taken = rows[rows["accepted"]]
+    wrong = _misread(tables, taken)
+    parts = [
+        taken[~taken["candidate_id"].isin(wrong["candidate_id"])].drop_duplicates("label").head(_ACCEPTED),
+        rows[~rows["accepted"]].drop_duplicates("reason").head(_REJECTED),
+        wrong.head(_WRONG),
+    ]
+    shown = pd.concat(parts, ignore_index=True).drop_duplicates("candidate_id")
+    return _guarded(shown, tables.guard if tables.guarded else None)[COLUMNS].reset_index(drop=True)
+
+
+def _arm(tables: Tables) -> str | None:
+    verdicts = tables.get("verdicts/verdicts")
+    written = [] if verdicts is None else tables.looks.order(verdicts.loc[verdicts["corpus"] == tables.target, "arm"])
+    head = tables.headline
+    return head.arm if head is not None and head.arm in written else next(iter(written), None)
+
+
+def _misread(tables: Tables, taken: pd.DataFrame) -> pd.DataFrame:
+    """Return accepted rows that some teacher reads as another class, with that class."""
+    soft, about = tables.get("verdicts/soft"), tables.corpora.get(tables.target)
+    if soft is None or about is None or taken.empty:
+        return taken.head(0)
+    own = soft[(soft["corpus"] == tables.target) & (soft["space"] == tables.target)].rename(columns={"row_id": "candidate_id"})
+    keys, classes = ["candidate_id", "size", "repeat"], about["classes"]
+    merged = taken.drop(columns="read").merge(own[[*keys, "log_p"]], on=keys, how="inner")
+    places = [max(range(len(log_p)), key=lambda place: log_p[place]) if len(log_p) == len(classes) else -1 for log_p in merged["log_p"]]
+    merged["read"] = [classes[place] if place >= 0 else "" for place in places]
+    return merged[(merged["read"] != "") & (merged["read"] != merged["label"])].drop(columns="log_p")
+
+
+def _guarded(shown: pd.DataFrame, guard: Texts | None) -> pd.DataFrame:
+    def why(reason: str, text: str) -> str:
+        if reason in COPYING:
+            return WITHHELD_SEED
+        return WITHHELD_ALL if guard is None else WITHHELD_RUN if guard.shares_run(text) else ""
+
+    shown = shown.assign(withheld=[why(reason, str(text)) for reason, text in zip(shown["reason"], shown["text"], strict=True)])
+    return shown.assign(text=shown["text"].where(shown["withheld"] == "", ""))
+
+
+def example_rows(tables: Tables) -> list[dict[str, Any]]:
+    """Return the texts to be shown, for the page."""
+    shown = shown_rows(tables)
+    rows = [] if shown is None else shown.to_dict("records")
+    return [
+        {
+            "label": str(row["label"]), "text": str(row["text"] or ""), "withheld": str(row["withheld"] or ""), "accepted": bool(row["accepted"]),
+            "why": "" if row["accepted"] else reason_words(str(row["reason"])), "read": str(row["read"] or ""), "arm": str(row["arm"]),
+        }
+        for row in rows
+    ]  # fmt: skip

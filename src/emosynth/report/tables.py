@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -12,26 +14,14 @@ from emosynth import pieces
 from emosynth.cards import read_json, read_table
 from emosynth.corpora.schema import total_of
 from emosynth.design.arms import SEED
-from emosynth.evidence import (
-    Claim,
-    Contrast,
-    Found,
-    Group,
-    Labels,
-    Scored,
-    answers,
-    check_declared,
-    contrasts,
-    judge,
-    pick,
-    usable,
-    written_arms,
-)
+from emosynth.evidence import Claim, Contrast, Found, Group, Labels, Scored, check_declared, judge
+from emosynth.evidence.contrasts import answers, contrasts, pick, usable, written_arms
+from emosynth.languages import spaced
 from emosynth.learners.base import Learner
 from emosynth.params import Params
 from emosynth.paths import Paths
-from emosynth.report.checks import Texts
 from emosynth.style import Looks
+from emosynth.text import normalise
 
 
 class Missing(Exception):
@@ -42,18 +32,9 @@ class Missing(Exception):
 class Headline:
     """What the first page is about.
 
-    Attributes
-    ----------
-    learner
-        Of those that were run on every seed size of the target, the one that is best with the labels alone.
-    other
-        Of the others, the one with which the arm falls short of real rows most; None: there is no other.
-    arm
-        The written arm whose checked rows gain most over the labels alone with this learner, averaged over seed sizes, of those run on all.
-    real
-        The real expansion that adds as many rows; None: there is none.
-    honest
-        What picking among these arms gains at the largest size, cross-fitted (`emosynth.evidence.picked`). None with one repeat.
+    ``learner``: of those run on every seed size of the target, the best with the labels alone. ``other``: the one with which the arm falls
+    short of real rows most. ``arm``: whose checked rows gain most with this learner, averaged over seed sizes. ``real``: the real expansion
+    that adds as many rows. ``honest``: what picking among these arms gains at the largest size, cross-fitted; None with one repeat.
     """
 
     corpus: str
@@ -170,7 +151,7 @@ class Tables:
 
     @cached_property
     def told(self) -> pd.DataFrame | None:
-        """What the first page tells first: rows of `answers` on the target, with learners of the headline's kind, by seed size; None: none."""
+        """What the first page tells first: rows of `answers` on the target, with learners of the headline's kind; None: none."""
         head, rows = self.headline, self.answers
         if head is None or rows is None:
             return None
@@ -230,3 +211,32 @@ def _headline(tables: Tables) -> Headline | None:
     picked = pick(scored, written_arms(scored, params, Group(target, learner, sizes[-1], SEED)))  # as the table of answers does
     honest = None if picked is None else picked.honest
     return Headline(target, learner, other, arm, None if real is None else real.arm, sizes, honest)
+
+
+# --- a guard: no corpus text on the pages ---
+
+SHORTEST = 6
+"""Texts of fewer words are not looked for: "i am so happy" is nobody's."""
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def bare_words(text: str) -> tuple[str, ...]:
+    """Return letters and digits only, so that a format's quoting hides no text; of scripts without spaces each character is a word."""
+    return tuple(_WORD.findall(spaced(normalise(text).lower())))
+
+
+class Texts:
+    """Corpus texts, ready to be looked for; those of fewer than ``SHORTEST`` words are left out."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._runs = {run for text in texts for run in _runs(text)}
+
+    def shares_run(self, content: str) -> bool:
+        """Whether ``content`` shares any run of ``SHORTEST`` words with a corpus text."""
+        return not self._runs.isdisjoint(_runs(content))
+
+
+def _runs(text: str) -> list[tuple[str, ...]]:
+    found = bare_words(text)
+    return [found[at : at + SHORTEST] for at in range(len(found) - SHORTEST + 1)]

@@ -20,9 +20,8 @@ from emosynth.design.cells import stable_seed
 from emosynth.errors import UserError
 from emosynth.params import Params
 from emosynth.paths import Paths
-from emosynth.responsible.rates import COMPARED, rate
+from emosynth.responsible.rates import COMPARED, REAL, rate
 from emosynth.responsible.sheet import NONE, QUESTIONS
-from emosynth.responsible.texts import REAL
 from emosynth.stats import Interval, percentile_interval
 
 Floats = npt.NDArray[np.float64]

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from emosynth.checks.wording import content_words
-from emosynth.responsible.rates import COMPARED, Rate, rate
-from emosynth.responsible.texts import OTHER, REAL, SEED, SOURCES, TEST, Real, drawn
+from emosynth.responsible.rates import COMPARED, OTHER, REAL, SEED, SOURCES, TEST, Rate, rate
+from emosynth.responsible.texts import Real, drawn
 from emosynth.text import near_duplicates
 
 Integers = npt.NDArray[np.int64]
-COLUMNS = ["arm", "verified", "source", "measure", *COMPARED, "n_texts"]
+COLUMNS = ["arm", "verified", "source", "measure", *COMPARED, "n_texts", "of_texts"]
 SHARES = ("long", "exact", "near")
 """Measures that are shares of texts; ``span_mean`` and ``span_max`` are words."""
 
@@ -119,10 +119,13 @@ def memorisation(
         if sets:  # all at once: each source is indexed once
             found(pd.concat(list(sets.values()), ignore_index=True), source)
         baseline = found(drawn(real.other if source == TEST else real.test, count), source)
+        there = len(real.other if source == TEST else real.test)
         base = {measure: rate(baseline[measure].to_numpy(), baseline["cluster"].tolist(), confidence) for measure in SHARES}
-        made += _rows(REAL, True, source, baseline, base, baseline, confidence)
+        made += [[*row, there] for row in _rows(REAL, True, source, baseline, base, baseline, confidence)]
         for (arm, verified), rows in sets.items():
-            made += _rows(arm, verified, source, found(rows, source), base, baseline, confidence)
+            made += [
+                [*row, len(arms[arm, verified])] for row in _rows(arm, verified, source, found(rows, source), base, baseline, confidence)
+            ]
     return pd.DataFrame(made, columns=COLUMNS)
 
 

@@ -11,16 +11,21 @@ from statsmodels.stats.proportion import proportion_confint
 
 from emosynth.stats import Interval
 
+REAL = "real"
+SEED, OTHER, TEST = "seed", "other", "test"
+SOURCES = (SEED, OTHER, TEST)
+"""Where real text lies, seen from an arm: the seed that it grew from; other rows for training and choosing, in no seed; test rows."""
 COMPARED = ("value", "low", "high", "real", "difference", "difference_low", "difference_high")
 
 
 @dataclass(frozen=True)
 class Rate:
-    """A share of n items with its interval; NaN without items."""
+    """A share of n items with its interval; NaN without items. ``effect``: items that say as much as one that shares no cluster."""
 
     value: float
     interval: Interval
     n: int
+    effect: float = 1.0
 
     def beside(self, real: Rate | None) -> list[float]:
         """Return the numbers of `COMPARED`: the share, and its difference from that of real text (None: it is that, or there is none).
@@ -56,4 +61,4 @@ def rate(hits: Sequence[bool] | np.ndarray, clusters: Sequence[Hashable], confid
     between = float(np.square(np.bincount(places, found - p)).sum()) * m / max(1, m - 1) / n**2
     effect = max(1.0, between * (n - 1) / (p * (1 - p))) if 0 < p < 1 and m > 1 else 1.0
     low, high = proportion_confint(p * n / effect, n / effect, 1 - confidence, method="wilson")
-    return Rate(p, Interval(min(p, float(low)), max(p, float(high))), n)
+    return Rate(p, Interval(min(p, float(low)), max(p, float(high))), n, effect)

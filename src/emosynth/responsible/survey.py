@@ -19,8 +19,9 @@ from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.progress import say
 from emosynth.responsible.personal import mask
+from emosynth.responsible.rates import REAL, TEST
 from emosynth.responsible.sheet import page
-from emosynth.responsible.texts import REAL, TEST, arm_texts, drawn, real_text
+from emosynth.responsible.texts import arm_texts, drawn, real_text
 from emosynth.trials.sources import Sources
 
 OPEN = frozenset({"mit", "apache-2.0", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0"})

@@ -9,15 +9,11 @@ import pandas as pd
 
 from emosynth.authenticity.sample import balanced_draw
 from emosynth.design.arms import ResolvedArm, cells_of_arm
-from emosynth.design.cells import panel_size, stable_seed
+from emosynth.design.cells import stable_seed
 from emosynth.seeding import primary_labels
 from emosynth.trials.labels import label_rows
 from emosynth.trials.sources import Sources
 
-REAL = "real"
-SEED, OTHER, TEST = "seed", "other", "test"
-SOURCES = (SEED, OTHER, TEST)
-"""Where real text lies, seen from an arm: the seed that it grew from; other rows for training and choosing, in no seed; test rows."""
 ROW_COLUMNS = ["id", "text", "label", "labels", "repeat", "cluster", "accepted"]
 
 
@@ -28,7 +24,7 @@ class Real:
     Attributes
     ----------
     seeds
-        By repeat: texts of the seed of the measured size. Repeats are disjoint.
+        By repeat: texts of the largest seed. Repeats are disjoint.
     other, test
         Rows outside all seeds of all sizes, and test rows; class by class in an order that is drawn once.
     """
@@ -41,11 +37,11 @@ class Real:
 def real_text(sources: Sources, corpus: str) -> Real:
     """Return the real text of a corpus."""
     params, order = sources.params, sources.order[sources.order["corpus"] == corpus]
-    size, largest = panel_size(params, corpus), params.cells.sizes_of(corpus)[-1]
+    largest = params.cells.sizes_of(corpus)[-1]
     frame, classes = sources.corpora[corpus].frame, sources.corpora[corpus].classes
     texts = dict(zip(frame["id"], frame["text"], strict=True))
     seeds = {
-        int(str(repeat)): [texts[row] for row in rows["id"]] for repeat, rows in order[order["rank"] < size].groupby("repeat", sort=True)
+        int(str(repeat)): [texts[row] for row in rows["id"]] for repeat, rows in order[order["rank"] < largest].groupby("repeat", sort=True)
     }
     taken = set(order.loc[order["rank"] < largest, "id"])
     rows = frame[~frame["id"].isin(taken)]
@@ -56,7 +52,7 @@ def real_text(sources: Sources, corpus: str) -> Real:
 
 
 def arm_texts(sources: Sources, arm: ResolvedArm, corpus: str) -> pd.DataFrame:
-    """Return an arm's texts for the measured size of seeds (or the largest it has), each once; empty texts are left out.
+    """Return an arm's texts for the largest seeds that it has, each once; empty texts are left out.
 
     Returns
     -------
@@ -65,10 +61,9 @@ def arm_texts(sources: Sources, arm: ResolvedArm, corpus: str) -> pd.DataFrame:
         a counterpart there); ``cluster``: story, or prompt.
     """
     cells = [cell for cell in cells_of_arm(sources.params, arm) if cell.corpus == corpus]
-    size = panel_size(sources.params, corpus)
-    size = size if size in {cell.size for cell in cells} else max((cell.size for cell in cells), default=0)
+    largest = max((cell.size for cell in cells), default=0)
     parts = [pd.DataFrame({column: [] for column in ROW_COLUMNS})]
-    for cell in (cell for cell in cells if cell.size == size):
+    for cell in (cell for cell in cells if cell.size == largest):
         rows = sources.written(arm, cell)
         there = (rows["text"].fillna("").str.strip() != "").to_numpy()
         accepted = sources.accepted(arm, cell)[there]

@@ -70,7 +70,8 @@ def _value(name: str, word: str) -> Any:
         return int(word)
     if name in ("label_lists", "merge_labels", "header") and word in ("true", "false"):
         return word == "true"
-    return "\t" if name == "separator" and word in ("\\t", "tab") else word
+    marks = {"\\t": "\t", "tab": "\t", "\\n": "\n"} if name in ("separator", "label_separator") else {}
+    return marks.get(word, word)
 
 
 def look(given: argparse.Namespace, path: Path) -> Understanding:

@@ -46,6 +46,6 @@ class Seeds:
         return self._found()(cell)
 
     def _load(self) -> Callable[[Cell], Materials]:
-        from emosynth.explain.materials import load_materials
+        from emosynth.explain.build import load_materials
 
         return load_materials(self.paths)

@@ -6,7 +6,7 @@ import contextlib
 import email.utils
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,15 +17,19 @@ from emosynth.models.lm.base import STOP, Completion, one_line, spoken
 _PASSING = {408, 409, 425, 429}
 _MISSING = {404, 405, 501}
 _QUOTA = re.compile(r"insufficient[_ ]quota|exceeded your current quota|credit balance|insufficient (?:balance|credit|funds)|billing", re.I)
+_RATE = re.compile(r"rate[ _-]?limit|per (?:minute|min|second|hour|day)|RPM|TPM", re.I)
+_WAIT = re.compile(r"(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)?\s?(?:ms|h|m|s)[a-z]*\s?)+)", re.I)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _CHAT_ONLY = re.compile(r"chat/completions|chat[ _-]completions?|chat model", re.I)
 _MODERATED = re.compile(r"moderat|flagged|content[ _-](?:policy|filter)|safety", re.I)
 _UNTAKEN = re.compile(
-    r"unsupported|(?:not|n't|cannot be) (?:be )?(?:supported|permitted|allowed|accepted|recognized)|does not support"
+    r"unsupported|cannot both be|at the same time|(?:not|n't|cannot be) (?:be )?(?:supported|permitted|allowed|accepted|recognized)|does not support"
     r"|un(?:known|recogni[sz]ed|expected)|extra|forbidden|additional propert|invalid (?:parameter|field|argument)",
     re.I,
 )
 _TOO_LONG = re.compile(r"context[ _]length|maximum context|too long|too many tokens", re.I)
-_FIELDS = ("max_tokens", "temperature", "top_p", "seed", "stop", "top_k", "repetition_penalty", "max_completion_tokens")
+_ECHO = re.compile(r"""['"]input['"]: ?""")  # what follows quotes the request, with all its fields
+_FIELDS = ("max_tokens", "top_p", "temperature", "seed", "stop", "top_k", "repetition_penalty", "max_completion_tokens")
 _TYPES = {
     "rate_limit": 429,
     "quota": 429,
@@ -76,13 +80,17 @@ def read_answer(answer: httpx.Response, chat: bool, prompt: str, safe: Callable[
         content: Any = answer.json()
     except ValueError:
         content = None
+    if isinstance(content, list) and len(content) == 1:  # as some wrap their errors
+        content = content[0]
     if answer.status_code != 200:
-        return read_refusal(answer.status_code, content, answer.text, answer.headers.get("Retry-After"), safe)
+        return read_refusal(answer.status_code, content, answer.text, answer.headers, safe)
     strange = Refusal("an answer that is not of the OpenAI kind", passing=True)
     if not isinstance(content, Mapping):
         return strange
     if content.get("error") and not content.get("choices"):
         return _error_inside(content, answer, safe)
+    if "choices" not in content:
+        return replace(strange, missing=True)
     try:
         choice = content["choices"][0]
         if choice.get("error"):
@@ -106,7 +114,7 @@ def read_answer(answer: httpx.Response, chat: bool, prompt: str, safe: Callable[
     error = ""
     if not shown.strip():
         error = "no text" if not text else f"no text in {safe(text)[:80]!r}"
-        if thought or spoken(text or "") != (text or ""):
+        if thought or (length and new and not text) or spoken(text or "") != (text or ""):
             error += f": the model thinks first, and {'has run into the limit of tokens' if length else 'said nothing then'}"
     # A line that has ended was not cut, wherever the rest of the answer was.
     return Completion(one_line(shown), "length" if length and STOP not in shown else "stop", read, new, error)
@@ -146,18 +154,20 @@ def _error_inside(content: Mapping[str, Any], answer: httpx.Response, safe: Call
     status = (
         int(code) if code.isdecimal() and 400 <= int(code) < 600 else next((value for name, value in _TYPES.items() if name in named), 500)
     )
-    return read_refusal(status, {"error": error}, "", answer.headers.get("Retry-After"), safe)
+    return read_refusal(status, {"error": error}, "", answer.headers, safe)
 
 
-def read_refusal(status: int, content: Any, text: str, after: str | None, safe: Callable[[str], str]) -> Refusal:
+def read_refusal(status: int, content: Any, text: str, headers: Mapping[str, str], safe: Callable[[str], str]) -> Refusal:
     """Return what a refusal says about itself."""
     message = _message(content) or text
-    quota = status == 402 or (status in (400, 403, 429) and bool(_QUOTA.search(message)))
+    # A limit of rate that is over in a minute may speak of quotas and bills too.
+    rate = status == 429 and "insufficient_quota" not in message and bool(_RATE.search(message) or _WAIT.search(message))
+    quota = status == 402 or (status in (400, 403, 429) and not rate and bool(_QUOTA.search(message)))
     wants_chat = status in (400, *_MISSING) and bool(_CHAT_ONLY.search(message))
     return Refusal(
         safe(f"HTTP {status}" + (f": {message}" if message else "")),
         status,
-        _retry_after(after),
+        _wait(headers, message),
         passing=status in _PASSING and not quota,
         fields=_fields(content, message) if status in (400, 422) else (),
         wants_chat=wants_chat,
@@ -169,17 +179,30 @@ def read_refusal(status: int, content: Any, text: str, after: str | None, safe: 
 
 
 def _fields(content: Any, message: str) -> tuple[str, ...]:
-    """Return the fields that a refusal complains of: as it names them in its structure, or else in words."""
-    error = content.get("error") if isinstance(content, Mapping) else None
-    named = [error.get("param")] if isinstance(error, Mapping) else []
-    detail = content.get("detail") if isinstance(content, Mapping) else None
-    for item in detail if isinstance(detail, list) else []:
-        named += [part for part in item.get("loc", ()) if part != "body"][:1] if isinstance(item, Mapping) else []
+    """Return the fields that a server says it does not take: as it names them in its structure, or else in words.
+
+    One that it takes with another value alone is not among them: that is for the user to set.
+    """
     if _TOO_LONG.search(message):  # which names max_tokens, and rightly wants it lower
         return ()
+    named: list[Any] = []
+    for item in _details(content):
+        if "extra" in str(item.get("type")) or _UNTAKEN.search(str(item.get("msg"))):
+            named += item.get("loc") or ()
+    words = _ECHO.split(message)[0]
     if _UNTAKEN.search(message):
-        named += [name for name in _FIELDS if re.search(rf"\b{name}\b", message)]
-    return tuple(name for name in dict.fromkeys(named) if name in _FIELDS)
+        error = content.get("error") if isinstance(content, Mapping) else None
+        named += [error.get("param")] if isinstance(error, Mapping) else []
+        named += [name for name in _FIELDS if re.search(rf"\b{name}\b", words)]
+    return tuple(name for name in dict.fromkeys(map(str, named)) if name in _FIELDS)
+
+
+def _details(content: Any) -> list[Mapping[str, Any]]:
+    """Return the items of a complaint as FastAPI makes it, at the top or, as of some providers, within ``message``."""
+    inner = content.get("message") if isinstance(content, Mapping) else None
+    detail = content.get("detail") if isinstance(content, Mapping) else None
+    items = inner.get("detail") if isinstance(inner, Mapping) else detail
+    return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
 
 
 def _message(content: Any) -> str:
@@ -195,10 +218,16 @@ def _message(content: Any) -> str:
     return str(error.get("message") or error) + (f" ({', '.join(kinds)})" if error.get("message") and kinds else "")
 
 
-def _retry_after(value: str | None) -> float:
-    """Return the seconds that a Retry-After header asks for; 0 when it says nothing sensible."""
+def _wait(headers: Mapping[str, str], message: str) -> float:
+    """Return the seconds that a server asks to wait, in a header or in words; 0 when it says nothing sensible."""
+    value = headers.get("Retry-After")
+    with contextlib.suppress(ValueError):
+        if (exact := float(headers.get("retry-after-ms") or "nan")) > 0:
+            return exact / 1000
     if not value:
-        return 0.0
+        found = _WAIT.search(message)
+        parts = re.findall(r"([\d.]+)\s?(ms|h|m|s)", found[1], re.I) if found else []
+        return sum(float(number) * _SECONDS[unit.lower()] for number, unit in parts)
     with contextlib.suppress(ValueError):
         return max(0.0, float(value)) if value.strip().lower() not in ("nan", "inf", "infinity") else 0.0
     with contextlib.suppress(ValueError, TypeError):

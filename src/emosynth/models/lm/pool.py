@@ -22,6 +22,7 @@ MAX_DELAY = 30.0
 MAX_RETRY_AFTER = 600.0  # what a server asks for is honoured up to this
 ABSENT = 2  # a server that has never answered is most likely not there: it is tried again so often
 PATIENCE = 11  # a server that has answered is tried again at least so often, and so is a row that others were answered beside
+_LONG = 5.0  # seconds of silence that are explained
 _IN_A_ROW = 3  # failures one after the other that put aside an address which has answered
 
 
@@ -41,17 +42,20 @@ class Passing(Exception):
         self.after, self.absent, self.busy = after, absent, busy
 
 
-class Spent(Exception):
+class Exhausted(Exception):
     """The budget does not allow another request."""
 
 
 @dataclass(eq=False)
 class Address:
-    """One place where the model is served. ``base`` and ``chat`` are found out on the way."""
+    """One place where the model is served. What it is like is found out on the way."""
 
     base: str
     shown: str
-    chat: bool = False
+    chat: bool = False  # whether it has no /completions
+    left_out: set[str] = field(default_factory=set)  # fields of a request that it does not take
+    answers: int = 0
+    blanks: int = 0  # of these, without a text
     load: int = 0
     sent: int = 0
     failed: int = 0  # since its last answer
@@ -95,8 +99,9 @@ def put_aside(talk: Talk, address: Address, problem: Passing, sent_at: float) ->
     address.aside = time.monotonic()
     address.until = address.aside + delay(address.shown, address.strikes, problem.after)
     address.strikes += 1
-    if address.strikes == 1 and len(talk.addresses) > 1:
-        say(f"server: {address.shown} is put aside for a while: {problem}")
+    wait = address.until - address.aside
+    if address.strikes == 1 and (len(talk.addresses) > 1 or wait >= _LONG):
+        say(f"server: {address.shown} is put aside for {wait:.1f} s: {problem}")
 
 
 def _given_up(talk: Talk, problem: Passing) -> UserError | None:
@@ -127,10 +132,11 @@ async def _dispatch(talk: Talk, rows: int, emit: Callable[[int, Completion], Non
                 free = [each for each in talk.addresses if each.until <= now and each.load < (1 if each.strikes else talk.concurrency)]
                 if not free:
                     break
-                if not talk.reserve(waiting[0]):
-                    ending = Spent()
+                if not talk.reserve(waiting[0]):  # what is under way may well cost less than is set aside for it
+                    ending = None if running else Exhausted()
                     break
-                address = min(free, key=lambda each: (each.load, each.sent))
+                # One that failed is for what the others have no room for: it may keep the last rows waiting.
+                address = min(free, key=lambda each: (each.strikes > 0, each.load, each.sent))
                 row = waiting.popleft()
                 address.load, address.sent = address.load + 1, address.sent + 1
                 running[asyncio.create_task(talk.ask(row, address))] = row, address, now
@@ -181,7 +187,7 @@ def stream(talk: Talk, rows: int, around: Callable[[Awaitable[None]], Awaitable[
     ------
     UserError
         If the server cannot be reached, refuses access, or does not answer.
-    Spent
+    Exhausted
         If the budget does not allow all; what was under way has been yielded.
     """
     arrived: queue.SimpleQueue[tuple[int, Completion] | BaseException | None] = queue.SimpleQueue()

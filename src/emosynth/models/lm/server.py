@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Awaitable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from emosynth.errors import UserError
 from emosynth.models.lm import pool
 from emosynth.models.lm.answers import Refusal, read_answer
 from emosynth.models.lm.base import STOP, Completion, Progress, Request, shortened
+from emosynth.models.lm.budget import Budget, Spent
 from emosynth.models.lm.pool import Address, Passing
 from emosynth.params import Decoding, Generator
 from emosynth.progress import say, warn
@@ -26,18 +28,6 @@ _NEEDED = {"model", "prompt", "messages", "max_completion_tokens", "stream"}
 _BLANKS = 3
 
 
-@dataclass
-class Usage:
-    """What was spent since the model was opened; ``reserved``: what requests under way can spend at most."""
-
-    requests: int = 0
-    read: int = 0
-    written: int = 0
-    guessed: int = 0
-    reserved_read: int = 0
-    reserved_written: int = 0
-
-
 class ServerModel:
     """Generator behind one or several addresses of an OpenAI-compatible server.
 
@@ -45,6 +35,8 @@ class ServerModel:
     ----------
     generator
         All fields of `Generator` that are said to be the server's.
+    spent
+        File in which `Budget` keeps count; None: of this model alone.
 
     Raises
     ------
@@ -54,14 +46,14 @@ class ServerModel:
     Notes
     -----
     The key is read from the environment variable ``api_key_env`` and goes into the request's header, nowhere else.
-    Fields that a server says it does not take are left out from then on, which is said and noted; so is a missing ``/v1``, and that a
-    server has no ``/completions``. A server may ignore seeds, so its texts are taken as not reproducible: the row cache keeps them.
+    A missing ``/v1`` is put in. Fields that an address says it does not take are not sent there again, which is said and noted once; so
+    is that a server has no ``/completions``. A server may ignore seeds, so its texts are taken as not reproducible: the row cache keeps them.
     ``stop`` is not sent with chat requests: an answer may begin with thoughts, or with an empty line.
     """
 
     deterministic = False
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: Generator, spent: Path | None = None) -> None:
         self.generator, self.concurrency, self.retries = generator, generator.concurrency, generator.retries
         self._key = os.environ.get(generator.api_key_env, "").strip()
         self.identity: dict[str, Any] = {
@@ -79,10 +71,9 @@ class ServerModel:
                 remedy="Set the variable to the key alone.",
             )
         self.answered = 0
-        self.usage = Usage()
+        self.budget = Budget(generator, self.identity, spent)
         self.notes: list[str] = []
-        self._left_out: set[str] = set()
-        self._blank = 0
+        self._said: set[str] = set()
         self._client: httpx.AsyncClient | None = None
         self._requests: Sequence[Request] = ()
         self._decoding = Decoding()
@@ -90,7 +81,7 @@ class ServerModel:
     @classmethod
     def open(cls, generator: Generator, catalog: Any) -> ServerModel:
         """Prepare the connection; nothing is sent yet."""
-        return cls(generator)
+        return cls(generator, catalog and catalog.paths.cache / "spent.sqlite")
 
     def generate(self, requests: Sequence[Request], decoding: Decoding, *, progress: Progress | None = None) -> list[Completion]:
         """Write one text for each request; see `LanguageModel.generate`.
@@ -131,14 +122,17 @@ class ServerModel:
         if not requests:
             return
         self._requests, self._decoding = requests, decoding
+        self.budget.save()
+        arriving = pool.stream(self, len(requests), self._connected)
         try:
-            yield from pool.stream(self, len(requests), self._connected)
-        except pool.Spent:
-            raise UserError(
-                f"The budget of this run is spent: {self._account()}.",
-                where="models: max_tokens, max_cost",
-                remedy="Run the same command again to spend as much once more, or raise the budget: texts that are there are kept.",
-            ) from None
+            for arrived in arriving:
+                self.budget.save()
+                yield arrived
+        except pool.Exhausted:
+            raise self.budget.exhausted() from None
+        finally:
+            arriving.close()  # type: ignore[attr-defined]
+            self.budget.save()
 
     async def _connected(self, work: Awaitable[None]) -> None:
         at_home = all(httpx.URL(each.base).host in ("127.0.0.1", "localhost", "::1") for each in self.addresses)
@@ -151,49 +145,31 @@ class ServerModel:
         ) as self._client:
             await work
 
-    # --- the budget -------------------------------------------------------------------------------------
+    # --- one request ------------------------------------------------------------------------------------
 
     def reserve(self, row: int) -> bool:
-        """Set aside what a request can cost at most (a token a byte of its prompt); whether the budget allows it."""
-        own, usage = self.generator, self.usage
-        read, written = usage.reserved_read + self._most(row), usage.reserved_written + self._decoding.max_new_tokens
-        tokens = usage.read + usage.written + read + written
-        if own.max_tokens is not None and tokens > own.max_tokens:
-            return False
-        if own.max_cost is not None and self._cost(usage.read + read, usage.written + written) > own.max_cost:
-            return False
-        usage.reserved_read, usage.reserved_written = read, written
-        return True
+        """Set aside what a row can cost at most; see `pool.Talk`."""
+        return self.budget.reserve(self._most(row))
 
-    def _most(self, row: int) -> int:
-        return len(self._requests[row].prompt.encode("utf-8", "replace"))
-
-    def _cost(self, read: int, written: int) -> float:
-        return (read * self.generator.price_in + written * self.generator.price_out) / 1e6
-
-    def _account(self) -> str:
-        usage = self.usage
-        spent = f"{usage.requests:,} answers, {usage.read:,} tokens read, {usage.written:,} written"
-        if self.generator.price_in or self.generator.price_out:
-            spent += f", cost {self._cost(usage.read, usage.written):.4f}"
-        return spent + (f" ({usage.guessed:,} answers did not say: counted at the most they can be)" if usage.guessed else "")
-
-    # --- one request ------------------------------------------------------------------------------------
+    def _most(self, row: int) -> Spent:
+        """Return a token a byte of the prompt, and what may be written."""
+        limits = [self._decoding.max_new_tokens, *(self.generator.extra.get(name) for name in ("max_tokens", "max_completion_tokens"))]
+        read = len(self._requests[row].prompt.encode("utf-8", "replace"))
+        return Spent(read=read, written=max(limit for limit in limits if isinstance(limit, int)))
 
     async def ask(self, row: int, address: Address) -> Completion:
         """Return the answer to a row; see `pool.Talk`."""
         try:
             return await self._ask(row, address)
         finally:
-            self.usage.reserved_read -= self._most(row)
-            self.usage.reserved_written -= self._decoding.max_new_tokens
+            self.budget.release(self._most(row))
 
     async def _ask(self, row: int, address: Address) -> Completion:
         request, without_stop = self._requests[row], False
         while True:
             chat = request.chat or address.chat
             url = address.base
-            payload = self._payload(request, chat)
+            payload = self._payload(request, chat, address)
             if without_stop:
                 payload.pop("stop", None)
             answer = await self._post(url, chat, payload)
@@ -201,22 +177,25 @@ class ServerModel:
             if isinstance(found, Completion):
                 if self._key and self._key in found.text:  # a server that echoes what it was sent
                     found = replace(found, text=found.text.replace(self._key, "[key]"))
-                self._count(row, found)
+                self.budget.count(found, self._most(row))
+                address.answers += 1
                 if found.text.strip() or found.finish != "stop" or "stop" not in payload:
                     return found
                 # It may have begun with a line end. That is dear to find out by two requests a row, so it is remembered.
-                self._blank += 1
-                if self._blank > _BLANKS and 2 * self._blank > self.usage.requests:
-                    self._leave_out("stop", "its answers begin with a line end")
+                address.blanks += 1
+                if address.blanks > _BLANKS and 2 * address.blanks > address.answers:
+                    self._leave_out(address, "stop", "its answers begin with a line end")
                 without_stop = True
+                continue
+            # An answer of another kind may come from another interface, if it is the first at an address without a version.
+            final = found.passing and url == address.base and (address.answers or _versioned(url))
+            if found.missing and not final and self._mend(address, url, chat, found):
                 continue
             if found.status >= 500 or found.passing:
                 raise Passing(found.what, after=found.after, busy=found.status == 429)
-            if found.missing and self._mend(address, url, chat, found):
-                continue
             field = next((name for name in found.fields if name in payload), None)
             if field is not None and field not in _NEEDED and field not in self.generator.extra:
-                self._leave_out(field, found.what)
+                self._leave_out(address, field, found.what)
                 continue
             raise_for(found, address.shown, self.generator.api_key_env, bool(self._key))
             return Completion("", "refused", 0, 0, found.what)
@@ -233,7 +212,7 @@ class ServerModel:
         except httpx.HTTPError as error:
             raise Passing(self._safe(f"the connection broke ({type(error).__name__}: {error})")) from None
 
-    def _payload(self, request: Request, chat: bool) -> dict[str, Any]:
+    def _payload(self, request: Request, chat: bool, address: Address) -> dict[str, Any]:
         decoding = self._decoding
         payload: dict[str, Any] = {
             "model": self.generator.model,
@@ -251,15 +230,14 @@ class ServerModel:
         if decoding.repetition_penalty != 1:
             payload["repetition_penalty"] = decoding.repetition_penalty
         payload |= {"messages": [{"role": "user", "content": request.prompt}]} if chat else {"prompt": request.prompt}
-        if "max_tokens" in self._left_out:
+        if "max_tokens" in address.left_out:
             payload["max_completion_tokens"] = payload["max_tokens"]
-        return {name: value for name, value in payload.items() if name not in self._left_out} | self.generator.extra
+        return {name: value for name, value in payload.items() if name not in address.left_out} | self.generator.extra
 
-    def _leave_out(self, field: str, why: str) -> None:
-        if field not in self._left_out:
-            self._left_out.add(field)
-            instead = "max_completion_tokens is sent instead" if field == "max_tokens" else "it is left out"
-            self._note(f"the server does not take {field} ({why}); {instead}")
+    def _leave_out(self, address: Address, field: str, why: str) -> None:
+        address.left_out.add(field)
+        instead = "max_completion_tokens is sent instead" if field == "max_tokens" else "it is left out"
+        self._note(field, f"the server does not take {field} ({why}); {instead}")
 
     def _mend(self, address: Address, url: str, chat: bool, found: Refusal) -> bool:
         """Try another path after *not found*; whether there is one to try."""
@@ -274,31 +252,26 @@ class ServerModel:
             address.chat = True
         else:
             return False
-        self._note("the server has no /completions; prompts go through its chat template (generation.style: chat asks for that)")
+        self._note("chat", "the server has no /completions; prompts go through its chat template (generation.style: chat asks for that)")
         return True
 
-    def _note(self, line: str) -> None:
-        line = self._safe(line)
-        if line not in self.notes:
-            self.notes.append(line)
-            warn(f"{self.generator.model}: {line}")
-
-    def _count(self, row: int, completion: Completion) -> None:
-        usage = self.usage
-        usage.requests += 1
-        unsaid = not (completion.prompt_tokens or completion.new_tokens)
-        usage.guessed += unsaid
-        usage.read += self._most(row) if unsaid else completion.prompt_tokens
-        usage.written += self._decoding.max_new_tokens if unsaid else completion.new_tokens
+    def _note(self, about: str, line: str) -> None:
+        """Say and note what was found out, once, at whatever address."""
+        if about not in self._said:
+            self._said.add(about)
+            self.notes.append(self._safe(line))
+            warn(f"{self.generator.model}: {self.notes[-1]}")
 
     def _safe(self, text: str) -> str:
         return shortened(redact(text, self._key), 200)
 
     def close(self) -> None:
         """Say what was spent."""
-        if self.usage.requests:
-            say(f"server: {self.generator.model}: {self._account()}")
-            self.usage = Usage()
+        run, total = self.budget.run, self.budget.total
+        if run.answers:
+            before = f"; in all {self.budget.account(total)}" if total != run else ""
+            say(f"server: {self.generator.model}: {self.budget.account(run)}{before}")
+            self.budget = Budget(self.generator, self.identity, self.budget.file)
 
     def __repr__(self) -> str:
         return f"ServerModel({self.generator.model!r} at {', '.join(each.shown for each in self.addresses)!r})"

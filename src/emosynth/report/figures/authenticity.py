@@ -1,8 +1,10 @@
-"""Authenticity: how far generated text is from real text on each linguistic measure, beside real text from itself."""
+"""The page on authenticity: distance from real text by measure, diversity, and utility beside both."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,19 +12,16 @@ import seaborn as sns
 from matplotlib.figure import Figure as Canvas
 
 from emosynth.authenticity import OTHER, REAL
-from emosynth.evidence.numbers import number, sized, some
+from emosynth.authenticity.sample import ALL
+from emosynth.design.cells import panel_size
+from emosynth.evidence.numbers import POINTS, count, gain, listed, number, size, sized, some, span
 from emosynth.params import Figures
-from emosynth.report.figures.base import Figure, Words, rows_of
-from emosynth.report.tables import Missing, Tables
+from emosynth.report.figures import base as chart
+from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of
+from emosynth.report.tables import Tables, main_rows
 from emosynth.style import current_theme, new_figure
 
-KINDS = {
-    "cliffs_delta": "Cliff's δ",
-    "cohens_h": "Cohen's h",
-    "hedges_g": "Hedges' g",
-    "ratio": "ratio to real text",
-    "2auc-1": "2 AUC − 1",
-}
+_SHOWN = ["family", "measure", "arm", "value", "low", "high", "reference", "effect", "effect_kind", "p", "p_holm", "n_texts", "n_tokens"]
 _SHORT = {"ttr": "type-token ratio", "hdd": "HD-D", "mtld": "MTLD", "mattr": "MATTR"}
 
 
@@ -36,9 +35,10 @@ def effect_text(effect: float, kind: str) -> str:
     return f"×{number(effect, 2)}" if kind == "ratio" and not math.isnan(effect) else number(effect, 2, sign=True)
 
 
-def _distance(effect: float, kind: str) -> float:
-    """Return an effect on a scale where 0 means alike: ratios by their logarithm, cut at a factor of 20."""
-    return effect if kind != "ratio" or math.isnan(effect) else float(np.clip(math.log(max(effect, 1e-9)), -3.0, 3.0))
+def _distances(rows: pd.DataFrame) -> pd.Series:
+    """Return effects on a scale where 0 means alike: ratios by their logarithm, cut at a factor of 20."""
+    ratios = np.log(rows["effect"].clip(lower=1e-9)).clip(-3.0, 3.0)
+    return rows["effect"].where(rows["effect_kind"] != "ratio", ratios)
 
 
 def title_of(tables: Tables, arm: str) -> str:
@@ -64,34 +64,14 @@ class Authenticity(Figure):
         panel = panel[tested]
         if panel.empty:
             raise Missing(f"The panel holds no accepted text on {tables.target}.")
-        place = {arm: number_ for number_, arm in enumerate([OTHER, *tables.looks.order(set(panel["arm"]) - {OTHER})])}
-        measures = {name: number_ for number_, name in enumerate(dict.fromkeys(panel["measure"]))}
-        keys = pd.DataFrame({"m": panel["measure"].map(measures), "a": panel["arm"].map(place)})
-        columns = [
-            "family",
-            "measure",
-            "arm",
-            "value",
-            "low",
-            "high",
-            "reference",
-            "effect",
-            "effect_kind",
-            "p",
-            "p_holm",
-            "n_texts",
-            "n_tokens",
-        ]
-        return panel.loc[keys.sort_values(["m", "a"], kind="stable").index, columns].reset_index(drop=True)
+        arms = [OTHER, *tables.looks.order(set(panel["arm"]) - {OTHER})]
+        return chart.ordered(panel, ["measure", "arm"], measure=dict.fromkeys(panel["measure"]), arm=arms)[_SHOWN]
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
-        """Draw effects; bold where the corrected p is below alpha."""
         theme = current_theme()
         arms, measures = list(dict.fromkeys(frame["arm"])), list(dict.fromkeys(zip(frame["family"], frame["measure"], strict=True)))
         shades = np.full((len(measures), len(arms)), np.nan)
-        distances = pd.Series(
-            [_distance(effect, kind) for effect, kind in zip(frame["effect"], frame["effect_kind"], strict=True)], index=frame.index
-        )
+        distances = _distances(frame)
         # Effects of different kinds have different scales: each kind is shaded against its own largest distance, or 1.
         largest = {kind: max(1.0, float(found.abs().max())) for kind, found in distances.groupby(frame["effect_kind"])}
         fig = new_figure(figures, 1.9 + 0.3 * len(measures))
@@ -117,7 +97,6 @@ class Authenticity(Figure):
         return fig
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
-        """Say which arm is nearest to real text, and how often real text differs from itself."""
         alpha = tables.params.evidence.alpha
         tested = frame[frame["p_holm"].notna()]
         differing = (tested["p_holm"] < alpha).groupby(tested["arm"]).agg(["sum", "size"])
@@ -125,10 +104,9 @@ class Authenticity(Figure):
         nearest = min(arms, key=lambda arm: differing.loc[arm, "sum"] / differing.loc[arm, "size"], default=None)
         title = "How far generated text is from real text"
         if nearest is not None:
-            own = differing.loc[nearest]
-            title = f"Even the nearest arm, {tables.looks.title(str(nearest))}, differs from real text on {own['sum']} of {some(int(own['size']), 'measure')}"
-            if not own["sum"]:
-                title = f"{tables.looks.title(str(nearest))} text differs from real text on none of {some(int(own['size']), 'measure')}"
+            own, who = differing.loc[nearest], tables.looks.title(str(nearest))
+            much = f"differs from real text on {own['sum'] or 'none'} of {some(int(own['size']), 'measure')}"
+            title = f"Even the nearest arm, {who}, {much}" if own["sum"] else f"{who} text {much}"
             if OTHER in differing.index:
                 title += f"; real text from itself on {differing['sum'].to_dict()[OTHER]}"
         reading = (
@@ -137,11 +115,173 @@ class Authenticity(Figure):
         reading += f"Bold: p below {alpha:g} after Holm's correction. Accepted text of {tables.target}."
         far = frame[frame["arm"] == nearest].dropna(subset=["effect"]) if nearest is not None else frame.head(0)
         if len(far):
-            row = far.iloc[
-                int(np.argmax([abs(_distance(effect, kind)) for effect, kind in zip(far["effect"], far["effect_kind"], strict=True)]))
-            ]
-            reading += f" Its largest distance is in {measure_name(str(row['measure']))}: {sized(float(row['value']))} against {sized(float(row['reference']))}."
+            row = chart.top(far.assign(away=_distances(far).abs()), "away")
+            values = f"{sized(float(row['value']))} against {sized(float(row['reference']))}"
+            reading += f" Its largest distance is in {measure_name(str(row['measure']))}: {values}."
         limits = "Each number compares one surface property, not whether a reader would notice. Compare along rows: effects down a column have different scales."
-        return Words(
-            title, reading, limits, "Table of effects shaded by sign and size: measures by arms, real against real in the first column."
+        alt = "Table of effects shaded by sign and size: measures by arms, real against real in the first column."
+        return Words(title, reading, limits, alt)
+
+
+# --- diversity: whether grounding in narratives makes texts more varied, at equal amounts of text ---
+
+DIVERSITY = {
+    "distinct_1": "distinct words", "distinct_2": "distinct word pairs", "self_repetition": "repeated 4-grams",
+    "spread": "spread of embeddings",
+}  # fmt: skip
+TEXTS = {"utterance": "utterances", "context": "contexts", "contextless": "texts told anew", "text": "texts"}
+
+
+class Diversity(Figure):
+    """A panel a measure: grounded minus ungrounded."""
+
+    name = "diversity"
+    label = "Diversity"
+    page = "authenticity"
+    order = 20
+    reads = ("authenticity/diversity",)
+
+    def frame(self, tables: Tables) -> pd.DataFrame:
+        """Return differences of accepted texts by measure, kind and label; labels with too few texts are left out."""
+        rows = tables.need("authenticity/diversity")
+        rows = rows[(rows["corpus"] == tables.target) & (rows["against"].fillna("") != "")]
+        rows = rows[rows["verified"].astype(bool) & rows["value"].notna()]
+        if rows.empty:
+            raise Missing("No grounded arm stands beside an ungrounded one.")
+        rows = chart.ordered(rows, ["measure", "kind", "label"], measure=DIVERSITY)
+        return rows[["measure", "kind", "label", "arm", "against", "value", "low", "high", "n_texts"]]
+
+    def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
+        theme, measures = current_theme(), [name for name in DIVERSITY if name in set(frame["measure"])]
+        kinds = list(dict.fromkeys(frame["kind"]))
+        look = {"color": theme.ink, "marker": "o", "linestyle": "none"}
+        fig = new_figure(figures, 1.5 + 0.55 * len(kinds))
+        for axes, measure in zip(fig.subplots(1, len(measures), squeeze=False, sharey=True)[0], measures, strict=True):
+            rows = frame[frame["measure"] == measure]
+            axes.set_xlim(chart.limits_of(rows, "value"))
+            chart.zero_line(axes)
+            for row in rows_of(rows):
+                if row.label == ALL:
+                    chart.dot_interval(axes, row.value, kinds.index(row.kind), (row.low, row.high), look)
+                else:
+                    axes.plot([row.value], [kinds.index(row.kind) + 0.22], marker="|", color=theme.muted, alpha=0.7)
+            chart.bare(axes, [TEXTS.get(kind, kind) for kind in kinds])
+            axes.set_title(DIVERSITY[measure], wrap=True)
+            axes.locator_params(axis="x", nbins=3)
+        faint = {"color": theme.muted, "marker": "|", "linestyle": "none"}
+        chart.legend_below(fig, [chart.handle("all labels", look, line=False), chart.handle("one label", faint, line=False)], 2)
+        return fig
+
+    def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
+        rows = frame[(frame["label"] == ALL) & (frame["measure"] != "self_repetition")]
+        more, less = int((rows["low"] > 0).sum()), int((rows["high"] < 0).sum())
+        arm, against = (tables.looks.title(str(frame[name].iloc[0])) for name in ("arm", "against"))
+        title = f"{arm} text is more diverse than {against} in {more} of {len(rows)} comparisons, less in {less}"
+        parts = [
+            f"{DIVERSITY[row.measure]} of {TEXTS.get(row.kind, row.kind)} {number(row.value, 3, sign=True)} ({span(row.low, row.high, 3)})"
+            for row in rows_of(rows)
+        ]
+        reading = f"Differences at equal numbers of tokens, shares between 0 and 1: {'; '.join(parts)}."
+        limits = "Diverse texts need not be good ones: noise is diverse, too."
+        return Words(title, reading, limits, "Dots with intervals of differences in diversity, one panel a measure.")
+
+
+# --- utility against authenticity: what each arm gains, beside how well its text can be told from real text, and how rich it is ---
+
+PANELS = {
+    ("authenticity/panel", "detectability"): ("detectability (AUC)", -1),
+    ("authenticity/panel", "hdd"): ("vocabulary (HD-D)", 1),
+    ("authenticity/coverage", "coverage"): ("coverage of real text", 1),
+}
+"""Table and measure -> its name for readers, and whether more of it is better."""
+
+
+class Frontier(Figure):
+    """A row a corpus, a panel a measure, a marker an arm; the frontier joins arms that none beats on both."""
+
+    name = "frontier"
+    label = "Utility against authenticity"
+    page = "authenticity"
+    order = 5
+    reads = (*SCORES, "authenticity/panel", "authenticity/coverage")
+
+    def frame(self, tables: Tables) -> pd.DataFrame:
+        """Return the gain in points at the seed size whose texts were measured, their measure, and whether none beats the arm."""
+        if tables.headline is None or tables.contrasts is None:
+            raise Missing("The run holds no trials that it could be about.")
+        tables.need("authenticity/panel")
+        learner, rows = tables.headline.learner, main_rows(tables.contrasts)
+        rows = rows[(rows["learner"] == learner) & (rows["version"] == "")]
+        out: list[list[object]] = []
+        for corpus in tables.params.corpora.names:
+            at = panel_size(tables.params, corpus)
+            own = rows[(rows["corpus"] == corpus) & (rows["size"] == at)]
+            gains = {row.arm: row for row in rows_of(own) if not tables.looks.real(row.arm)}
+            for (table, measure), (_, better) in PANELS.items():
+                held = tables.get(table)
+                if held is not None:
+                    found = _points(held[(held["corpus"] == corpus) & (held["measure"] == measure) & held["value"].notna()], gains, better)
+                    out += [[corpus, at, measure, learner, *point] for point in found]
+        if not out:
+            raise Missing("No arm was both trained on and measured beside real text.")
+        return pd.DataFrame(
+            out, columns=["corpus", "size", "measure", "learner", "arm", "gain", "low", "high", "value", "real", "frontier"]
         )
+
+    def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
+        looks, theme = tables.looks, current_theme()
+        shown = {measure: words for (_, measure), words in PANELS.items() if measure in set(frame["measure"])}
+        corpora = list(dict.fromkeys(frame["corpus"]))
+        fig = new_figure(figures, 2.0 + 2.6 * len(corpora))
+        panels = fig.subplots(len(corpora), len(shown), squeeze=False, sharex="col", sharey="row")
+        for place, (measure, (label, better)) in enumerate(shown.items()):
+            for axes, corpus in zip(panels[:, place], corpora, strict=True):
+                own = frame[(frame["measure"] == measure) & (frame["corpus"] == corpus)]
+                chart.zero_line(axes, horizontal=False)
+                edge = own[own["frontier"]].sort_values("value")
+                axes.plot(edge["value"], edge["gain"], color=theme.muted, linewidth=1.0, linestyle=(0, (2, 2)), zorder=1)
+                for row in rows_of(own):
+                    mark = {**looks.look(row.arm), "linestyle": "none"}
+                    axes.plot([row.value], [row.gain], **mark, markersize=8.0 if row.frontier else 5.0)
+                if own["real"].notna().any():
+                    axes.axvline(own["real"].iloc[0], color=theme.muted, linewidth=1.0)
+            panels[-1, place].set_xlabel(label)
+            if better < 0:
+                panels[0, place].invert_xaxis()  # the column shares it
+        for axes, corpus in zip(panels[:, 0], corpora, strict=True):
+            axes.set_ylabel(f"{f'{corpus}: ' if len(corpora) > 1 else ''}gain (F1 points)")
+        chart.legend_below(fig, [chart.handle(looks.title(arm), looks.look(arm), line=False) for arm in looks.order(frame["arm"])], 3)
+        return fig
+
+    def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
+        looks, first = tables.looks, frame[frame["measure"] == frame["measure"].iloc[0]]
+        said, names = [], {measure: label for (_, measure), (label, _) in PANELS.items()}
+        for corpus, own in first.groupby("corpus", sort=False):
+            edge = own[own["frontier"]].sort_values("gain", ascending=False, kind="stable")
+            told = listed([f"{looks.title(row.arm)} ({gain(row.gain / POINTS)})" for row in rows_of(edge)])
+            said.append(f"{corpus}, {size(int(own['size'].iloc[0]))}: {told}")
+        counts = [int(own["frontier"].sum()) for _, own in first.groupby("corpus", sort=False)]
+        most = listed([count(item) for item in counts])
+        title = f"Of {some(first['arm'].nunique(), 'arm')}, {most} {'is' if counts == [1] else 'are'} beaten by none on both gain and {names[str(first['measure'].iloc[0])]}"
+        if len(counts) > 1:
+            title += f", on {listed(list(dict.fromkeys(first['corpus'])))}"
+        reading = (
+            f"{'. '.join(said)}. Gain over the labels alone with {looks.learner(str(frame['learner'].iloc[0]))}; further right is nearer to real text or richer. "
+            "Large markers, joined: arms that no other beats on both; line: real text beside real text."
+        )
+        limits = "Estimates without intervals, at accepted rows of the seed size whose texts were measured: the frontier is where to look, not a finding."
+        alt = "Scatters of gain in macro-F1 against measures of authenticity, one marker an arm, the frontier joined."
+        return Words(title, reading, limits, alt)
+
+
+def _points(held: pd.DataFrame, gains: Mapping[str, Any], better: int) -> list[tuple[str, float, float, float, float, float, bool]]:
+    """Return arm, gain with interval, measure, real text's own, and whether no other arm is as good on both and better on one."""
+    control = held.loc[held["arm"] == OTHER, "value"]
+    real = float(control.iloc[0]) if len(control) else math.nan
+    points = [(str(row.arm), POINTS * float(gains[row.arm].gain), better * float(row.value))
+              for row in rows_of(held[held["verified"].astype(bool) & held["arm"].isin(list(gains))])]  # fmt: skip
+    return [
+        (arm, up, POINTS * float(gains[arm].low), POINTS * float(gains[arm].high), better * value, real,
+         not any(g >= up and v >= value and (g, v) != (up, value) for _, g, v in points))
+        for arm, up, value in points
+    ]  # fmt: skip

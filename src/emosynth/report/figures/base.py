@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -16,51 +17,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
-from emosynth.params import Figures
+from emosynth import pieces
+from emosynth.errors import UserError
+from emosynth.evidence.numbers import POINTS
+from emosynth.params import Figures, Params
+from emosynth.paths import Paths, repro
 from emosynth.pieces import Piece
 from emosynth.report.tables import Missing, Tables
-from emosynth.style import LONGEST_ENTRY, Looks, current_theme, new_figure, tidy
-
-__all__ = [
-    "SCORES",
-    "Figure",
-    "Missing",
-    "Words",
-    "bare",
-    "dot_interval",
-    "handle",
-    "learner_legend",
-    "legend_below",
-    "limits_of",
-    "rows_of",
-    "size_axis",
-    "zero_line",
-]
-
+from emosynth.style import LONGEST_ENTRY, Looks, current_theme, figure_style, new_figure, save_figure, tidy
 
 SCORES = ("trials/trials", "trials/predictions", "trials/test_rows")
 """What every score and contrast is computed from."""
-
-
 _LEGEND_WIDTH = 112
 """Characters that the width of a figure bears, a marker counting as six."""
 
 
 @dataclass(frozen=True)
 class Words:
-    """What is said of a figure.
-
-    Attributes
-    ----------
-    title
-        The finding, with its number.
-    reading
-        Sentences that say what is seen.
-    limits
-        What the figure does not show.
-    alt
-        Description for those who cannot see it; the title is put before it.
-    """
+    """What is said of a figure: the finding with its number, what is seen, what it does not show, and what stands in for it."""
 
     title: str
     reading: str
@@ -71,14 +45,8 @@ class Words:
 class Figure(Piece):
     """One figure.
 
-    Attributes
-    ----------
-    page
-        Page of the report that it stands on, without ending; empty: on none, drawn when asked for.
-    order
-        Its place there, lower first.
-    reads
-        Tables that ``frame`` and ``words`` read, by step and name; the page says so under the figure.
+    ``page``: page that it stands on; empty: on none, drawn when asked for. ``order``: its place there. ``reads``: tables that ``frame`` and
+    ``words`` read, by step and name; the page says so under the figure.
     """
 
     kind: ClassVar[str] = "figure"
@@ -87,13 +55,7 @@ class Figure(Piece):
     reads: ClassVar[tuple[str, ...]] = ()
 
     def frame(self, tables: Tables) -> pd.DataFrame:
-        """Return what is drawn, one row a mark.
-
-        Raises
-        ------
-        Missing
-            If the results do not hold it.
-        """
+        """Return what is drawn, one row a mark. Raises Missing if the results do not hold it."""
         raise NotImplementedError
 
     def signal(self, frame: pd.DataFrame, tables: Tables) -> str:
@@ -131,6 +93,42 @@ def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
     yield from frame.itertuples()
 
 
+def in_points(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """Return a frame with gains and intervals (or the columns named) in points."""
+    return frame.assign(**{name: POINTS * frame[name] for name in names or ("gain", "low", "high")})
+
+
+def ordered(frame: pd.DataFrame, by: list[str], **known: Iterable[Any]) -> pd.DataFrame:
+    """Return rows sorted by columns, of which ``known`` gives the order of values."""
+    places = {name: frame[name].map({value: place for place, value in enumerate(values)}) for name, values in known.items()}
+    return frame.loc[frame.assign(**places).sort_values(by, kind="stable").index].reset_index(drop=True)
+
+
+def top(rows: pd.DataFrame, by: str = "gain") -> pd.Series:
+    """Return the row of the largest value."""
+    return rows.iloc[int(rows[by].to_numpy().argmax())]
+
+
+def learners_in(tables: Tables, frame: pd.DataFrame) -> list[str]:
+    """Return the learners of a frame in the order of the parameters."""
+    return [name for name in tables.params.learners if name in set(frame["learner"])]
+
+
+def grid_of(fig: Canvas, count: int, columns: int, **shared: Any) -> list[Axes]:
+    """Return panels row by row, ``columns`` in a row at most; those left over are hidden."""
+    grid = fig.subplots(-(-count // columns), min(columns, count), squeeze=False, **shared)
+    for axes in grid.flat[count:]:
+        axes.set_visible(False)
+    return list(grid.flat)[:count]
+
+
+def dotted(axes: Axes, x: Iterable[float], line: pd.DataFrame, value: str, look: dict[str, Any], **style: Any) -> None:
+    """Draw a line through values at x, each a dot with its interval."""
+    axes.plot(list(x), line[value], color=look["color"], **style)
+    for at, row in zip(x, line.to_dict("records"), strict=True):
+        dot_interval(axes, row[value], at, (row["low"], row["high"]), look, size=5.0, horizontal=False)
+
+
 def limits_of(frame: pd.DataFrame, value: str = "gain", zero: bool = True) -> tuple[float, float]:
     """Return axis limits that hold all values and nearly all of their intervals: a few wide ones do not flatten the rest."""
     shown = [frame[value].min(), frame[value].max(), frame["low"].quantile(0.1), frame["high"].quantile(0.9), *([0.0] if zero else [])]
@@ -142,34 +140,20 @@ def limits_of(frame: pd.DataFrame, value: str = "gain", zero: bool = True) -> tu
 
 def dot_interval(
     axes: Axes, at: float, place: float, ends: tuple[float, float], look: dict[str, Any], *, horizontal: bool = True, size: float = 6.0
-) -> bool:
-    """Draw a dot with its interval; an arrowhead where the interval goes on beyond the axis. Returns whether there is one.
-
-    Parameters
-    ----------
-    at
-        The value.
-    place
-        Its place on the other axis.
-    ends
-        The interval; NaN: none.
-    """
+) -> None:
+    """Draw a dot at a value with its interval (NaN: none); an arrowhead where it goes on beyond the axis."""
     edges = axes.get_xlim() if horizontal else axes.get_ylim()
     low, high = ends
-    clipped = False
     if low == low and high == high:
         for outside, edge, marker in ((low < edges[0], edges[0], "<v"), (high > edges[1], edges[1], ">^")):
             if outside:
-                spot = (edge, place) if horizontal else (place, edge)
-                mark = marker[0 if horizontal else 1]
-                axes.plot([spot[0]], [spot[1]], marker=mark, color=look["color"], markersize=4.0, clip_on=False, zorder=3)
-                clipped = True
+                x, y, mark = (edge, place, marker[0]) if horizontal else (place, edge, marker[1])
+                axes.plot([x], [y], marker=mark, color=look["color"], markersize=4.0, clip_on=False, zorder=3)
         inside = [max(low, edges[0]), min(high, edges[1])]
         line = (inside, [place, place]) if horizontal else ([place, place], inside)
         axes.plot(*line, color=look["color"], linewidth=1.5, alpha=0.85, solid_capstyle="butt", zorder=2)
     x, y = (at, place) if horizontal else (place, at)
     axes.plot([x], [y], **{**look, "linestyle": "none"}, markersize=size, zorder=3)
-    return clipped
 
 
 def zero_line(axes: Axes, horizontal: bool = True) -> None:
@@ -211,3 +195,64 @@ def legend_below(fig: Canvas, handles: list[Any], columns: int) -> None:
     widths = {count: sum(max(part) for part in np.array_split(lengths, count)) for count in range(1, min(columns, len(lengths)) + 1)}
     columns = max((count for count, width in widths.items() if width <= _LEGEND_WIDTH), default=1)
     fig.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=2.2, columnspacing=1.6)
+
+
+# --- figures drawn, shown and written again ---
+
+
+def figures() -> list[Figure]:
+    """Return all figures, those of a user's own pieces included, in reading order."""
+    found = [cast(Figure, cls()) for cls in pieces.registered("figure").values()]
+    return sorted(found, key=lambda figure: (figure.page, figure.order, figure.name))
+
+
+def figure_names() -> list[str]:
+    """Return the names of all figures in reading order."""
+    return [figure.name for figure in figures()]
+
+
+def find_figure(name: str) -> Figure:
+    """Return a figure by name; an unknown name is answered with the nearest known one."""
+    return cast(Figure, pieces.build("figure", name, where="emosynth figure"))
+
+
+def show(name: str, paths: Paths, params: Params) -> Canvas:
+    """Return a figure, for a notebook; one whose tables are not there is a note that says so."""
+    with figure_style(params.figures):
+        return find_figure(name).draw(Tables(paths, params), params.figures)[0]
+
+
+def regenerate(name: str, paths: Paths, params: Params) -> list[Path]:
+    """Draw one figure alone, whether or not it has a signal; return the files written.
+
+    Raises UserError if there is no such figure, or its tables are not there: what is published is then left as it is.
+    """
+    figure, tables = find_figure(name), Tables(paths, params)
+    try:
+        figure.frame(tables)
+    except Missing as reason:
+        raise UserError(
+            f"The figure {name} cannot be drawn. {reason}", where=str(paths.data),
+            remedy=f"Run: {repro(profile=paths.profile)}, or, where results are published: python -m emosynth restore --profile {paths.profile}",
+        ) from None  # fmt: skip
+    return write_figure(figure, tables, params.figures, paths.report / "figures")
+
+
+def why_left_out(figure: Figure, tables: Tables) -> str:
+    """Return why a figure does not stand on its page; empty: it does."""
+    try:
+        return figure.signal(figure.frame(tables), tables)
+    except Missing as reason:
+        return str(reason)
+
+
+def write_figure(figure: Figure, tables: Tables, style: Figures, folder: Path) -> list[Path]:
+    """Draw one figure and write all its files: SVG, which the page shows, light and dark, and the other ``figures.formats`` light."""
+    formats = [*style.formats, *([] if "svg" in style.formats else ["svg"])]
+    with figure_style(style):
+        canvas, frame = figure.draw(tables, style)
+        written = save_figure(canvas, folder, figure.name, frame, formats, style.dpi)
+    with figure_style(style, dark=True):
+        canvas, _ = figure.draw(tables, style)
+        written += save_figure(canvas, folder, f"{figure.name}-dark", None, ["svg"], style.dpi)
+    return written

@@ -6,11 +6,11 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from emosynth.context.inputs import BOTH, CONTEXT_ONLY, INPUTS, SHUFFLED, UTTERANCE
-from emosynth.evidence.numbers import number, some, span
+from emosynth.evidence.numbers import level, number, some, span
 from emosynth.params import Figures
-from emosynth.report.figures.base import Figure, Words, bare, dot_interval, learner_legend, rows_of
-from emosynth.report.tables import Missing, Tables
-from emosynth.report.wording import level
+from emosynth.report.figures import base as chart
+from emosynth.report.figures.base import Figure, Missing, Words, rows_of
+from emosynth.report.tables import Tables
 from emosynth.style import new_figure
 
 _MEAN = -1
@@ -33,11 +33,10 @@ class ContextEffect(Figure):
         rows = rows[(rows["repeat"] == _MEAN) & rows["measure"].isin(MEASURES)]
         if rows.empty:
             raise Missing("No model with context was compared with one without.")
-        columns = ["learner", "input", "test", "measure", "n", "value", "low", "high"]
-        return rows[columns].assign(**{name: 100 * rows[name] for name in ("value", "low", "high")}).reset_index(drop=True)
+        rows = rows[["learner", "input", "test", "measure", "n", "value", "low", "high"]]
+        return chart.in_points(rows, "value", "low", "high").reset_index(drop=True)
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
-        """Draw levels of the inputs."""
         looks, rows = tables.looks, frame[frame["input"].isin(INPUTS)]
         measures = [name for name in MEASURES if name in set(rows["measure"])]
         learners = list(dict.fromkeys(rows["learner"]))
@@ -48,15 +47,14 @@ class ContextEffect(Figure):
             axes.set_xlim(low - 3, high + 3)
             for row in rows_of(here):
                 y = INPUTS.index(row.input) + 0.2 * (learners.index(row.learner) - (len(learners) - 1) / 2)
-                dot_interval(axes, row.value, y, (row.low, row.high), looks.learner_look(row.learner))
-            bare(axes, [NAMES[name] for name in INPUTS])
+                chart.dot_interval(axes, row.value, y, (row.low, row.high), looks.learner_look(row.learner))
+            chart.bare(axes, [NAMES[name] for name in INPUTS])
             axes.set_title(MEASURES[measure], wrap=True)
             axes.set_xlabel("per cent")
-        learner_legend(fig, looks, learners)
+        chart.learner_legend(fig, looks, learners)
         return fig
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
-        """Say by how much context helps over the utterance, and over the context alone."""
         learner = str(frame["learner"].iloc[0])
         rows = frame[(frame["learner"] == learner) & (frame["measure"] == "lrap") & (frame["test"] == "rows")].set_index("input")
         parts = []

@@ -1,4 +1,4 @@
-"""Labels that are or look equal: what their spellings share, and the names of characters that nobody can see."""
+"""Spellings: of names of columns and of labels, what they share, and the names of characters that nobody can see."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import unicodedata
 
 from emosynth.text import normalise
 
-_INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\u00ad\ufeff\x00-\x1f\x7f]")
 _DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−", "-"))
+_INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\u00ad\ufeff\x00-\x1f\x7f]")
 _LOOKS = {
     "abekmhopctyxijsdhlewqABEKMHOPCTYXIJS": "авекмнорстухіјѕԁһӏёԝԛАЕВКМНОРСТУХІЈЅ",
     "aikvopuxtwyncjABEZHIKMNOPTYX": "αικνορυχτωγηϲϳΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
@@ -24,6 +24,11 @@ def folded(text: str) -> str:
     return bare if bare.isascii() and bare.isprintable() else "".join(c for c in bare if unicodedata.category(c) not in ("Cf", "Cc"))
 
 
+def simple(name: str) -> str:
+    """Return a name of a column without case, spaces, underscores and invisible characters."""
+    return re.sub(r"[\s_\-\"']+", "", folded(name))
+
+
 def key(label: str) -> str:
     """Return what is equal for labels that differ in case, spaces, dashes, apostrophes, entities, quotes around or a stop after only."""
     bare = folded(normalise(label))
@@ -32,9 +37,11 @@ def key(label: str) -> str:
 
 
 def clean(label: str) -> str:
-    """Return a label without invisible characters and quotes around it, normalised."""
-    bare = unicodedata.normalize("NFC", normalise(_INVISIBLE.sub("", label)))
-    return bare[1:-1].strip() if len(bare) > 2 and bare[0] == bare[-1] and bare[0] in "\"'`" else bare
+    """Return a label without invisible characters, quotes around it and a stop or separator after it, normalised."""
+    bare = unicodedata.normalize("NFC", normalise(_INVISIBLE.sub("", re.sub(r"\s", " ", label))))
+    bare = bare[1:-1].strip() if len(bare) > 2 and bare[0] == bare[-1] and bare[0] in "\"'`" else bare
+    shorter = bare.rstrip(",;| ")
+    return (re.sub(r"(?<=\w)\.$", "", shorter) if shorter.count(".") == 1 else shorter) or bare
 
 
 def skeleton(label: str) -> str:
@@ -53,10 +60,7 @@ def mixed(label: str) -> bool:
 def shown(label: str, foreign: bool = False) -> str:
     """Return a label in quotes, with the names of characters that cannot be seen or, if ``foreign`` or mixed with Latin, told from others."""
     foreign = foreign or mixed(label)
-    odd = [
-        char
-        for char in dict.fromkeys(label)
-        if (char != " " and unicodedata.category(char) in ("Cf", "Cc", "Mn", "Zs", "Zl", "Zp")) or (foreign and ord(char) in _LATIN)
-    ]
-    names = [unicodedata.name(char, f"U+{ord(char):04X}") for char in odd]
-    return repr(label) + (f" ({', '.join(names[:3])}{' …' if len(names) > 3 else ''})" if names else "")
+    unseen = ("Cf", "Cc", "Mn", "Zs", "Zl", "Zp")
+    odd = [c for c in dict.fromkeys(label) if (c != " " and unicodedata.category(c) in unseen) or (foreign and ord(c) in _LATIN)]
+    names = ", ".join(unicodedata.name(char, f"U+{ord(char):04X}") for char in odd[:3])
+    return repr(label) + (f" ({names}{' …' if len(odd) > 3 else ''})" if odd else "")

@@ -1,0 +1,101 @@
+"""What is odd about texts and names of classes that can be read all the same: each kind is told in a sentence, without any text."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from statistics import median
+from typing import TYPE_CHECKING
+
+from emosynth.corpora.decoding import some
+from emosynth.corpora.spelling import folded, skeleton
+
+if TYPE_CHECKING:
+    from emosynth.corpora.files import Row
+
+_FEW = 0.05
+"""Share of texts from which something is told."""
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?|\d{1,2}:\d{2}(:\d{2})?( ?[ap]m)?", re.IGNORECASE)
+_LINK = re.compile(r"(https?://|www\.)\S+", re.IGNORECASE)
+_NOTHING = frozenset(
+    ["unlabeled", "unlabelled", "not labeled", "not labelled", "no label", "unknown", "unsure", "not sure", "unclear", "uncertain", "undecided", "missing",
+     "skip", "skipped", "todo", "tbd", "to do", "cannot tell", "can't tell", "don't know", "not applicable", "empty", "blank"]
+)  # fmt: skip
+_TAG = re.compile(r"</?(a|b|blockquote|br|div|em|font|i|img|li|p|span|strong|td|tr|u|ul)\b[^<>]*>", re.IGNORECASE)
+_ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}")
+_BYTES = re.compile(r"""b(['"]).*\1""", re.DOTALL)
+_TOKENS = re.compile(r"""\[\s*(['"]).+\1\s*\]""", re.DOTALL)
+
+
+def _script(name: str) -> str:
+    """Return the alphabet of most letters of a name; empty: it has none."""
+    found = Counter(unicodedata.name(char, "").split(" ")[0] for char in name if char.isalpha())
+    return found.most_common(1)[0][0] if found else ""
+
+
+def _says_little(name: str) -> bool:
+    letters = [char for char in name if char.isalpha()]
+    if re.fullmatch(r"[+-]?\d+([.,]\d+)?", name):
+        return False  # told of numbers elsewhere
+    few = len(letters) < 2 and all(char < "\u0590" for char in letters)
+    return few or bool(_DATE.fullmatch(name) or _LINK.match(name) or re.fullmatch("[IVXivx]{1,4}", name))
+
+
+def of_names(names: Sequence[str]) -> Iterator[str]:
+    """Yield what is odd about the names of classes, for a prompt that holds them or for what they part."""
+    if little := [name for name in names if _says_little(name)]:
+        yield f"Labels that say little in a prompt (signs, single letters, dates, links): {some(little)}; class_names names them."
+    if none := [name for name in names if folded(name) in _NOTHING]:
+        yield f"Labels that may mean that there is none: {some(none)}; missing_words, or class_names with null, leaves them out."
+    groups: dict[str, list[str]] = {}
+    for name in (name for name in names if any(map(str.isalpha, name))):
+        groups.setdefault(re.sub(r"[\W_]+", "", skeleton(name)), []).append(name)
+    for bare, group in groups.items():
+        if bare and len({skeleton(name) for name in group}) > 1:
+            yield f"Labels that differ in signs only are classes of their own: {some(map(repr, group))}; class_names joins them."
+    scripts: dict[str, list[str]] = {}
+    for name in names:
+        scripts.setdefault(_script(name), []).append(name)
+    scripts.pop("", None)
+    if {"HIRAGANA", "KATAKANA"} & set(scripts) and "CJK" in scripts:
+        scripts = {"CJK": [], **{name: held for name, held in scripts.items() if name not in ("HIRAGANA", "KATAKANA", "CJK")}}
+    if len(scripts) > 1:
+        held = [group[0] for group in scripts.values() if group]
+        yield f"Labels are written in several alphabets: {some(held)}; if some mean the same, class_names joins them."
+
+
+def wrapped(texts: Sequence[str]) -> str:
+    """Return what most texts are as a program writes it, and not as a person; empty: they are not."""
+    for pattern, what in (
+        (_BYTES, "bytes as Python prints them (b'…')"),
+        (_TOKENS, "lists of words as a program prints them (['…', '…'])"),
+        (_LINK, "links"),
+    ):
+        if 2 * sum(pattern.fullmatch(text) is not None for text in texts) > len(texts):
+            return what
+    return ""
+
+
+def of_texts(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield what is odd about texts: marks of programs in them, one text that stands for none, texts that were cut."""
+    texts = list({row.id: row.text for row in rows}.values())
+    kinds: tuple[tuple[str, Callable[[str], object]], ...] = (
+        ("hold tags of HTML, which are learnt and written as words", _TAG.search),
+        ("hold letters spelt as \\u00e9, which are learnt and written so", _ESCAPE.search),
+        ("are links", _LINK.fullmatch),
+    )
+    for what, fits in kinds:
+        count = sum(bool(fits(text)) for text in texts)
+        if count > _FEW * len(texts):
+            yield f"{count:,} of {len(texts):,} texts {what}."
+    counts = Counter(row.id for row in rows)
+    (most, times), usual = counts.most_common(1)[0], median(counts.values())
+    if times >= 5 and times > 4 * usual and times >= len(rows) / 100:
+        place = next(row.place for row in rows if row.id == most)
+        yield f"One text stands in {times:,} rows, the first in {place}: if it stands for none, such as [deleted], take it out (missing_words)."
+    sizes = Counter(map(len, texts))
+    longest = max(sizes)
+    if longest >= 100 and sizes[longest] >= 5 and sizes[longest] >= len(texts) / 50:
+        yield f"{sizes[longest]:,} texts have exactly {longest:,} characters, and none has more: they may have been cut."
