@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 from emosynth.catalog import CorpusSpec
 from emosynth.corpora.decoding import broken, cut, fault, read_text, some
 from emosynth.corpora.files import SPLIT_NAMES, Loaded, Row, distinct
-from emosynth.corpora.tables import ABSENT, read_json
 from emosynth.text import normalise
 
 NEUTRAL = 0.5
@@ -199,12 +198,18 @@ def read_sst2(folder: Path, spec: CorpusSpec) -> Loaded:
     rows = []
     for part in ("train", "dev", "test"):
         path = folder / f"{part}.jsonl"
-        table = read_json(path, read_text(path))
-        for number, row in zip(table.places, table.rows, strict=True):
-            record = {name: cell for name, cell in zip(table.columns, row, strict=True) if cell is not ABSENT}
-            _lacks("row lacks", ("text", "label"), record, path, int(number))
-            label = _numbered(str(record["label"]), classes, path, int(number))
-            rows.append(_fixed_row(part, int(number), str(record["text"]), label, path))
+        for number, line in enumerate(_lines(path), start=1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise broken(f"Not a JSON object: {error}", path, number, "Write one JSON object a line.") from None
+            if not isinstance(record, dict):
+                raise broken(f"Not a JSON object but {type(record).__name__}.", path, number, "Write one JSON object a line.")
+            _lacks("row lacks", ("text", "label"), record, path, number)
+            label = _numbered(str(record["label"]), classes, path, number)
+            rows.append(_fixed_row(part, number, str(record["text"]), label, path))
     return Loaded(rows, classes, "single", str(folder), {})
 
 

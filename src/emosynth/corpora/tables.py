@@ -117,7 +117,7 @@ def _of_text(path: Path, text: str, spec: UserCorpus, notes: Notes) -> Table:
     asked = spec.format not in (None, "delimited") or (spec.format is None and ending in (".json", ".jsonl", ".ndjson"))
     if spec.format != "delimited" and (asked or text.lstrip()[:1] in "[{"):
         try:
-            return read_json(path, text)
+            return _json(path, text)
         except UserError:
             # a bracket may begin the first cell of a delimited file too
             if asked or re.match(r'\[\s*(\{|$)|\{\s*"', text.lstrip()):
@@ -184,7 +184,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def read_json(path: Path, text: str) -> Table:
+def _json(path: Path, text: str) -> Table:
     """Read a JSON array of objects, one object a line, or one object that holds either rows or columns."""
     body = text.lstrip()
     lines = {number: line for number, line in enumerate(text.split("\n"), start=1) if line.strip()}

@@ -14,7 +14,7 @@ from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of
 from emosynth.report.tables import Tables
 from emosynth.responsible.identity import FEWEST
 from emosynth.responsible.rates import OTHER, REAL, SEED, TEST
-from emosynth.style import current_theme, new_figure
+from emosynth.style import current_theme, drawn_name, new_figure
 
 SOURCES = {SEED: "of its seed", OTHER: "of other real rows", TEST: "of test rows"}
 
@@ -164,6 +164,10 @@ _REACH = 5.0
 """Ends of the axis: a factor of two to this power."""
 
 
+_TITLE = 20
+"""Characters of a panel's title: a long name would take the height of the panel."""
+
+
 class NamedGroups(Figure):
     """A panel for all texts and for each class, a row a group."""
 
@@ -191,7 +195,7 @@ class NamedGroups(Figure):
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
         groups, labels = list(dict.fromkeys(frame["group"])), list(dict.fromkeys(frame["label"]))
-        fig = new_figure(figures, 1.1 + 0.28 * len(groups))
+        fig = new_figure(figures, 1.3 + 0.28 * len(groups))
         look = tables.looks.look(str(frame["arm"].iloc[0]))
         for axes, label in zip(fig.subplots(1, len(labels), sharey=True, squeeze=False)[0], labels, strict=True):
             axes.set_xlim(-_REACH - 0.4, _REACH + 0.4)
@@ -201,7 +205,7 @@ class NamedGroups(Figure):
                     at, low, high = (float(np.clip(np.log2(end), -9, 9)) for end in (row.ratio, row.low, row.high))
                 chart.dot_interval(axes, float(np.clip(at, -_REACH, _REACH)), groups.index(row.group), (low, high), look, size=5.0)
             chart.bare(axes, groups)
-            axes.set_title(label or "all texts", wrap=True)
+            axes.set_title(drawn_name(label or "all texts", _TITLE), wrap=True)
             axes.set_xticks([-4, 0, 4], ["÷16", "1", "×16"])
         return fig
 
