@@ -518,7 +518,7 @@ def test_a_full_disk_while_texts_are_kept(copy: Copy, serve: Callable[..., Fault
         patch.setattr(RowStore, "commit", full)
         with pytest.raises(UserError) as caught:
             copy.candidates(server.url)
-    assert_clear(str(caught.value), "The disk is full", "1 rows of the unit under way are lost", str(path), "goes on from where")
+    assert_clear(str(caught.value), "The disk is full", "of the unit under way are lost, the 1 before", str(path), "goes on from where")
     with RowStore(path, read_only=True) as store:
         assert len(store) == 1
     asked = len(server.seen)

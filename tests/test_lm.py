@@ -244,7 +244,7 @@ def test_hub_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
     fake: Any = FakeCatalog(tmp_path)
-    with pytest.raises(UserError, match="cannot be downloaded") as caught:
+    with pytest.raises(UserError, match="could not serve owner/name") as caught:
         assets.generator_files(Generator(model="owner/name"), fake)
     assert len(str(caught.value)) < 600 and caught.value.__suppress_context__
 

@@ -111,7 +111,7 @@ def test_ctrl_c_is_one_line_and_130_and_the_next_run_goes_through(repo: Repo) ->
     run = repo.start()
     kernel = repo.started(run)
     os.killpg(run.pid, signal.SIGINT)
-    out, err = run.communicate(timeout=30)
+    out, err = run.communicate(timeout=120)
     assert run.returncode == 130
     assert len(err.strip().splitlines()) == 1 and err.startswith("stopped: 01_seeding of demo") and "kept" in err
     assert "python -m emosynth run 01_seeding --profile demo" in err and "Traceback" not in out + err
@@ -127,7 +127,7 @@ def test_a_request_to_end_is_not_taken_for_a_notebook_that_died(repo: Repo) -> N
     run = repo.start()
     repo.started(run)
     os.kill(run.pid, signal.SIGTERM)
-    out, err = run.communicate(timeout=30)
+    out, err = run.communicate(timeout=120)
     assert run.returncode == 128 + signal.SIGTERM and err.startswith("stopped: "), (out, err)
     assert "started again" not in (repo.paths.logs / "01_seeding.log").read_text()
 
