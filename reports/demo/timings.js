@@ -54,7 +54,12 @@ window.EMOSYNTH_TIMINGS = [
   "peak_mb": 2167
  },
  {
-  "stage": "10_figures",
+  "stage": "10_responsible",
+  "seconds": 90.6,
+  "peak_mb": 764
+ },
+ {
+  "stage": "11_figures",
   "seconds": 33.9,
   "peak_mb": 1034
  }
