@@ -151,7 +151,6 @@ def test_the_example_of_an_own_corpus_runs_as_it_stands(tmp_path: Path) -> None:
     small = deep_merge(read_file(root / "params.yaml"), read_file(root / "profiles" / "smoke.yaml"))
     (root / "params.yaml").write_text(yaml.safe_dump(small, sort_keys=False), encoding="utf-8")
     (root / "profiles" / "smoke.yaml").unlink()
-    (root / "profiles" / "paper.yaml").unlink()
     (root / "profiles" / "mine.yaml").write_text(block, encoding="utf-8")
     cache = share_assets(tmp_path / "cache")
     env = environment(root, cache)
