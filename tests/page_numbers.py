@@ -40,8 +40,11 @@ KINDS: Mapping[str, str] = {
 }
 """What comes from no file of results, by kind."""
 
+_RESPONSIBLE = tuple(f"responsible/{name}" for name in ("cost", "identity", "label_noise", "memorisation", "personal", "toxicity"))
+
 TABLES: Mapping[str, tuple[str, ...]] = {
     "index": ("answers", "context/reader", "contrasts:gain"),
+    "responsible": ("costs", *_RESPONSIBLE),
     "guidance": ("materials/learners",),
     "writing": ("tuning/history",),
     "training": ("answers", "contrasts:n_synthetic,n_wanted,tokens,gain,size"),
@@ -103,7 +106,16 @@ class Held:
     @cached_property
     def rows(self) -> list[frozenset[str]]:
         """Rows of tables that compare, of the figures' tables and of the claims, as spellings."""
-        names = ("contrasts", "answers", "authenticity/panel", "authenticity/coverage", "authenticity/diversity", "context/context")
+        names = (
+            "contrasts",
+            "answers",
+            "authenticity/panel",
+            "authenticity/coverage",
+            "authenticity/diversity",
+            "context/context",
+            "costs",
+            *_RESPONSIBLE,
+        )
         frames = [*map(self.table, names), *map(pd.read_csv, sorted((self.folder / "figures").glob("*.csv")))]
         made = [list(row) for frame in frames for row in frame.select_dtypes("number").to_numpy(dtype=float)]
         made += [[number for value in item.values() for number in _numbers(value)] for item in _mappings(self._json("claims.json"))]
@@ -134,6 +146,8 @@ class Held:
         """Return what a page counts, sums or takes the mean of, computed here again."""
         found: list[float] = []
         teachers, contrasts = self.table("verdicts/teachers"), self.table("contrasts")
+        if page == "responsible":
+            found.append(float(self.table("responsible/identity")["p_holm"].notna().sum()))
         if page in ("index", "writing") and len(teachers):
             found += teachers.groupby(["corpus", "size"])["macro_f1"].mean().tolist()
         if page == "index" and len(contrasts):
