@@ -1,4 +1,4 @@
-"""The page on claims: a forest for each published claim on scores, and a published gain taken apart."""
+"""The page on claims: a forest for each declared claim on scores, and a published gain taken apart."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Claims(Figure):
     """A panel a claim on scores, each with its own scale; claims on text have other units and stand in the table."""
 
     name = "claims"
-    label = "Published claims, wherever they can be tested"
+    label = "Declared claims, wherever they can be tested"
     page = "claims"
     order = 10
     reads = (*SCORES, "authenticity/panel", "authenticity/diversity", "context/context", "context/dialogues")
@@ -82,7 +82,7 @@ class Claims(Figure):
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
         verdicts = [claim.verdict for claim in tables.claims]
         counts = {name: verdicts.count(name) for name in VERDICTS}
-        title = f"Of {some(len(verdicts), 'published claim')}, {', '.join(f'{number} {name}' for name, number in counts.items() if number)}"
+        title = f"Of {some(len(verdicts), 'declared claim')}, {', '.join(f'{number} {name}' for name, number in counts.items() if number)}"
         judged = frame[frame["judged"]].set_index("id")["effect"]
         others = frame[~frame["judged"] & frame["id"].isin(judged.index)]
         reading = "Large marker: where a claim is judged; grey band: the margin within which two arms count as equivalent."
