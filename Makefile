@@ -48,9 +48,22 @@ figures: setup ## figures and report of PROFILE again, from its published result
 	@echo
 	@echo "Report: reports/$(PROFILE)/index.html"
 
+# $(1): arguments of a run. Exit 1 is a failed test: those are run once more, one after the other, since tests with processes, clocks or a browser
+# can fail of a neighbour's load; what fails twice has failed. Exit 5: no such tests. Later runs take place all the same, so that all is seen at once.
+define pytest
+	code=0; python -m pytest $(1) $(PYTEST_ARGS) || code=$$?; \
+	if [ $$code = 1 ]; then \
+	  printf '\nOnce more, one after the other: what failed.\n'; code=0; \
+	  python -m pytest $(1) $(PYTEST_ARGS) -n 0 --last-failed --last-failed-no-failures none || code=$$?; \
+	fi; \
+	[ $$code = 0 ] || [ $$code = 5 ] || failed=1
+endef
+
 test: setup ## run the tests: those of single parts side by side, then those that run the whole pipeline
-	@python -m pytest -n 2 --dist loadfile -m "not pipeline and not long and not index" $(PYTEST_ARGS) || [ $$? = 5 ]
-	@python -m pytest -m pipeline $(PYTEST_ARGS) || [ $$? = 5 ]
+	@failed=0; \
+	$(call pytest,-n 2 --dist loadfile -m "not pipeline and not long and not index"); \
+	$(call pytest,-m pipeline); \
+	exit $$failed
 
 long: setup ## run several labels a text (with the mirror) and three languages through every step
 	@python -m pytest -m long $(PYTEST_ARGS)

@@ -518,14 +518,15 @@ def test_a_full_disk_while_texts_are_kept(copy: Copy, serve: Callable[..., Fault
         patch.setattr(RowStore, "commit", full)
         with pytest.raises(UserError) as caught:
             copy.candidates(server.url)
-    assert_clear(str(caught.value), "The disk is full", "of the unit under way are lost, the 1 before", str(path), "goes on from where")
+    kept = len(units[0])  # how many answers one commit holds differs with the machine's load
+    assert_clear(str(caught.value), "The disk is full", f"of the unit under way are lost, the {kept} before", str(path), "goes on from where")
     with RowStore(path, read_only=True) as store:
-        assert len(store) == 1
+        assert len(store) == kept
     asked = len(server.seen)
     candidates, _ = copy.candidates(server.url)
     assert len(candidates) == sum(SIZES) + SIZES[-1]
     distinct = len(set(candidates["prompt"] + candidates["row_seed"].astype(str)))
-    assert len(server.seen) == distinct + asked - 1, "what was kept is not asked for twice"
+    assert len(server.seen) == distinct + asked - kept, "what was kept is not asked for twice"
 
 
 # --- surroundings -----------------------------------------------------------------------------------------
