@@ -467,6 +467,16 @@ def test_arms_do_not_influence_each_other(panel: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(numbers(again, "same"), numbers(panel, "same"))
 
 
+def test_the_panel_is_the_same_from_one_process_and_from_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = {(f"arm {number}", False): Sample.flat(invented(20, 50 + number)) for number in range(7)}
+    quick = QUICK.model_copy(update={"permutations": 99})
+    made = []
+    for processes in (1, 2):
+        monkeypatch.setattr("emosynth.authenticity.panel.rooms", lambda each, processes=processes: processes)
+        made.append(authenticity_panel(invented(20, 10), invented(20, 20), arms, quick, fake_tag, invented(20, 40)))
+    pd.testing.assert_frame_equal(*made, check_exact=True)
+
+
 def test_arms_of_one_origin_are_one_measurement_and_one_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = QUICK.model_copy(update={"permutations": 19, "subsamples": 5, "orders": 1})
     sample = Sample.flat(narrow(60))

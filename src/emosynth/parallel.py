@@ -98,7 +98,12 @@ def _run(work: Callable[[Task, Callable[[int], None]], Result], number: int, tas
 
 
 def in_order(
-    work: Callable[[Task, Callable[[int], None]], Result], tasks: Sequence[Task], workers: int, progress: Callable[[int], None]
+    work: Callable[[Task, Callable[[int], None]], Result],
+    tasks: Sequence[Task],
+    workers: int,
+    progress: Callable[[int], None],
+    start: Callable[..., None] | None = None,
+    settings: tuple[Any, ...] = (),
 ) -> Iterator[Result]:
     """Yield what ``work`` makes of each task, in their order; several are worked on at once.
 
@@ -108,6 +113,8 @@ def in_order(
         A function of a module, called with a task and a function that takes how much of the task is done.
     progress
         Called with the sum of what is done of tasks whose results were not yet yielded.
+    start, settings
+        Called first in each process, be it this one, with these arguments: for what all tasks share.
 
     Raises
     ------
@@ -115,13 +122,15 @@ def in_order(
         If processes ended without a result twice in a row, be it for want of memory.
     """
     if workers < 2:
+        if start is not None:
+            start(*settings)
         for task in tasks:
             yield work(task, progress)
         return
     first, failures = 0, 0
     while first < len(tasks):
         try:
-            for result in _all(work, tasks[first:], workers, progress):
+            for result in _all(work, tasks[first:], workers, progress, start, settings):
                 first, failures = first + 1, 0
                 yield result
         except BrokenProcessPool as error:
@@ -131,11 +140,16 @@ def in_order(
 
 
 def _all(
-    work: Callable[[Task, Callable[[int], None]], Result], tasks: Sequence[Task], workers: int, progress: Callable[[int], None]
+    work: Callable[[Task, Callable[[int], None]], Result],
+    tasks: Sequence[Task],
+    workers: int,
+    progress: Callable[[int], None],
+    start: Callable[..., None] | None,
+    settings: tuple[Any, ...],
 ) -> Iterator[Result]:
     reports = multiprocessing.get_context("spawn").SimpleQueue()
     done: dict[int, int] = {}
-    with worker_pool(min(workers, len(tasks)), reports=reports) as pool:
+    with worker_pool(min(workers, len(tasks)), start, settings, reports) as pool:
         futures: list[Future[Result]] = [pool.submit(_run, work, number, task) for number, task in enumerate(tasks)]
         for number, future in enumerate(futures):
             while not future.done():

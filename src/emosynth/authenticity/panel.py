@@ -23,7 +23,9 @@ from emosynth.authenticity.rates import LENGTH, RATIOS, rate_rows
 from emosynth.authenticity.sample import Sample
 from emosynth.cards import plain
 from emosynth.models.tagger import Tag
+from emosynth.parallel import in_order, rooms
 from emosynth.params import Authenticity
+from emosynth.progress import Progress
 from emosynth.stats import Interval, holm
 from emosynth.store import RowStore
 
@@ -90,22 +92,29 @@ def authenticity_panel(
     extractor = Extractor(tag if english else None, seed_texts)
     base = Sample.flat(real)
     context = [base.digest, list(seed_texts or []), params.model_dump(mode="json", exclude={"size", "texts"}), missing, _code()]
-    reference: list[Studied] = []  # read when something has to be measured
-
-    def measured(sample: Sample, compared: bool) -> tuple[list[Row], int]:
-        if not reference:
-            reference.append(Studied(base, extractor.corpus(base.texts), False))
-        arm = Studied(sample, extractor.corpus(sample.texts), True) if compared else reference[0]
-        return _measure(arm, reference[0], params, missing), arm.tokens
-
-    known: dict[tuple[str, bool], tuple[list[Row], int]] = {}
-    frames = []
-    for (name, verified), sample in [((REAL, False), base), ((OTHER, False), Sample.flat(other_real)), *arms.items()]:
-        key = sample.digest, name != REAL
-        if key not in known:
-            known[key] = _kept(store, [*context, *key], lambda sample=sample, compared=key[1]: measured(sample, compared))  # type: ignore[misc]
-        frames.append(_frame(name, verified, sample, *known[key]))
+    named = [((REAL, False), base), ((OTHER, False), Sample.flat(other_real)), *arms.items()]
+    wanted = {(sample.digest, name != REAL): sample for (name, _), sample in named}
+    keys = {one: hashlib.sha256(json.dumps([*context, *one]).encode("ascii")).hexdigest() for one in wanted}
+    known = {one: _read(store.get(key)) for one, key in keys.items() if store is not None and key in store}
+    progress = Progress(len(wanted), "authenticity", "samples")
+    progress.skip(len(known))
+    if todo := [one for one in wanted if one not in known]:
+        reference = Studied(base, extractor.corpus(base.texts), False)
+        tasks = [Studied(wanted[one], extractor.corpus(wanted[one].texts), True) if one[1] else None for one in todo]
+        made = in_order(_measure, tasks, min(rooms(_MEMORY), len(todo) // _FEW), lambda done: None, _share, (reference, params, missing))
+        for one, task, rows in zip(todo, tasks, made, strict=True):
+            known[one] = rows, (task or reference).tokens
+            if store is not None:
+                store.commit({keys[one]: {"tokens": known[one][1], "rows": [plain(asdict(row)) for row in rows]}})
+            progress.advance()
+    frames = [_frame(name, verified, sample, *known[sample.digest, name != REAL]) for (name, verified), sample in named]
     return _corrected(pd.concat(frames, ignore_index=True))[list(PANEL_COLUMNS[1:])]
+
+
+_MEMORY = 1_500_000_000
+"""Bytes for each process: what all of step 08 took in one, embeddings and all, at 1,000 texts and 10,000 permutations."""
+_FEW = 4
+"""Samples for which a process of their own is worth its start."""
 
 
 def _code() -> list[str]:
@@ -115,15 +124,8 @@ def _code() -> list[str]:
     return [code, *(f"{name} {version(name)}" for name in ("nltk", "numpy", "scipy", "scikit-learn", "lexicalrichness"))]
 
 
-def _kept(store: RowStore | None, parts: list[Any], make: Callable[[], tuple[list[Row], int]]) -> tuple[list[Row], int]:
-    """Return rows from the cache, or make and keep them. JSON has no NaN: it is None there."""
-    if store is None:
-        return make()
-    key = hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
-    if key not in store:
-        rows, tokens = make()
-        store.commit({key: {"tokens": tokens, "rows": [plain(asdict(row)) for row in rows]}})
-    kept = store.get(key)
+def _read(kept: dict[str, Any]) -> tuple[list[Row], int]:
+    """Return rows from the cache. JSON has no NaN: it is None there."""
     rows = []
     for row in kept["rows"]:
         values: dict[str, Any] = {name: NAN if value is None else value for name, value in row.items()}
@@ -155,8 +157,17 @@ def _corrected(panel: pd.DataFrame) -> pd.DataFrame:
     return panel
 
 
-def _measure(arm: Studied, reference: Studied, params: Authenticity, missing: Mapping[str, str]) -> list[Row]:
-    """Return the row of every measure."""
+_shared: list[tuple[Studied, Authenticity, Mapping[str, str]]] = []
+
+
+def _share(*shared: Any) -> None:
+    _shared[:] = [shared]  # once a process: the reference keeps its richness at each number of tokens
+
+
+def _measure(arm: Studied | None, progress: Callable[[int], None]) -> list[Row]:
+    """Return the row of every measure of an arm; None: of the reference."""
+    reference, params, missing = _shared[0]
+    arm = arm or reference
     if not arm.with_words:
         return [Row(measure, note="no words in this arm") for measure in MEASURES]
     if arm.compared and not reference.with_words:
