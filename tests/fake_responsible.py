@@ -9,8 +9,10 @@ import pandas as pd
 from emosynth.cards import Card, write_table
 from emosynth.params import Params
 from emosynth.paths import Paths
-from emosynth.responsible import cost, identity, memorised, noise
+from emosynth.responsible import canaries, cost, identity, memorised, noise, tuned
 from emosynth.responsible.build import COUNTED
+from emosynth.responsible.collapse import COLUMNS, VARIANTS
+from emosynth.responsible.collapse.measures import NAMES
 from emosynth.responsible.rates import REAL, SOURCES
 
 NAN = float("nan")
@@ -44,12 +46,28 @@ def responsible(params: Params, classes: tuple[str, ...]) -> dict[str, pd.DataFr
                 named.append([arm, group, label, 100, found[0], 400, 8, found[0] / 100, 0.02, *found[1:], ""])
         named.append([arm, "migrants", "", 100, 0, 400, 0, 0.0, 0.0, NAN, NAN, NAN, NAN, NAN, identity.FEW])
     doubts = [[arm, 200, 5, 0.2, 0.1, 0.1, 0.2, 0.8, 0.5, ""] for arm in (REAL, *arms)]
-    costs = [[arm, max(params.cells.sizes), 2, 360, 180, 180, 9000, 3600, 50.0, 20.0] for arm in arms]
+    paid = pd.DataFrame([[arm, max(params.cells.sizes), 2, 360, 180, 180, 9000, 3600, 50.0, 20.0] for arm in arms], columns=cost.COLUMNS)
     everything = pd.DataFrame(counted, columns=COUNTED)
+    told = [
+        ["tuned", "lora", "none", 100, at, 2, kind, auc, auc - 0.1, auc + 0.1, 0.03, 0.2, 30, 30]
+        for at in (0, 1, -1)
+        for kind, auc in (("loss", 0.55), ("calibrated", 0.7), ("untuned", 0.5))
+    ]
+    planted = [
+        ["tuned", "lora", 100, 0, 2, 2, often, 4, 0.1, 501, 1.5 + often, 0.2, 8.0, 8.97, 0.4 / (1 + often), 1, 0, 0, 200]
+        for often in (0, 4)
+    ]
+    rounds = [
+        [arms[-1], 100, variant, number, *name, value := 0.9 - (0.1 if variant == VARIANTS[0] else 0.02) * number, value - 0.01, value + 0.01,
+         *([value - 0.8, value - 0.82, value - 0.78] if number > 1 else [NAN] * 3), 2, int(number == 3)]
+        for variant in VARIANTS for number in range(4) for name in NAMES
+    ]  # fmt: skip
     return {
         "memorisation": pd.DataFrame(copied, columns=memorised.COLUMNS), "personal": everything[everything["kind"] != "listed"],
         "toxicity": everything[everything["kind"] == "listed"], "identity": pd.DataFrame(named, columns=identity.COLUMNS),
-        "label_noise": pd.DataFrame(doubts, columns=noise.COLUMNS), "cost": pd.DataFrame(costs, columns=cost.COLUMNS),
+        "label_noise": pd.DataFrame(doubts, columns=noise.COLUMNS), "cost": paid, "forecast": cost.forecast(paid, params.responsible.forecast),
+        "membership": pd.DataFrame(told, columns=tuned.MEMBERSHIP), "canaries": pd.DataFrame(planted, columns=canaries.CANARIES),
+        "collapse": pd.DataFrame(rounds, columns=COLUMNS),
     }  # fmt: skip
 
 

@@ -92,13 +92,7 @@ def write_fake_results(root: Path, params: Params, seed: int = 3) -> Paths:
     """Write every file that the report reads under ``root``, a copy of what it reads of the repository included; return its places."""
     paths = Paths(root, "demo")
     (root / "data").mkdir(parents=True, exist_ok=True)
-    (root / "profiles").mkdir(exist_ok=True)
-    for name in (
-        "data/claims.yaml",
-        "data/catalog.yaml",
-        "params.yaml",
-        *(f"profiles/{path.name}" for path in (ROOT / "profiles").glob("*.yaml")),
-    ):
+    for name in ("data/claims.yaml", "data/catalog.yaml", "params.yaml"):
         shutil.copyfile(ROOT / name, root / name)
     rng = np.random.default_rng(seed)
     labels = {params.corpora.target: _corpora(paths, params, rng, params.corpora.target)}

@@ -40,7 +40,10 @@ KINDS: Mapping[str, str] = {
 }
 """What comes from no file of results, by kind."""
 
-_RESPONSIBLE = tuple(f"responsible/{name}" for name in ("cost", "identity", "label_noise", "memorisation", "personal", "toxicity"))
+_RESPONSIBLE = tuple(
+    f"responsible/{name}"
+    for name in ("canaries", "cost", "forecast", "identity", "label_noise", "membership", "memorisation", "personal", "toxicity")
+)
 
 TABLES: Mapping[str, tuple[str, ...]] = {
     "index": ("answers", "context/reader", "contrasts:gain"),
@@ -148,6 +151,7 @@ class Held:
         teachers, contrasts = self.table("verdicts/teachers"), self.table("contrasts")
         if page == "responsible":
             found.append(float(self.table("responsible/identity")["p_holm"].notna().sum()))
+            found += _written(" ".join(self.table("responsible/forecast").get("basis", pd.Series(dtype=str)).astype(str)))
         if page in ("index", "writing") and len(teachers):
             found += teachers.groupby(["corpus", "size"])["macro_f1"].mean().tolist()
         if page == "index" and len(contrasts):

@@ -519,7 +519,9 @@ def test_a_full_disk_while_texts_are_kept(copy: Copy, serve: Callable[..., Fault
         with pytest.raises(UserError) as caught:
             copy.candidates(server.url)
     kept = len(units[0])  # how many answers one commit holds differs with the machine's load
-    assert_clear(str(caught.value), "The disk is full", f"of the unit under way are lost, the {kept} before", str(path), "goes on from where")
+    assert_clear(
+        str(caught.value), "The disk is full", f"of the unit under way are lost, the {kept} before", str(path), "goes on from where"
+    )
     with RowStore(path, read_only=True) as store:
         assert len(store) == kept
     asked = len(server.seen)

@@ -120,6 +120,27 @@ def test_torn_and_foreign_tables(tmp_path: Path) -> None:
         read_table(path)
 
 
+def test_a_bit_that_flips_gives_no_other_value(tmp_path: Path) -> None:
+    path = write_table(pd.concat([rows()] * 300), tmp_path / "rows.parquet", CARD)
+    whole, sound = path.read_bytes(), read_table(path)
+    refused = 0
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << place % 8)]) + whole[place + 1 :])
+        try:
+            pd.testing.assert_frame_equal(read_table(path), sound)
+        except UserError as error:
+            assert "not a whole Parquet file" in str(error)
+            refused += 1
+    assert refused > len(whole) / 7 / 2
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5_000, "\ufeff{}"])
+def test_json_that_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match="not a JSON file"):
+        read_json(tmp_path / "x.json")
+
+
 def test_json(tmp_path: Path) -> None:
     path = tmp_path / "a" / "x.json"
     write_json(path, {"b": np.float64(0.5), "a": [np.int64(1), float("nan")], "c": {"x", "y"}, "d": np.array([1, 2])})

@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from emosynth.evidence import (
     Scored,
     answers,
     as_json,
+    check_declared,
     check_names,
     contrasts,
     judge,
@@ -36,10 +38,10 @@ from emosynth.evidence import (
     usable,
 )
 from emosynth.evidence.apart import taken_apart
-from emosynth.evidence.contrasts import crossed
+from emosynth.evidence.contrasts import crossed, pick
 from emosynth.evidence.declared import Claim, Finding, decide, verdict_of
 from emosynth.evidence.numbers import count, listed, number, p_text, per_cent, span
-from emosynth.evidence.resampling import Spread, draw_f1, equivalence, of_draws
+from emosynth.evidence.resampling import Draws, Spread, draw_f1, equivalence, of_draws
 from emosynth.evidence.text_claims import difference_interval, p_of_interval
 from emosynth.params import Params, load_params
 from fake_results import ROOT, fake_params
@@ -53,18 +55,22 @@ def params(**evidence: Any) -> Params:
 
 
 def scored(
-    levels: dict[tuple[str, int], float], repeats: int = 5, rows: int = 600, learner: str = "trees", given: Params | None = None
+    levels: Mapping[tuple[str, int], float | list[float]],
+    repeats: int = 5,
+    rows: int = 600,
+    learner: str = "trees",
+    given: Params | None = None,
 ) -> Scored:
-    """Trials whose share of right rows is planted; arms of one repeat share their luck, and rows their difficulty."""
+    """Trials whose share of right rows is planted (a list: by repeat); arms of one repeat share their luck, and rows their difficulty."""
     rng = np.random.default_rng(5)
     truth = rng.integers(0, len(CLASSES), rows)
     hard = rng.random(rows)
     trials, predictions = [], []
     for number_, ((name, size), level) in enumerate(levels.items()):
         arm, _, version = name.partition(":")
-        for repeat in range(repeats):
+        for repeat, own in enumerate(level if isinstance(level, list) else [level] * repeats):
             luck = np.random.default_rng([repeat, size]).normal(0, 0.01)
-            right = hard + rng.normal(0, 0.05, rows) < level + luck
+            right = hard + rng.normal(0, 0.05, rows) < own + luck
             said = np.where(right, truth, (truth + 1) % len(CLASSES))
             trial = f"{number_}-{repeat}"
             trials.append({"trial_id": trial, "corpus": "c1", "learner": learner, "size": size, "repeat": repeat, "arm": arm, "version": version, "budget": "accepted",
@@ -345,12 +351,13 @@ def test_the_declared_claims_are_fifteen_and_our_own_and_name_what_some_profile_
         *(f"C{n}" for n in range(1, 6)),
         *("D1", "D2", "D31", "D32", "D33", "D41", "D42", "D43", "D51", "D52", "D53"),
     ]
-    arms, learners = profile_names(ROOT)
-    check_names(claims, arms, learners, "data/claims.yaml")
+    names = profile_names(ROOT)
+    check_names(claims, names, "data/claims.yaml")
+    assert {claim.profile for claim in claims} == {"", "paper"} and "paper" in names
     with pytest.raises(UserError, match=r"did you mean shap|Did you mean shap"):
-        check_names([declared(left="shapp")], arms, learners, "x")
+        check_names([declared(left="shapp")], names, "x")
     with pytest.raises(UserError, match="learner"):
-        check_names([declared(learners=["treez"])], arms, learners, "x")
+        check_names([declared(learners=["treez"])], names, "x")
 
 
 @pytest.mark.parametrize(
@@ -398,7 +405,6 @@ def test_a_changed_declaration_is_visible(tmp_path: Path) -> None:
 def test_claims_are_checked_before_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from emosynth.cli import main
 
-    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "data").mkdir()
     shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
@@ -406,6 +412,39 @@ def test_claims_are_checked_before_a_run(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "data" / "claims.yaml").write_text(text.replace("left: emo-pillars", "left: emo-pilars"), encoding="utf-8")
     assert main(["--root", str(tmp_path), "run", "00_corpora"]) == 1
     assert "emo-pilars" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("left: recipe", "left: recipee", ("There is no arm called recipee", "claim D1, left (profile: paper)", "Did you mean recipe?")),
+        ("right: [recipe-plain]", "right: [recipe-plane]", ("recipe-plane", "claim D2, right.0 (profile: paper)", "recipe-plain")),
+        ("profile: paper", "profile: demo", ("no arm called recipe", "claim D1, left (profile: demo)")),
+        ("profile: paper", "profile: pa per", ("profile:", "claim D1")),
+    ],
+)
+def test_claims_on_a_profile_end_nothing_where_it_is_not(tmp_path: Path, old: str, new: str, said: tuple[str, ...]) -> None:
+    (tmp_path / "data").mkdir()
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    path = tmp_path / "data" / "claims.yaml"
+    text = (ROOT / "data" / "claims.yaml").read_text(encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    claims = check_declared(tmp_path)  # no profile at all is at hand
+    judged = judge(claims, params(), Found(scored(BASE), None, None, None, {"c1": dict.fromkeys(CLASSES, 1 / 3)}))
+    own = [claim for claim in judged if claim.declared.profile]
+    assert len(own) == 11 and {claim.verdict for claim in own} == {"not tested"}
+    assert all("on arms of the profile paper" in claim.why for claim in own)
+    (tmp_path / "profiles").mkdir()
+    shutil.copyfile(ROOT / "profiles" / "paper.yaml", tmp_path / "profiles" / "paper.yaml")
+    assert check_declared(tmp_path) == claims
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        check_declared(tmp_path)
+    assert all(part in str(caught.value) for part in (str(path), *said))
+
+
+def test_where_to_look_for_the_arms_is_not_what_is_declared() -> None:
+    assert declared(profile="paper").sha256 == declared().sha256
 
 
 def test_no_claim_falls_back_on_the_teachers_own_family() -> None:
@@ -458,6 +497,75 @@ def test_the_answer_recommends_nothing_that_is_not_shown() -> None:
     assert row["shown"] and row["arm"] in names[:2] and row["gain"] == pytest.approx(0.12, abs=0.03)
     one = answers(scored({**BASE, **alike}, repeats=1), given, {"trees": "optimum"})
     assert not one["shown"].any() and one["gain"].isna().all() and one["p_better"].notna().all()
+
+
+def test_an_arm_of_fewer_repeats_is_picked_on_those_that_both_have() -> None:
+    """Arms of three repeats beside the five of the labels alone were never picked, however much they gained."""
+    given = fake_params(corpora={"target": "c1"}, cells={"sizes": [120], "repeats": 5}, evidence={"resamples": 300})
+    whole, three, two = [name for name, arm in given.arms.items() if usable(arm)][:3]
+    levels = {("seed", 120): [0.5, 0.5, 0.5, 0.7, 0.7], ("real+1x", 120): 0.8, (whole, 120): [0.53, 0.53, 0.53, 0.73, 0.73]}
+
+    def row(**more: list[float]) -> Any:
+        made = scored({**levels, **{({"three": three, "two": two}[name], 120): level for name, level in more.items()}}, given=given)
+        return made, answers(made, given, {"trees": "optimum"}).iloc[0]
+
+    made, found = row(three=[0.6] * 3, two=[0.9] * 2)
+    assert (found["arm"], found["repeats"], found["among"], found["sets"]) == (three, 3, 2, 2) and found["shown"]
+    assert found["gain"] == pytest.approx(0.1, abs=0.02), "as good as the labels alone of all repeats, and better where both were run"
+    seed = Group("c1", "trees", 120, "seed")
+    assert found["own"] == made.mean(seed, (0, 1, 2)) < made.mean(seed) - 0.05
+    halves = [made.halves(seed.with_arm(name)) for name in (whole, three, "seed")]
+    told = crossed(halves[:2], halves[2], 0.975, given.evidence.random_seed)
+    assert told is not None and (found["low"], found["high"], found["p"]) == pytest.approx((told.low, told.high, 2 * told.p))
+    # What is shown comes before what may gain more and is not; and a smaller gain on fewer repeats is not picked.
+    for other in ([0.5, 0.8, 0.55], [0.52] * 3):
+        found = row(three=other)[1]
+        assert (found["arm"], found["repeats"], found["sets"]) == (whole, 5, 2) and found["shown"]
+    _, found = row(two=[0.9] * 2)
+    assert (found["arm"], found["among"], found["sets"]) == (whole, 1, 1)
+
+
+class Drawn:
+    """Arms of one class, one number a repeat and half of the test rows, as `pick` reads them."""
+
+    def __init__(self, repeats: Mapping[str, int], gains: Mapping[str, float], seed: int) -> None:
+        self.evidence, rng, self._halves = params().evidence, np.random.default_rng(seed), {}
+        for name, count_ in repeats.items():
+            luck, group = rng.normal(0, 0.01, (count_, 1)), Group("c1", "trees", 120, name)
+            points = [gains.get(name, 0.0) + luck + rng.normal(0, 0.014) for _ in range(2)]  # test rows are the same in each repeat
+            noise = [rng.normal(0, 0.014, (60, 1, 1)) for _ in range(2)]
+            self._halves[group] = tuple(
+                Draws(tuple(range(count_)), part, part + more, 200) for part, more in zip(points, noise, strict=True)
+            )
+        self.groups = dict.fromkeys(self._halves)
+
+    def halves(self, group: Group) -> Any:
+        return self._halves[group]
+
+    def draws(self, group: Group) -> Draws:
+        one, other = self._halves[group]
+        return Draws(one.repeats, (one.points + other.points) / 2, (one.draws + other.draws) / 2, 400)
+
+    def mean(self, group: Group, repeats: tuple[int, ...]) -> float:
+        return float(self.draws(group).at(repeats).points.mean())
+
+
+def test_choosing_among_arms_of_few_repeats_is_paid_for() -> None:
+    """Nothing gains: not more than one in twenty is shown, though the best of ten is picked, and of two sets of repeats."""
+    repeats = {"seed": 5, **{f"w{n}": 5 for n in range(4)}, **{f"t{n}": 3 for n in range(6)}}
+    shown, flattered, honest, few = 0, [], [], 0
+    for run in range(300):
+        made = Drawn(repeats, {}, run)
+        arms = [group for group in made.groups if group.arm != "seed"]
+        found = pick(made, arms)  # type: ignore[arg-type]
+        assert found is not None and found.honest is not None and found.sets == 2 and found.among == 10
+        shown += found.p < 0.05 and found.honest.effect > 0
+        honest.append(found.honest.effect)
+        flattered.append(made.mean(found.best, found.repeats) - made.mean(Group("c1", "trees", 120, "seed"), found.repeats))
+        few += len(found.repeats) == 3
+    assert shown <= 15 and 60 < few < 240 and abs(np.mean(honest)) < 0.4 * np.mean(flattered)
+    better = [pick(made, [g for g in made.groups if g.arm != "seed"]) for made in (Drawn(repeats, {"t0": 0.12}, run) for run in range(20))]  # type: ignore[arg-type]
+    assert sum(one is not None and one.best.arm == "t0" and one.p < 0.05 for one in better) >= 18
 
 
 def test_published_labels_give_the_same_numbers() -> None:

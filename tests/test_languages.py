@@ -220,7 +220,8 @@ def test_three_languages_run_through_every_step(tmp_path: Path) -> None:
     small = deep_merge(read_file(root / "params.yaml"), read_file(root / "profiles" / "smoke.yaml"))
     small["cells"] = {"sizes": [16], "repeats": 1}
     small["shap"]["encoder_sizes"] = [16]
-    small["arms"] = {name: small["arms"][name] for name in ("real+1x", "naive", "shap", "sentisynth", "emo-pillars", "ungrounded", "eda")}
+    arms = ["real+1x", "naive", "shap", "sentisynth", "emo-pillars", "ungrounded", "seed-long", "soft-seed", "eda"]  # all that claims name
+    small["arms"] = {name: small["arms"][name] for name in arms}
     small["learners"]["encoder"]["arms"] = ["seed", "sentisynth"]
     del small["sweeps"]
     (root / "params.yaml").write_text(yaml.safe_dump(small, sort_keys=False), encoding="utf-8")

@@ -44,6 +44,11 @@ def written(tmp_path: Path, change) -> Path:
         (lambda v: v["corpora"].update(custom={"path": "x.csv", "name": "mine"}), ["corpora.custom.mine", "corpora.also"]),
         (lambda v: v["tuning"].update(prefix="A {noun}:"), ["tuning.prefix", "{label}"]),
         (lambda v: v["tuning"].update(prefix="{label} {mood}:"), ["no other braces"]),
+        (lambda v: v["tuning"].update(prefix="{label} {noun.upper}:"), ["no other braces"]),
+        (lambda v: v["tuning"].update(prefix="{label} {noun:>2000000000}:"), ["no other braces"]),
+        (lambda v: v["arms"].update({"a\n": {}}), ["arms.a", "lower-case"]),
+        (lambda v: v["corpora"].update(target="m\n", custom={"path": "x.csv"}), ["corpora.custom.m", "lower-case"]),
+        (lambda v: v["models"].update(others={"<img>": {}}), ["models.others.<img>", "lower-case"]),
         (lambda v: v["tuning"].update(epochs="5"), ["tuning.epochs", "quotation marks"]),
         (lambda v: v["tuning"].update(epochs=0.0005), ["tuning.epochs", "0.0005"]),
         (
@@ -201,6 +206,16 @@ def test_secrets_in_addresses_are_refused_and_not_repeated(tmp_path, change, key
         load_params(written(tmp_path, lambda v: change(v, url)), "demo")
     assert f"{key}: the address holds" in str(error.value) and "api_key_env" in str(error.value)
     assert "hunter22" not in str(error.value)
+
+
+@pytest.mark.parametrize("field", ["api_key", "X-Api-Key", "Authorization", "key", "access_token"])
+def test_a_key_among_the_fields_of_a_request_is_refused(tmp_path, field):
+    for extra in ({field: "hunter22"}, {"headers": {field: "hunter22"}}):
+        with pytest.raises(UserError, match=r"models\.writer\.extra\.\S+: the field holds a key") as error:
+            load_params(written(tmp_path, lambda v: v["models"]["writer"].update(extra=extra)), "demo")  # noqa: B023
+        assert "hunter22" not in str(error.value)
+    kept = written(tmp_path, lambda v: v["models"]["writer"].update(extra={"tokenizer": "auto", "max_tokens": 9, "keyword": "x"}))
+    assert load_params(kept, "demo").models.writer.extra["tokenizer"] == "auto"
 
 
 @pytest.mark.parametrize("url", ["me:hunter22@host/v1", "http://h/v1?x=hunter22", "http://h/v1#hunter22"])

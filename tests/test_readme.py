@@ -90,7 +90,6 @@ def stand_in(root: Path) -> Path:
         "data/taxonomies.yaml",
         "data/claims.yaml",
         "data/identity.yaml",
-        "profiles/paper.yaml",
     ):
         (root / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
     own_corpus(root)

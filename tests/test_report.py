@@ -24,7 +24,7 @@ from emosynth.pieces import registered
 from emosynth.report import build_report, figure_names, regenerate, show
 from emosynth.report.figures.base import Figure, figures, find_figure, why_left_out
 from emosynth.report.figures.training import Sweeps
-from emosynth.report.first_page import advice, answer
+from emosynth.report.first_page import advice, answer, strip
 from emosynth.report.pages import PAGES, render_pages
 from emosynth.report.provenance import public, references
 from emosynth.report.results import WITHHELD_RUN, WITHHELD_SEED, shown_rows
@@ -34,7 +34,7 @@ from fake_results import CLASSES, COPIED, PASSAGE, REPEATED, SCRIPT, fake_params
 
 NAMES = [
     "answer", "head_to_head", "learning_curves", "sweeps", "acceptance", "teacher_calibration", "tokens", "token_agreement", "tuning", "authenticity",
-    "diversity", "context_effect", "claims", "classes", "waterfall", "frontier", "corpora", "copied", "given_away", "groups",
+    "diversity", "context_effect", "claims", "classes", "waterfall", "frontier", "corpora", "copied", "given_away", "groups", "collapse",
 ]  # fmt: skip
 SHOWN = [name for name in NAMES if name != "corpora"]  # the invented run has one corpus
 FILES = ["index.html", *(f"{page.name}.html" for page in PAGES)]
@@ -186,7 +186,6 @@ def test_titles_are_findings_of_the_numbers(tables: Tables) -> None:
 def test_missing_results_are_said_and_published_figures_are_left_alone(tmp_path: Path, params: Params) -> None:
     paths, root = Paths(tmp_path, "demo"), Path(__file__).resolve().parents[1]
     shutil.copytree(root / "data", tmp_path / "data", ignore=shutil.ignore_patterns("demo", "smoke", "paper"))
-    shutil.copytree(root / "profiles", tmp_path / "profiles")
     shutil.copyfile(root / "params.yaml", tmp_path / "params.yaml")
     kept = paths.report / "figures" / "acceptance.svg"
     kept.parent.mkdir(parents=True)
@@ -284,7 +283,7 @@ def test_the_first_page_follows_the_storyboard(pages: dict[str, str], tables: Ta
         "How it works",
         "See the text",
         "Can I trust it?",
-        "Published claims",
+        "Claims, published and our own",
         "Your data",
     ]
     assert len(re.sub(r"<style>.*?</style>|<[^>]+>", " ", pages["index.html"], flags=re.S).split()) < 1500, "five minutes"
@@ -318,6 +317,24 @@ def test_claims_stand_with_their_declaration_and_sizes_in_rows_of_their_own(page
     sized = [claim.declared.id for claim in tables.claims if claim.declared.claimed is not None]
     assert sized == ["A3", "C1", "C2"] and all(f'id="{name}-size"' in page for name in sized)
     assert page.count("First declared on 2026-11-25") >= 15 and "CHANGED since" not in page
+
+
+def test_published_claims_and_our_own_stand_apart(pages: dict[str, str], report: Paths, params: Params) -> None:
+    """Claims of this compendium stood under “Published claims”."""
+    for page, marks in (("index.html", r'class="badge [a-z-]+" title="[^"]*">([A-Z]\d+)<'), ("claims.html", r'<tr id="([A-Z]\d+)')):
+        published, own = re.split(r"<h[23][^>]*>Claims of our own", pages[page].split("<main", 1)[1])
+        assert {name[0] for name in re.findall(marks, published)} == set("ABC") and set(re.findall(r">(Published claims)", published)), page
+        assert {name[0] for name in re.findall(marks, own)} == {"D"}, page
+    assert "Published claims (A: SHAP-guided generation, B: Emo Pillars, C: SentiSynth)</h3>" in pages["index.html"]
+    alone = Tables(report, params)
+    alone.__dict__["claims"] = [claim for claim in alone.claims if not claim.declared.ours]
+    assert [group["heading"] for group in strip(alone)] == ["Published claims"]
+
+
+def test_a_page_says_nothing_of_what_a_profile_cannot_have(pages: dict[str, str], tables: Tables, params: Params) -> None:
+    """“Every corpus: The profile has one corpus.” stood on the first page."""
+    assert len(params.corpora.names) == 1 and not find_figure("corpora").applies(params)
+    assert "Every corpus" not in pages["index.html"] and "one corpus" not in pages["index.html"]
 
 
 def test_claims_without_replications_are_told(tables: Tables) -> None:
@@ -357,7 +374,7 @@ def test_the_frontier_holds_the_arms_that_none_beats(tables: Tables) -> None:
 
 
 def test_every_figure_stands_once(pages: dict[str, str]) -> None:
-    assert 'id="corpora"' not in pages["index.html"] and "The profile has one corpus." in pages["index.html"]
+    assert 'id="corpora"' not in pages["index.html"], "the profile has one corpus"
     for name in SHOWN:
         assert sum(f'<article class="figure" id="{name}"' in page for page in pages.values()) == 1, name
 
@@ -440,7 +457,7 @@ def test_numbers_are_rounded_and_nothing_is_nan(pages: dict[str, str]) -> None:
 def test_equal_results_give_equal_pages(report: Paths, params: Params, pages: dict[str, str]) -> None:
     (report.report / "timings.js").write_text("window.EMOSYNTH_TIMINGS = [];", encoding="utf-8")
     tables = Tables(report, params)
-    render_pages(tables, Catalog.load(report), {"corpora": why_left_out(find_figure("corpora"), tables)})
+    render_pages(tables, Catalog.load(report), {})
     for name, page in pages.items():
         assert (report.report / name).read_text(encoding="utf-8") == page, name
         assert str(report.root) not in page

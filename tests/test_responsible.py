@@ -330,13 +330,27 @@ def test_tables_of_a_profile(tmp_path, lists):
 
     made = toy.params(
         arms={"naive": {"checks": "sure"}, "taught": {"checks": "sure", "labels": {"teacher": 0.8}}, "wide": {"space": "goemotions", "rows": 200}, "real+1x": {"add": "real"}},
-        responsible={"span": 3, "texts": 60},
+        responsible={"span": 3, "texts": 60, "forecast": {"rows": {"naive": 1000, "nobody": 5}}},
     )  # fmt: skip
     paths = toy.write_profile(tmp_path / "root", made, planted)
     (paths.root / "data" / "identity.yaml").write_bytes((toy.ROOT / "data" / "identity.yaml").read_bytes())
     tables = build_responsible(made, None, paths, lists=lists)
-    assert set(tables) == {"memorisation", "personal", "toxicity", "identity", "label_noise", "cost"}
-    assert all(set(frame["corpus"]) == {"toy", "notes"} for frame in tables.values())
+    assert set(tables) == {
+        "memorisation",
+        "personal",
+        "toxicity",
+        "identity",
+        "label_noise",
+        "cost",
+        "forecast",
+        "membership",
+        "canaries",
+        "collapse",
+    }
+    assert all(
+        set(frame["corpus"]) == (set() if name in ("membership", "canaries", "collapse") else {"toy", "notes"})
+        for name, frame in tables.items()
+    )
     assert set(tables["memorisation"]["arm"]) == {"real", "naive", "taught", "wide"}
     copied = tables["memorisation"].set_index(["corpus", "arm", "verified", "source", "measure"]).sort_index()
     assert copied.loc[("toy", "naive", False, "other", "long"), "value"] + copied.loc[("toy", "naive", False, "seed", "long"), "value"] > 0
@@ -360,6 +374,9 @@ def test_tables_of_a_profile(tmp_path, lists):
         and paid["tokens_read"] == 3 * 64
         and paid["written_per_row"] == 5 * 64 / 36
     )
+    asked = tables["forecast"].set_index(["corpus", "arm"])
+    assert asked.loc[("toy", "naive"), "tokens_written"] == pytest.approx(1000 * paid["written_per_row"])
+    assert asked.loc[("toy", "nobody"), "note"] == "nothing was written for it"
     for name, frame in tables.items():
         again = pd.read_parquet(paths.responsible / f"{name}.parquet")
         assert len(again) == len(frame) and (paths.responsible / f"{name}.md").is_file()

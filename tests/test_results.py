@@ -36,7 +36,6 @@ def clone(run: Paths, root: Path) -> Paths:
     """Another checkout, with nothing of the run but what git would hold."""
     paths = Paths(root, run.profile)
     shutil.copytree(run.report, paths.report)
-    shutil.copytree(run.root / "profiles", root / "profiles")
     for name in ("data/claims.yaml", "data/catalog.yaml", "params.yaml"):
         (root / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(run.root / name, root / name)

@@ -349,6 +349,50 @@ for form in forms:
     assert files and not [form for form in [*forms, key.encode().hex()] if form in everything]
 
 
+def written(secret: str) -> dict[str, str]:
+    once, basic = quote(secret, safe=""), base64.b64encode(f"user:{secret}".encode()).decode()
+    return {
+        "percent": once, "twice": quote(once, safe=""), "thrice": quote(quote(once, safe=""), safe=""), "JSON": secret.replace("/", "\\/"),
+        "unicode": "".join(f"\\u{ord(char):04x}" for char in secret), "JSON in JSON": json.dumps(json.dumps(secret)),
+        "entities": "".join(f"&#{ord(char)};" for char in secret), "hexadecimal entities": "".join(f"&#x{ord(char):X};" for char in secret),
+        "HTML in HTML": secret.replace("&", "&amp;amp;"), "bytes": "".join(f"\\x{byte:02x}" for byte in secret.encode()),
+        "hexadecimal": secret.encode().hex(":"), "base64": basic, "base64 in an address": quote(basic, safe=""),
+        "base64 twice": base64.b64encode(basic.encode()).decode(),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("how", written(""))
+@pytest.mark.parametrize("variable", ["EMOSYNTH_API_KEY", "UV_INDEX_URL", "GIT_PROXY", "user"])
+def test_a_secret_is_found_in_every_encoding(monkeypatch, variable, how):
+    secret = "p/w+X1=a&b-long"
+    address = f"https://{quote(secret, safe='')}@host/simple" if variable == "user" else f"https://me:{quote(secret, safe='')}@host/simple"
+    monkeypatch.setenv("PIP_INDEX_URL" if variable == "user" else variable, secret if variable == "EMOSYNTH_API_KEY" else address)
+    form = written(secret)[how]
+    said = redact(f"it said {form}, no more")
+    assert form not in said and "[key]" in said and said.endswith(", no more")
+
+
+@pytest.mark.parametrize("key", ["x", "text", "EMPTY", "output", "source"])
+def test_a_key_that_is_a_word_spoils_no_notebook(tmp_path, monkeypatch, key):
+    monkeypatch.setenv("EMOSYNTH_API_KEY", key)
+    done = run_cell(tmp_path, monkeypatch, "print('an example of it')")
+    assert done.cells[-1].outputs[0].text == "an example of it\n"
+
+
+def test_who_stands_in_an_address_is_cut_whole():
+    for bad in (
+        "http://me:p@ss@host/v1",
+        "http://me:p/ss@host/v1",
+        "http://me:p#s?s@host",
+        "http%3A%2F%2Fme%3Apss%40host",
+        "http:\\/\\/me:pss@host",
+    ):
+        assert exposed(bad) or ":\\" in bad, bad
+        assert "ss" not in redact(f"to {bad}") and "host" in redact(f"to {bad}"), bad
+    for bad in ("https://h/v1#access_token=abc", "https://h/v1?api%5Fkey=abc"):
+        assert exposed(bad) and "abc" not in redact(bad), bad
+
+
 def test_what_an_address_gives_away_is_found_and_other_addresses_are_not():
     for bad in ("http://me:pw@host/v1", "https://tok@host", "http://h/v1?api_key=abc", "http://h/?access_token=x", "http://u%3Ap@h/"):
         assert exposed(bad) and redact(bad) != bad, bad

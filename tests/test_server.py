@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -24,7 +25,7 @@ import pytest
 from emosynth.errors import UserError
 from emosynth.generation.fill import ask
 from emosynth.models.lm import LanguageModel, Request, open_language_model, pool, request_key
-from emosynth.models.lm.answers import said_text
+from emosynth.models.lm.answers import Refusal, read_answer, said_text
 from emosynth.models.lm.server import ServerModel
 from emosynth.params import Decoding, Generator
 from emosynth.store import RowStore
@@ -269,6 +270,38 @@ def test_identity_holds_neither_address_nor_key(monkeypatch: pytest.MonkeyPatch)
     assert one.identity == two.identity == {"backend": "server", "model": "m"}
     request = Request("p", 1)
     assert request_key(one.identity, DECODING, request) == request_key(two.identity, DECODING, request)
+
+
+@pytest.mark.parametrize("usage", ["-1000000000000", "1e999", "9" * 5000, "1" + "0" * 300])
+def test_what_a_server_claims_to_have_read_breaks_no_account(usage: str) -> None:
+    body = f'{{"choices": [{{"text": "a"}}], "usage": {{"prompt_tokens": {usage}}}}}'.encode()
+    found = read_answer(httpx.Response(200, content=body), False, "p", str)
+    assert isinstance(found, Refusal) or 0 <= found.prompt_tokens <= 1 << 31
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "body"),
+    [(500, "rot13", b"\xff"), (400, "hex", b"none"), (200, "utf-8", b"[" * 200_000), (500, "utf-8", b"[" * 200_000)],
+)
+def test_answers_that_cannot_be_read_are_refusals(status: int, kind: str, body: bytes) -> None:
+    answer = httpx.Response(status, content=body, headers={"Content-Type": f"text/html; charset={kind}"})
+    assert isinstance(read_answer(answer, False, "p", str), Refusal)
+
+
+@pytest.mark.parametrize("form", [KEY, quote(quote(KEY, safe=""), safe=""), base64.b64encode(f"user:{KEY}".encode()).decode()])
+def test_a_key_that_comes_back_as_text_is_not_kept(serve: Serve, form: str) -> None:
+    _, model = serve(lambda path, body: said(f"it is {form}", chat="chat" in path))
+    assert model.generate([Request("p", 1)], DECODING)[0].text.strip() == "it is [key]"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("HTTPS_PROXY", "http://me:hunter22%ZZ@[::1"), ("NO_PROXY", "*:**"), ("HTTPS_PROXY", "ftp://me:hunter22@proxy:1")]
+)
+def test_a_proxy_that_is_none_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match="HTTPS_PROXY") as caught:
+        ServerModel(Generator(backend="server", model="m", url="https://host.invalid/v1", retries=0)).generate([Request("p", 1)], DECODING)
+    assert "hunter22" not in str(caught.value)
 
 
 def test_bias_is_refused(faulty: Callable[..., tuple[Faulty, ServerModel]]) -> None:

@@ -168,7 +168,9 @@ def test_fidelity_and_coverage_stand_beside_the_frontier_for_every_corpus(tables
 def test_one_corpus_has_no_figure_of_several(tables: Tables) -> None:
     one = tables.params.model_copy(update={"corpora": tables.params.corpora.model_copy(update={"also": []})})
     alone = Tables(tables.paths, one)
-    assert "one corpus" in why_left_out(find_figure("corpora"), alone) and elsewhere(alone) == ""
+    figure = find_figure("corpora")
+    assert not figure.applies(one) and figure.applies(tables.params) and elsewhere(alone) == ""
+    assert "one corpus" in why_left_out(figure, alone)
 
 
 def test_the_answer_tells_sizes_that_help_from_those_that_do_not(tables: Tables) -> None:

@@ -62,7 +62,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / folder).mkdir()
     for name in ("catalog.yaml", "taxonomies.yaml", "claims.yaml"):
         shutil.copyfile(ROOT / "data" / name, tmp_path / "data" / name)
-    shutil.copyfile(ROOT / "profiles" / "paper.yaml", tmp_path / "profiles" / "paper.yaml")  # some claims are of its arms
     (tmp_path / "params.yaml").write_text(SHORT)
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "mine.csv").write_text(quoted([("tweet", "emotion"), *many()], ";"))

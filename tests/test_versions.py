@@ -109,7 +109,7 @@ MACHINES = {
     "darwin": {"platform_system": "Darwin", "platform_machine": "arm64", "os_name": "posix"},
     "win32": {"platform_system": "Windows", "platform_machine": "AMD64", "os_name": "nt"},
 }
-SOURCE_ONLY = {"lexicalrichness", "antlr4-python3-runtime"}
+SOURCE_ONLY = {"lexicalrichness", "antlr4-python3-runtime", "jsonpath-rw"}
 """Pure Python that is published as source alone; everything else must have a wheel."""
 
 

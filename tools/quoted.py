@@ -18,9 +18,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from emosynth.evidence.numbers import gain, gain_span
+from emosynth.evidence.recipe import left_out, ranking
 from emosynth.params import load_params
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,11 +51,23 @@ def _and(values: list[Any]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+MADE: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "ranking": ranking, "left_out": left_out,
+    "corpora": lambda tries: tries.groupby(["arm", "changed", "corpus"], sort=False)["gain"].mean().reset_index(),
+    "models": lambda tries: pd.DataFrame(
+        {"models": [tries["repeats"].sum() + tries.groupby(["corpus", "size", "learner"])["repeats"].max().sum()]}
+    ),
+}  # fmt: skip
+"""What is made of a table of tries (`emosynth.evidence.recipe`) before a row of it is quoted; ``models`` adds those on the labels alone."""
+
 SHOW: Mapping[str, Callable[[Any], str]] = {
     "plain": _plain,
     "list": lambda values: _and(values if isinstance(values, list) else [values]),
     "times": lambda values: f"{_and(values[:-1])}, {_plain(values[-1])} times",
     "word": lambda value: WORDS[int(value)] if int(value) < len(WORDS) else str(int(value)),
+    "count": lambda value: f"{value:,.0f}",
+    "points": lambda value: f"{100 * value:.1f}",
+    "signed": lambda value: gain(value),
     "whole": lambda value: f"{value:.0f}",
     "tenths": lambda value: f"{value:.1f}",
     "hundredths": lambda value: f"{value:.2f}",
@@ -105,7 +119,8 @@ class Quoted:
     def _row(self, table: str, where: Mapping[str, Any]) -> dict[str, str]:
         declared = self.declared["tables"][table]
         wanted = {key: str(value) for key, value in {**declared["where"], **where}.items()}
-        found = [row for row in self._file(declared["file"]) if all(row[key] == value for key, value in wanted.items())]
+        rows = self._made(declared["file"], declared["made"]) if "made" in declared else self._file(declared["file"])
+        found = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
         if len(found) != 1:
             raise ValueError(f"{declared['file']} has {len(found)} rows for {wanted}")
         return found[0]  # type: ignore[no-any-return]
@@ -113,6 +128,11 @@ class Quoted:
     @cache  # noqa: B019 - one for a run
     def _params(self, profile: str) -> dict[str, Any]:
         return load_params(self.root, profile).model_dump(mode="json")
+
+    @cache  # noqa: B019
+    def _made(self, name: str, made: str) -> list[dict[str, str]]:
+        frame = MADE[made](pd.read_csv(self.root / name, keep_default_na=False, na_values={"rank": [""]}))
+        return [{str(key): str(value) for key, value in row.items()} for row in frame.to_dict("records")]
 
     @cache  # noqa: B019
     def _file(self, name: str) -> Any:

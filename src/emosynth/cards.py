@@ -13,9 +13,10 @@ import math
 import os
 import re
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -142,7 +143,7 @@ def read_json(path: str | os.PathLike[str], stage: str = "") -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise _missing(path, stage) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise UserError(f"This is not a JSON file: {error}", where=str(path), remedy=f"Delete it and make it again: {repro()}") from None
 
 
@@ -175,11 +176,47 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str], card: Card) -
     # built column by column: what pandas would add as metadata carries its version into the bytes
     table = pa.table({str(name): _arrow(frame[name]) for name in frame.columns})
     with atomic(path) as temporary:
-        pq.write_table(
-            table, temporary, compression="zstd", compression_level=3, version="2.6", data_page_version="1.0", store_schema=False
-        )
+        how: dict[str, Any] = {
+            "compression": "zstd",
+            "compression_level": 3,
+            "version": "2.6",
+            "data_page_version": "1.0",
+            "store_schema": False,
+        }
+        pq.write_table(table, temporary, write_page_checksum=True, **how)
+        _seal(temporary)
     write_text(path.with_suffix(".md"), render_card(card, frame, path.name))
     return path
+
+
+_SEAL = b"crc:"
+
+
+def _seal(path: Path) -> None:
+    """Put a checksum before the footer of a Parquet file, where readers do not look: pages have their own, what describes them has none."""
+    with path.open("rb+") as stream:
+        start, footer = _footer(stream)
+        stream.seek(start)
+        stream.write(_SEAL + zlib.crc32(footer).to_bytes(4, "little") + footer)
+
+
+def _footer(stream: BinaryIO) -> tuple[int, bytes]:
+    """Return where the footer begins, and the file from there on."""
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(size - 8, 0))
+    start = max(size - 8 - int.from_bytes(stream.read(4), "little"), 0)
+    stream.seek(start)
+    return start, stream.read()
+
+
+def _check_seal(path: Path) -> None:
+    """Raise an error for a footer that is damaged, which pyarrow can die of; one without a checksum passes."""
+    with path.open("rb") as stream:
+        start, footer = _footer(stream)
+        stream.seek(max(start - 8, 0))
+        seal = stream.read(8)
+    if seal[:4] == _SEAL and int.from_bytes(seal[4:], "little") != zlib.crc32(footer):
+        raise ValueError("its footer is damaged")
 
 
 def _arrow(column: pd.Series) -> pa.Array:
@@ -229,13 +266,14 @@ def read_table(path: str | os.PathLike[str], columns: Sequence[str] | None = Non
     Raises
     ------
     UserError
-        If the file is missing, is no Parquet file or lacks a column.
+        If the file is missing, is no whole Parquet file (its pages and its footer have checksums) or lacks a column.
     """
     path = Path(path)
     if not path.is_file():
         raise _missing(path, stage)
     try:
-        file = pq.ParquetFile(path)
+        _check_seal(path)
+        file = pq.ParquetFile(path, page_checksum_verification=True)
         known = file.schema_arrow.names
         lacking = [column for column in columns or [] if column not in known]
         if lacking:
@@ -250,7 +288,7 @@ def read_table(path: str | os.PathLike[str], columns: Sequence[str] | None = Non
             if pa.types.is_list(field.type):
                 frame[field.name] = pd.Series(table.column(field.name).to_pylist(), dtype=object)  # lists, not arrays
         return frame
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # damage is told in many ways
         raise UserError(
             f"This is not a whole Parquet file: {error}", where=str(path), remedy=f"Delete it and make it again: {repro()}"
         ) from None

@@ -81,6 +81,10 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("arm", help="name of an arm, or best: the one that is worth most on these labels")
     export.add_argument("--to", type=Path, required=True, help="folder; it must not hold anything yet")
     export.add_argument("--mask", action="store_true", help="replace mentions, addresses and numbers of people by words in brackets")
+    crate = command("crate", "write what a run published, and how it came about, as an RO-Crate: no corpus text")
+    crate.add_argument(
+        "--out", type=Path, help="archive (.zip), or a folder that holds nothing yet (default: data/<profile>/crate.zip, replaced)"
+    )
     survey = command("survey", "draw a blinded sample as a page for raters, or read their answers")
     survey.add_argument("--texts", type=int, default=80, help="texts on the page, half of them real (default: %(default)s)")
     survey.add_argument("--arms", nargs="+", metavar="ARM", help="arms that are asked about (default: all that write)")
@@ -172,16 +176,32 @@ def _restore(given: argparse.Namespace, root: Path) -> int:
     return 0
 
 
+def _free(place: Path) -> Path:
+    place = place.expanduser()
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise UserError("This place holds something already.", where=str(place), remedy="Name a place that does not exist yet.")
+    return place
+
+
 def _export(given: argparse.Namespace, root: Path) -> int:
     from emosynth.catalog import Catalog
     from emosynth.export import export_dataset
     from emosynth.params import load_params
 
-    paths, folder = Paths(root, given.profile), given.to.expanduser()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError("This place holds something already.", where=str(folder), remedy="Name a folder that does not exist yet.")
+    paths, folder = Paths(root, given.profile), _free(given.to)
     export_dataset(load_params(root, given.profile), paths, given.arm, folder, Catalog.load(paths), masked=given.mask)
     print(f"written: {folder}")
+    return 0
+
+
+def _crate(given: argparse.Namespace, root: Path) -> int:
+    from emosynth.catalog import Catalog
+    from emosynth.crate import export_crate
+    from emosynth.params import load_params
+
+    paths = Paths(root, given.profile)
+    target = _free(given.out) if given.out else paths.data / "crate.zip"
+    print(f"written: {export_crate(load_params(root, given.profile), paths, Catalog.load(paths), target)}")
     return 0
 
 
@@ -210,7 +230,7 @@ def _params(given: argparse.Namespace, root: Path) -> int:
 
 
 _COMMANDS = {
-    "doctor": _doctor, "run": _run, "params": _params, "pipeline": _pipeline, "figure": _figure, "restore": _restore, "export": _export, "survey": _survey,
+    "doctor": _doctor, "run": _run, "params": _params, "pipeline": _pipeline, "figure": _figure, "restore": _restore, "export": _export, "crate": _crate, "survey": _survey,
     "recipe": _recipe,
     "check": trying.check, "try": trying.try_file, "browse": trying.browse,
 }  # fmt: skip

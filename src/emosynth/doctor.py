@@ -218,7 +218,7 @@ def _servers(params: Params) -> Iterator[Finding]:
                 answer = httpx.get(f"{url.rstrip('/')}/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=8)
                 remedy = f"Put a valid key into {model.api_key_env}." if answer.status_code in (401, 403) else ""
                 yield Finding(what, f"answers (HTTP {answer.status_code})", remedy)
-            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, ImportError, OSError, ValueError) as error:
                 yield Finding(what, f"does not answer ({type(error).__name__})", f"Start the server, or correct {name}.url.")
 
 

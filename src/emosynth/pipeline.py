@@ -20,12 +20,12 @@ from emosynth.progress import warn
 
 RENDERER = "src/emosynth/runner"
 """What executes and publishes notebooks: every stage's pages depend on it."""
-UNSEEN = ("record.py", "stopping.py")
+UNSEEN = ("energy.py", "record.py", "stopping.py")
 """What of it leaves no trace in results and pages."""
 
-NOT_COMPARED = ("smoke", "paper", "recipe")
-"""Profiles that ``dvc metrics show`` and ``dvc plots show`` leave out unless their file is named: the numbers of smoke mean nothing, those of paper
-are of another design until it has been run, and those of recipe are of validation rows."""
+NOT_COMPARED = ("smoke", "recipe")
+"""Profiles that ``dvc metrics show`` and ``dvc plots show`` leave out unless their file is named: the numbers of smoke mean nothing, and those of recipe
+are of validation rows."""
 
 REPORT = "11_figures"
 """The stage that may read everything."""
@@ -126,8 +126,8 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         "10_responsible", "Responsibility: what is copied, given away and distorted, and what it costs",
-        (*(name for name in _DESIGN if name != "models"), "checks", "arms", "responsible"), ("corpora", "seeds", "candidates", "verdicts"), "responsible",
-        arm_fields=_VERIFIED, files=(_CATALOG, _TAXONOMIES, "data/identity.yaml"),
+        (*_DESIGN, "tuning", "checks", "teacher", "arms", "responsible"), ("corpora", "seeds", "tuning", "candidates", "verdicts"), "responsible",
+        arm_fields=_VERIFIED, runs=("check", "labeller"), files=(_CATALOG, _TAXONOMIES, "data/identity.yaml"),
     ),
     Stage(
         REPORT, "Evidence, figures and report", tuple(Params.model_fields),

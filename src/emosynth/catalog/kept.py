@@ -115,7 +115,7 @@ def unfit(folder: Path, source: Mapping[str, Any] | None = None, beside: Sequenc
         return "is no folder"
     except OSError as error:
         return f"cannot be read ({error.strerror or error})"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return "has a damaged manifest"
     _seen[key] = found
     return ""

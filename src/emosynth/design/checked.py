@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any, cast
 
 from emosynth import pieces
-from emosynth.design.arms import ResolvedArm, changed_arms, growth_of, learners_of, resolve_arm, resolve_arms, unknown, writer_spec
+from emosynth.design.arms import (
+    ResolvedArm,
+    cells_of_arm,
+    changed_arms,
+    growth_of,
+    learners_of,
+    resolve_arm,
+    resolve_arms,
+    unknown,
+    writer_spec,
+)
 from emosynth.errors import UserError
 from emosynth.guides.base import Guide
 from emosynth.learners.base import Learner
@@ -42,6 +52,8 @@ def check_design(params: Params, root: Path, where: str) -> None:
                     "arm", arm_name, f"learners.{name}.arms", [*arms, *(f"{arm}:unverified" for arm in arms if arms[arm].written)]
                 )
     _check_sizes(params, learners)
+    if params.responsible.collapse.rounds:
+        _check_collapse(params, arms)
     if params.context.arm is not None:
         chosen = resolve_arm(params, params.context.arm)
         if chosen.origin is None or chosen.origin.narrative is None:
@@ -182,6 +194,30 @@ def _check_sweeps(params: Params, arms: Mapping[str, ResolvedArm]) -> None:
                     where=where,
                     remedy=f"Raise arms.{name}.growth.",
                 )
+
+
+def _check_collapse(params: Params, arms: Mapping[str, ResolvedArm]) -> None:
+    """Check that rounds of a tuned writer on its own text have an arm, and seeds to start from."""
+    where, given = "responsible.collapse", params.responsible.collapse
+    fit = [
+        name for name, arm in arms.items()
+        if arm.origin is not None and not arm.origin.guides and not arm.spec.flaws and isinstance(arm.spec.writer, str)
+        and writer_spec(params, arm.spec.writer).tune is not None
+    ]  # fmt: skip
+    if given.arm not in arms:
+        raise unknown("arm", given.arm, f"{where}.arm", fit)
+    if given.arm not in fit:
+        raise UserError(
+            f"The arm {given.arm} cannot go round: that takes one writer, which is tuned, prompts without a guide, and no flaws.",
+            where=f"{where}.arm", remedy=f"Arms that can: {', '.join(fit) or 'none'}; or set rounds: 0.",
+        )  # fmt: skip
+    cells = cells_of_arm(params, arms[given.arm])
+    if not any(given.corpus in (None, cell.corpus) and given.size in (None, cell.size) for cell in cells):
+        known = dict.fromkeys(f"{cell.size} of {cell.corpus}" for cell in cells)
+        raise UserError(
+            f"The arm {given.arm} runs on no such seed.", where=f"{where}.corpus, {where}.size",
+            remedy=f"Its seeds are of: {', '.join(known) or 'none'}.",
+        )  # fmt: skip
 
 
 def _check_sizes(params: Params, learners: Mapping[str, Learner]) -> None:

@@ -1,4 +1,4 @@
-"""Evidence: what trials and tables say of the published claims, which were declared before."""
+"""Evidence: what trials and tables say of claims, published and our own, which were declared before."""
 
 from emosynth.evidence.claims import Found, as_json, judge, metrics, rare_classes, reading
 from emosynth.evidence.contrasts import RealCurve, answers, contrasts, pick, real_curve, usable, written_arms

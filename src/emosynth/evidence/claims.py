@@ -40,7 +40,7 @@ def judge(declared: Sequence[Declared], params: Params, found: Found) -> list[Cl
         if claim.kind == "scores":
             made = _scores(claim, params, found, short)
         elif short:
-            made = Claim(claim, corpus_of(claim, params), why=_lacks(short))
+            made = Claim(claim, corpus_of(claim, params), why=_lacks(claim, short))
         elif claim.kind == "context":
             made = judge_context(claim, found.dialogues, found.context, params)
         else:
@@ -50,8 +50,8 @@ def judge(declared: Sequence[Declared], params: Params, found: Found) -> list[Cl
     return decide(claims, params.evidence.alpha)
 
 
-def _lacks(short: list[str]) -> str:
-    return f"This profile does not run {listed(short)}."
+def _lacks(claim: Declared, short: list[str]) -> str:
+    return f"This profile does not run {listed(short)}{f'; the claim is on arms of the profile {claim.profile}' if claim.profile else ''}."
 
 
 # --- claims on scores -------------------------------------------------------------------------------------
@@ -85,7 +85,7 @@ def _scores(claim: Declared, params: Params, found: Found, short: list[str]) -> 
     cell = None if short else _judged(claim, params, found.scored, corpus)
     replications = _replications(claim, params, found, found.scored, cell)
     if short:
-        return replace(made, why=_lacks(short), replications=replications)
+        return replace(made, why=_lacks(claim, short), replications=replications)
     if cell is None:
         what = " and ".join(side.words() for side in claim.sides)
         return replace(made, why=f"No trials of {what} with {' or '.join(claim.learners)} on {corpus}.", replications=replications)

@@ -137,35 +137,59 @@ Halves = tuple[Draws, Draws]
 """F1 of one arm on one half of the test rows and on the other."""
 
 
+LEAST = 3
+"""Paired repeats from which an arm of fewer repeats than the labels alone is picked: of two, one chooses and the interval has one degree of freedom."""
+
+
 @dataclass(frozen=True)
 class Picked:
-    """The arm that gains most in a cell, ``among`` all that were run in every repeat.
+    """The arm that gains most in a cell, ``among`` all that were run in repeats enough, and the ``repeats`` that this was judged on.
 
     ``honest``: what picking gains: each repeat and half of the test rows is judged with the arm that the *other* repeats pick on the
-    *other* half. None with one repeat.
+    *other* half. None with one repeat. ``sets``: of how many sets of repeats this one was chosen; ``confidence``: of its interval, so that
+    those of all sets hold together.
     """
 
     best: Group
     among: int
     honest: Contrast | None
+    repeats: tuple[int, ...]
+    sets: int
+    confidence: float
+
+    @property
+    def p(self) -> float:
+        """Two-sided p of no gain, corrected for ``sets``; NaN with one repeat."""
+        return math.nan if self.honest is None else min(1.0, self.sets * self.honest.p)
 
 
 def pick(scored: Scored, arms: Sequence[Group]) -> Picked | None:
     """Pick among arms of one corpus, learner and size; None without any.
 
-    Arms with fewer repeats than the labels alone are left out: the mean of few repeats wins too easily.
+    Arms are compared on repeats that all of them have: those of the labels alone, and each smaller set (of `LEAST` at least) that an arm was
+    run in, with every arm that was run in all of it. Of each set one arm gains most; of these, one whose gain is shown comes before one
+    whose is not, then the larger cross-fitted gain. Which sets there are is designed, which one is told depends on the data: Bonferroni.
     """
     if not arms or seed_of(arms[0]) not in scored.groups:
         return None
-    seed = seed_of(arms[0])
-    whole = set(scored.draws(seed).repeats)
-    full = [group for group in arms if whole <= set(scored.draws(group).repeats)]
-    if not full:
-        return None
-    best = max(full, key=scored.mean)
-    given = scored.evidence
-    honest = crossed([scored.halves(group) for group in full], scored.halves(seed), given.confidence, given.random_seed)
-    return Picked(best, len(full), honest)
+    seed, given = seed_of(arms[0]), scored.evidence
+    whole = scored.draws(seed).repeats
+    own = {group: common(scored.draws(seed), scored.draws(group)) for group in arms}
+    own = {group: repeats for group, repeats in own.items() if len(repeats) >= min(LEAST, len(whole))}
+    sets = sorted(set(own.values()), key=lambda repeats: (-len(repeats), repeats))
+    level, found = 1 - (1 - given.confidence) / max(1, len(sets)), []
+    for repeats in sets:
+        here = [group for group, theirs in own.items() if set(repeats) <= set(theirs)]
+        best = max(here, key=lambda group: scored.mean(group, repeats))
+        if own[best] == repeats:  # an arm of more repeats is told by these
+            honest = crossed([scored.halves(group) for group in here], scored.halves(seed), level, given.random_seed)
+            found.append(Picked(best, len(own), honest, repeats, len(sets), level))
+    return max(found, key=lambda one: _rank(one, given.alpha), default=None)
+
+
+def _rank(found: Picked, alpha: float) -> tuple[bool, float]:
+    gain = -math.inf if found.honest is None else found.honest.effect
+    return gain > 0 and found.p < alpha, gain
 
 
 def crossed(arms: Sequence[Halves], seed: Halves, confidence: float, random_seed: int) -> Contrast | None:
@@ -203,7 +227,7 @@ def _judged(table: FloatArray) -> tuple[FloatArray, npt.NDArray[np.intp]]:
 # --- what to do with n labelled posts: the best arm by corpus, size and learner, without what picking adds to its gain ---
 
 ANSWERS = [
-    "corpus", "size", "learner", "kind", "repeats", "rows", "arm", "among", "left", "own", "picked", "gain", "low", "high", "p", "p_adjusted", "p_better",
+    "corpus", "size", "learner", "kind", "repeats", "rows", "arm", "among", "left", "sets", "own", "picked", "gain", "low", "high", "p", "p_adjusted", "p_better",
     "shown", "worth", "worth_low", "worth_high", "reach", "added", "written", "tokens", "each", "cheaper",
 ]  # fmt: skip
 
@@ -211,8 +235,9 @@ ANSWERS = [
 def answers(scored: Scored, params: Params, kinds: Mapping[str, str]) -> pd.DataFrame:
     """Return what to do by corpus, seed size and kind of learner (of each the best with the labels alone is asked): `ANSWERS`.
 
-    ``among``: arms picked from, those run in every repeat; ``left``: other usable arms. ``own``: macro-F1 of the labels alone. ``picked``:
-    gain of the arm as picked, which flatters. ``gain``, ``low``, ``high``, ``p``: cross-fitted (`crossed`); NaN with one repeat.
+    ``repeats``: paired ones of the arm and the labels alone, from which the row is. ``among``: arms picked from (`pick`); ``left``: other
+    usable arms; ``sets``: sets of repeats compared, for which ``low``, ``high``, ``p`` are corrected. ``own``: macro-F1 of the labels alone.
+    ``picked``: gain of the arm as picked, which flatters. ``gain``, ``low``, ``high``, ``p``: cross-fitted (`crossed`); NaN with one repeat.
     ``p_adjusted``: Holm over all rows; ``shown``: above zero after it. ``p_better``: P(gain > 0), with one repeat as picked. ``worth``: in
     labels; ``reach``: labels up to the real curve's end. ``added``, ``written``, ``tokens``: means over repeats; ``each``: tokens a row
     added. ``cheaper``: arms of fewer tokens equivalent to the best, corrected for their number.
@@ -249,16 +274,17 @@ def _row(scored: Scored, params: Params, seed: Group, kind: str, found: Picked) 
     best, honest = found.best, found.honest
     as_picked = scored.compare(best, seed)
     assert as_picked is not None
-    gain, p, better = (as_picked.effect, math.nan, as_picked.p_better) if honest is None else (honest.effect, honest.p, honest.p_better)
-    low, high = (math.nan, math.nan) if honest is None else (honest.low, honest.high)
+    gain, low, high, better = (
+        (math.nan, math.nan, math.nan, as_picked.p_better) if honest is None else (honest.effect, honest.low, honest.high, honest.p_better)
+    )
     curve = real_curve(scored, params, seed)
     reach = float(curve.sizes[-1]) - seed.size if len(curve.sizes) else math.nan
     left = sum(usable(arm) for arm in params.arms.values()) - found.among
     added, written, tokens = costs(scored, best)
     return [
-        seed.corpus, seed.size, seed.learner, kind, len(scored.groups[seed]), scored.rows(seed.corpus), best.arm, found.among, left, scored.mean(seed),
-        as_picked.effect, math.nan if honest is None else gain, low, high, p, math.nan, better, False,
-        *curve.worth(honest or as_picked, scored.evidence.confidence), reach, added, written, tokens, tokens / max(1.0, added), " ".join(_cheaper(scored, params, best, tokens)),
+        seed.corpus, seed.size, seed.learner, kind, len(found.repeats), scored.rows(seed.corpus), best.arm, found.among, left, found.sets, scored.mean(seed, found.repeats),
+        as_picked.effect, gain, low, high, found.p, math.nan, better, False,
+        *curve.worth(honest or as_picked, found.confidence), reach, added, written, tokens, tokens / max(1.0, added), " ".join(_cheaper(scored, params, best, tokens)),
     ]  # fmt: skip
 
 

@@ -96,6 +96,10 @@ class Declared(Section):
     margin: float = Field(0.5, gt=0, le=1, description="of equivalence, as a share of what real expansion gains in the same cell")
     metric: str = Field("macro-F1", description="macro-F1, rare-class F1, or a measure of the table")
     claimed: Size | None = None
+    profile: str = Field(
+        "", exclude=True, pattern=r"^[A-Za-z0-9_-]*$",
+        description="the profile that has its arms; empty: any. Says where to look, not what is claimed: it is not in the hash",
+    )  # fmt: skip
     dated: list[Dated] = Field(default_factory=list, exclude=True, description="from the file's list declared, the latest last")
 
     @model_validator(mode="after")
@@ -108,6 +112,11 @@ class Declared(Section):
     def sides(self) -> list[Side]:
         """Left and right."""
         return [self.left, *self.right]
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is a claim of this compendium, not a published one."""
+        return self.source.startswith("this compendium")
 
     @property
     def sha256(self) -> str:
@@ -176,32 +185,41 @@ def _ledger(entries: Any, path: Path) -> dict[str, list[Dated]]:
     return found
 
 
-def profile_names(root: Path) -> tuple[list[str], list[str]]:
-    """Return the arms and learners that any profile of the repository has."""
+Names = Mapping[str, tuple[Sequence[str], Sequence[str]]]
+"""Profile -> the names of its arms and of its learners."""
+
+
+def profile_names(root: Path) -> Names:
+    """Return the arms and learners of every profile of the repository."""
     base = read_file(root / "params.yaml")
-    profiles = [base, *(deep_merge(base, read_file(path)) for path in sorted((root / "profiles").glob("*.yaml")))]
-    arms = [SEED, *(name for profile in profiles for name in profile.get("arms") or {})]
-    return list(dict.fromkeys(arms)), list(dict.fromkeys(name for profile in profiles for name in profile.get("learners") or {}))
+    profiles = {"demo": base, **{path.stem: deep_merge(base, read_file(path)) for path in sorted((root / "profiles").glob("*.yaml"))}}
+    return {name: ([SEED, *(values.get("arms") or {})], list(values.get("learners") or {})) for name, values in profiles.items()}
 
 
-def check_names(claims: Iterable[Declared], arms: Iterable[str], learners: Iterable[str], where: str) -> None:
-    """Check that declarations name arms and learners that some profile has.
+def check_names(claims: Iterable[Declared], known: Names, where: str) -> None:
+    """Check that declarations name arms and learners that their profile has, or any if they name no profile.
 
-    Raises UserError for a name that none has, with the nearest known one.
+    A claim on a profile that is not there cannot be checked, and ends nothing. Raises UserError for a name that is nowhere, with the
+    nearest known one.
     """
-    known = {"arm": list(arms), "learner": list(learners)}
     for claim in claims:
-        for kind, names in (("arm", [side.arm for side in claim.sides]), ("learner", claim.learners)):
-            for name in names:
-                if name not in known[kind]:
-                    raise unknown(kind, name, f"{where}, claim {claim.id}", known[kind])
+        if claim.profile and claim.profile not in known:
+            continue
+        own = [known[claim.profile]] if claim.profile else list(known.values())
+        arms, learners = (list(dict.fromkeys(name for names in own for name in names[place])) for place in (0, 1))
+        sides = [("left", claim.left), *((f"right.{place}", side) for place, side in enumerate(claim.right))]
+        named = [("arm", key, side.arm) for key, side in sides]
+        for kind, key, name in [*named, *(("learner", "learners", name) for name in claim.learners)]:
+            if name not in (arms if kind == "arm" else learners):
+                at = f"{where}, claim {claim.id}, {key}" + (f" (profile: {claim.profile})" if claim.profile else "")
+                raise unknown(kind, name, at, arms if kind == "arm" else learners)
 
 
 def check_declared(root: Path) -> list[Declared]:
     """Return the declared claims, checked: called before a run, which they are declared for."""
     path = root / "data" / "claims.yaml"
     claims = load_claims(path)
-    check_names(claims, *profile_names(root), str(path))
+    check_names(claims, profile_names(root), str(path))
     return claims
 
 

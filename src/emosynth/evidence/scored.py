@@ -134,9 +134,10 @@ class Scored:
         parts = [(weight, self.draws(group)) for weight, group in chosen]
         return contrast(parts, self.evidence.confidence, self.evidence.random_seed, classes)
 
-    def mean(self, group: Group) -> float:
-        """Return the mean macro-F1 over repeats."""
-        return float(self.draws(group).over()[0].mean())
+    def mean(self, group: Group, repeats: tuple[int, ...] | None = None) -> float:
+        """Return the mean macro-F1 over repeats; None: all."""
+        draws = self.draws(group)
+        return float((draws if repeats is None else draws.at(repeats)).over()[0].mean())
 
     def growth(self, params: Params, group: Group) -> float:
         """Return how many rows an arm adds a seed row: by its own setting, or by a sweep."""

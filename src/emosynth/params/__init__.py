@@ -30,7 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 DEMO_IS_ELSEWHERE = "The demo is what params.yaml says; profiles/demo.yaml would not be read."
-_NAME = re.compile(r"^[a-z0-9][a-z0-9+-]*$")
+_NAME = re.compile(r"[a-z0-9][a-z0-9+-]*")
 
 
 class Params(Section):
@@ -62,9 +62,10 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _names(self) -> Params:
-        for section in ("arms", "writers", "guides", "checks"):
-            for name in getattr(self, section):
-                if not _NAME.match(name):
+        named: dict[str, Any] = {section: getattr(self, section) for section in ("arms", "writers", "guides", "checks")}
+        for section, names in (named | {"models.others": self.models.others}).items():
+            for name in names:
+                if not _NAME.fullmatch(name):  # they stand in commands too
                     raise ValueError(f"{section}.{name}: names are lower-case letters, digits, and + - between them")
         known = set(self.corpora.names)
         lists = [("cells.per", list(self.cells.per)), *((f"arms.{name}.corpora", arm.corpora or []) for name, arm in self.arms.items())]
@@ -109,7 +110,7 @@ def load_params(root: str | os.PathLike[str], profile: str) -> Params:
 
 def validate(values: dict[str, Any], where: str) -> Params:
     """Return values as parameters; raises UserError naming every offending key."""
-    told = [f"{key}: the address holds {what}" for key, what in addresses(values)]
+    told = [f"{key}: the {'field' if '.extra.' in key else 'address'} holds {what}" for key, what in addresses(values)]
     if told:
         raise UserError(
             "Parameters are written to files that others see, and may hold no secrets:\n    " + "\n    ".join(told),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from emosynth.params.base import Section, Sizes
 
@@ -64,6 +64,52 @@ class Context(Section):
     reader_rows: int = Field(60, ge=0, description="real validation rows that the reader of labels is measured on; 0: not measured")
 
 
+class Collapse(Section):
+    """Rounds in which a tuned writer's seed is replaced by, or grows by, its own accepted text."""
+
+    arm: str | None = Field(None, description="arm with a tuned writer and without a guide, whose writer and checks go round")
+    rounds: int = Field(0, ge=0, le=20, description="rounds of tuning, writing and checking; 0: off")
+    repeats: int | None = Field(None, ge=1, description="seeds that it starts from, at most; None: all that the arm runs on")
+    corpus: str | None = Field(None, description="None: the first that the arm runs on")
+    size: int | None = Field(None, ge=2, description="rows of the seed; None: the most that the arm runs on")
+    candidates: int | None = Field(None, ge=1, description="texts written a round; None: as many as the arm writes for such a seed")
+
+
+class Canaries(Section):
+    """Invented rows with a secret, planted in a seed on which a writer is then tuned anew."""
+
+    count: int = Field(0, ge=0, le=50, description="canaries for each number of times, and as many never planted; 0: off")
+    repeats: list[Annotated[int, Field(ge=1)]] = Field([1, 4], min_length=1, description="times that each of them stands in the seed")
+    epochs: list[Annotated[int, Field(ge=1)]] = Field([2], min_length=1, description="passes over the seed, without early stopping")
+    kinds: list[Literal["top_blocks", "lora", "all"]] = Field(
+        [], description="what is tuned; none named: what the profile's writer is tuned by"
+    )
+    references: int = Field(500, ge=20, description="secrets never planted, among which each is ranked")
+    texts: int = Field(200, ge=1, description="texts written to see whether a secret comes out")
+
+
+class Forecast(Section):
+    """What published numbers of rows would take. Throughput and prices are the user's word: nothing here measures them."""
+
+    rows: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict, description="arm -> accepted rows that its source published")
+    read_per_second: float | None = Field(None, gt=0, description="tokens that a model reads; None: time by the published rate of calls")
+    written_per_second: float | None = Field(None, gt=0, description="tokens that it writes, all requests together")
+    source: str = Field("", description="model, device, and where this throughput is from")
+    price_gpu_hour: float | None = Field(None, ge=0)
+    price_in: float | None = Field(None, ge=0, description="of a million tokens read")
+    price_out: float | None = Field(None, ge=0, description="of a million tokens written")
+    currency: str = ""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Forecast:
+        speeds = (self.read_per_second, self.written_per_second)
+        if (speeds.count(None) == 1) or (None not in speeds and not self.source):
+            raise ValueError("a throughput takes read_per_second, written_per_second, and source, which says where they are from")
+        if (self.price_gpu_hour, self.price_in, self.price_out) != (None, None, None) and not self.currency:
+            raise ValueError("a price takes a currency")
+        return self
+
+
 class Responsible(Section):
     """What synthetic text copies, gives away and distorts."""
 
@@ -78,6 +124,12 @@ class Responsible(Section):
     planted: float = Field(0.1, gt=0, lt=0.5, description="share of labels made wrong to see whether that is found")
     confidence: float = Field(0.95, gt=0.5, lt=1)
     random_seed: int = Field(13, ge=0)
+    membership: int = Field(
+        30, ge=0, description="seed rows of each tuned writer, at most, told from as many other rows by their loss; 0: not tried"
+    )
+    canaries: Canaries = Canaries()
+    collapse: Collapse = Collapse()
+    forecast: Forecast = Forecast()
 
 
 class Evidence(Section):

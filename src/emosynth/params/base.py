@@ -134,8 +134,11 @@ def deep_merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str,
     return merged
 
 
+_SECRET = re.compile(r"\.extra\.(?:.*[._-])?(?:api[_-]?key|key|secret|passw\w*|authorization|token)$", re.IGNORECASE)
+
+
 def addresses(values: Any, dotted: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the keys whose value is an address that gives away who asks, and what it gives away."""
+    """Yield the keys whose value gives away who asks: an address, or a field that is sent to a server; and what it gives away."""
     if isinstance(values, Mapping):
         for key, inner in values.items():
             yield from addresses(inner, f"{dotted}.{key}".lstrip("."))
@@ -144,6 +147,8 @@ def addresses(values: Any, dotted: str = "") -> Iterator[tuple[str, str]]:
             yield from addresses(inner, f"{dotted}.{place}")
     elif isinstance(values, str):
         found, base = exposed(values), re.search(r"\.urls?(\.\d+)?$", dotted) is not None
+        if not found and values and _SECRET.search(dotted):
+            found = "a key"
         if not found and base and "@" in values:
             found = "a user name or a password"
         if not found and base and ("?" in values or "#" in values):

@@ -89,7 +89,7 @@ class Corpora(Section):
         if self.target in self.also or len(set(self.also)) != len(self.also):
             raise ValueError("corpora.also: names a corpus twice, or the target again")
         for name, own in self.custom.items():
-            if not re.match(NAME, name) or own.name not in (None, name):
+            if not re.fullmatch(NAME, name) or own.name not in (None, name):
                 raise ValueError(f"corpora.custom.{name}: names are lower-case letters, digits, and - between them, and stand once")
             if name not in self.names:
                 raise ValueError(f"corpora.custom.{name}: is neither corpora.target nor in corpora.also, so nothing would be done with it")

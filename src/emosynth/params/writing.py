@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -115,10 +116,8 @@ class Tuning(Section):
     def _prefix(self) -> Tuning:
         if "{label}" not in self.prefix:
             raise ValueError("tuning.prefix: must hold {label}")
-        try:
-            self.prefix.format(label="", noun="")
-        except (KeyError, IndexError, ValueError):
-            raise ValueError("tuning.prefix: may hold {label} and {noun} and no other braces") from None
+        if re.search(r"[{}]", self.prefix.replace("{label}", "").replace("{noun}", "")):  # no fields of fields, formats or widths
+            raise ValueError("tuning.prefix: may hold {label} and {noun} and no other braces")
         return self
 
 

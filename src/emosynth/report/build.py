@@ -52,6 +52,8 @@ def build_report(params: Params, catalog: Catalog, paths: Paths) -> Report:
     drawn: list[Path] = []
     left_out: dict[str, str] = {}
     for figure in figures():
+        if not figure.applies(params):
+            continue
         why = why_left_out(figure, tables)
         if why or not figure.page:
             left_out |= {figure.name: why or "It is drawn when asked for."}

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from emosynth.evidence import VERDICTS, naive_arm
+from emosynth.evidence.contrasts import LEAST
 from emosynth.evidence.numbers import (
     POINTS,
     count,
@@ -146,10 +147,14 @@ def cuts(tables: Tables) -> str:
         said.append(f"{who} on fewer repeats than the profile draws, for time: the row says so")
     if (rows["left"] > 0).any():
         many = " to ".join(dict.fromkeys(count(item) for item in (rows["left"].min(), rows["left"].max())))
-        why = "arms that were run in fewer repeats than the labels alone, or not in that cell"
+        why = f"arms that were run in fewer repeats than {count(LEAST)}, or not in that cell"
         said.append(f"{why}, were not picked from: {many} a row")
-    text = "; ".join(said)
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
+    if (rows["sets"] > 1).any():
+        said.append(
+            "an arm of fewer repeats than the labels alone is compared with the others on its own repeats; where there are such arms, p and interval are "
+            "corrected for the number of sets of repeats"
+        )
+    return " ".join(f"{text[:1].upper()}{text[1:]}." for text in said)
 
 
 def no_help(tables: Tables) -> list[str]:
@@ -248,8 +253,12 @@ def trust(tables: Tables) -> list[str]:
     return said
 
 
+HEADINGS = {False: "Published claims", True: "Claims of our own"}
+"""Whether a claim is our own -> what it stands under."""
+
+
 def strip(tables: Tables) -> list[dict[str, Any]]:
-    """Return verdicts by claim, for this profile and for the others whose report is at hand."""
+    """Return verdicts by claim, published ones and our own apart, for this profile and for the others whose report is at hand."""
     profiles: dict[str, dict[str, str]] = {tables.paths.profile: {claim.declared.id: claim.verdict for claim in tables.claims}}
     declared = [claim.declared for claim in tables.claims]
     hashes = {one.id: one.hash for one in declared}
@@ -260,12 +269,18 @@ def strip(tables: Tables) -> list[dict[str, Any]]:
             same = {str(item["id"]): str(item["verdict"]) for item in claims if item.get("declaration") == hashes.get(str(item["id"]))}
             if same:
                 profiles[path.parent.name] = same
-    rows: list[dict[str, Any]] = []
-    for name, own in profiles.items():
-        claims = [{"id": one.id, "verdict": own.get(one.id, "not tested"), "statement": one.statement} for one in declared]
-        counts = [{"verdict": verdict, "count": list(own.values()).count(verdict)} for verdict in VERDICTS]
-        rows.append({"profile": name, "claims": claims, "counts": counts})
-    return rows
+    groups = []
+    for ours, heading in HEADINGS.items():
+        listed_here = [one for one in declared if one.ours == ours]
+        rows = []
+        for name, own in profiles.items():
+            claims = [{"id": one.id, "verdict": own.get(one.id, "not tested"), "statement": one.statement} for one in listed_here]
+            found = [claim["verdict"] for claim in claims if claim["id"] in own]
+            counts = [{"verdict": verdict, "count": found.count(verdict)} for verdict in VERDICTS]
+            rows += [{"profile": name, "claims": claims, "counts": counts}] if found else []
+        systems = dict.fromkeys(f"{one.id[0]}: {one.system}" for one in listed_here)
+        groups += [{"heading": heading, "systems": ", ".join(systems), "rows": rows}] if rows else []
+    return groups
 
 
 def score_rows(tables: Tables, corpus: str) -> dict[str, Any] | None:

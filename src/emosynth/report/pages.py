@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,8 @@ import pandas as pd
 from emosynth.authenticity import OTHER, REAL
 from emosynth.catalog import Catalog
 from emosynth.escape import printable, readable
+from emosynth.evidence import Claim
+from emosynth.evidence import reading as reading_of
 from emosynth.evidence.numbers import count, known, number, p_text, per_cent, sized, span
 from emosynth.params import Params
 from emosynth.pipeline import STAGES
@@ -84,8 +86,8 @@ PAGES = (
         ("10_responsible",), ("responsible",),
     ),
     Page(
-        "claims", "Published claims, and what was found",
-        "Each claim was declared before it was judged, in data/claims.yaml: what is compared, with which classifier, on which corpus. Five "
+        "claims", "Claims, and what was found",
+        "Published claims, and our own apart from them. Each was declared before it was judged, in data/claims.yaml: what is compared, with which classifier, on which corpus. Five "
         "outcomes are possible by one rule: better, worse, equivalent (within a margin that is a share of what real posts gain), too imprecise, "
         "not tested. “Undecided” means that the data do not decide; it is no finding of no effect.", ("11_figures",), ("evidence",),
     ),
@@ -112,7 +114,7 @@ def render_pages(tables: Tables, catalog: Catalog, left_out: Mapping[str, str]) 
         shown, missing = _figures(tables, page.name, left_out)
         content = environment.get_template("theme.html.j2").render(
             **shared, page=page, figures=shown, missing=missing, blocks=[block for block in _blocks(tables, catalog, page.name) if block],
-            claims=_claims(tables) if page.name == "claims" else [], references=provenance.bibliography(tables, catalog) if page.name == "data" else [],
+            claims=_claims(tables) if page.name == "claims" else {}, references=provenance.bibliography(tables, catalog) if page.name == "data" else [],
             parameters=provenance.parameters(tables.params, page.sections or None),
         )  # fmt: skip
         _write(folder / f"{page.name}.html", content)
@@ -145,7 +147,7 @@ def _figures(tables: Tables, page: str, left_out: Mapping[str, str]) -> tuple[li
     """Return the figures of a page, and a line for each that is left out."""
     shown, missing = [], []
     for figure in figures():
-        if figure.page != page:
+        if figure.page != page or not figure.applies(tables.params):
             continue
         if figure.name in left_out:
             missing.append(f"{figure.shown_name()}: {left_out[figure.name]}")
@@ -309,18 +311,25 @@ def _cell(value: object) -> str:
     return "–" if value is None or value is pd.NA else count(value) if isinstance(value, int) else str(value)
 
 
-def _claims(tables: Tables) -> list[dict[str, Any]]:
-    from emosynth.evidence import reading
+def _claims(tables: Tables) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of claims by heading, published ones and our own apart."""
+    made = {
+        first.HEADINGS[ours]: _claim_rows(tables, [claim for claim in tables.claims if claim.declared.ours == ours])
+        for ours in first.HEADINGS
+    }
+    return {heading: rows for heading, rows in made.items() if rows}
 
+
+def _claim_rows(tables: Tables, claims: Iterable[Claim]) -> list[dict[str, Any]]:
     rows = []
-    for claim in tables.claims:
+    for claim in claims:
         declared, finding = claim.declared, claim.finding
         digits = 1 if finding.unit == "F1 points" else 3
         setting = (claim.corpus, tables.looks.learner(claim.learner) if claim.learner else "", f"n = {claim.size}" if claim.size else "")
         rows.append({
             "id": declared.id, "statement": declared.statement, "source": f"{declared.source}; {declared.place}", "verdict": claim.verdict,
             "outcome": claim.outcome, "effect": number(finding.effect, digits, sign=True), "unit": finding.unit if known(finding.effect) else "",
-            "span": span(finding.low, finding.high, digits), "p": p_text(claim.p_adjusted), "reading": reading(claim, tables.params),
+            "span": span(finding.low, finding.high, digits), "p": p_text(claim.p_adjusted), "reading": reading_of(claim, tables.params),
             "setting": ", ".join(filter(None, setting)), "history": declared.history(), "stand_in": claim.stand_in,
             "replications": _rows(declared.id, [_cells(row) for row in claim.replications]),
         })  # fmt: skip

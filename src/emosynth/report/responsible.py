@@ -10,7 +10,7 @@ from emosynth.evidence.numbers import POINTS, count, known, listed, number, p_te
 from emosynth.report.figures.authenticity import title_of
 from emosynth.report.figures.base import rows_of
 from emosynth.report.tables import Tables, main_rows
-from emosynth.responsible.rates import OTHER, REAL, SEED, TEST
+from emosynth.responsible.rates import CALIBRATED, LEVELS, LOSS, OTHER, REAL, SEED, TEST, UNTUNED
 
 Told = tuple[str, list[dict[str, str]], str]
 """Title, rows, note."""
@@ -43,7 +43,16 @@ def costs(tables: Tables) -> pd.DataFrame | None:
 
 def blocks(tables: Tables) -> list[Told]:
     """Return the tables of the page; those that lack their results have no rows."""
-    return [_cost(tables), _copies(tables), _held(tables), _named(tables), _noise(tables)]
+    return [
+        _cost(tables),
+        _forecast(tables),
+        _copies(tables),
+        _held(tables),
+        _named(tables),
+        _noise(tables),
+        _told(tables),
+        _planted(tables),
+    ]
 
 
 def _accepted(tables: Tables, name: str) -> pd.DataFrame:
@@ -71,9 +80,26 @@ def _cost(tables: Tables) -> Told:
         })  # fmt: skip
     note = (
         f"At each arm's largest seed, gain in points of macro-F1 with {tables.looks.learner(learner)}. Tokens a point: the gain's interval turned round; “or more” where the "
-        "gain may be zero. Arms that share texts are each charged for them. Tuning, checks and training are not in it. Energy is not measured; seconds are on the page on data."
+        "gain may be zero. Arms that share texts are each charged for them. Tuning, checks and training are not in it. Seconds and energy of each step are on the page on data."
     )
     return "What a kept row and a point cost", rows, note
+
+
+def _forecast(tables: Tables) -> Told:
+    rows, frame = [], tables.get("responsible/forecast")
+    own = frame[frame["corpus"] == tables.target] if frame is not None else pd.DataFrame(columns=["basis"])
+    for row in rows_of(own):
+        texts, read, written = (count(value) if known(value) else row.note for value in (row.texts, row.tokens_read, row.tokens_written))
+        rows.append({
+            "arm": tables.looks.title(row.arm), "published rows": count(row.rows), "texts to be written": texts, "tokens read": read, "tokens written": written,
+            "GPU hours": number(row.gpu_hours) if known(row.gpu_hours) else "", "money": f"{number(row.money, 2)} {row.currency}" if known(row.money) else "no price given",
+        })  # fmt: skip
+    bases = listed(list(dict.fromkeys(basis for basis in own["basis"] if basis)))
+    note = (
+        f"Arithmetic, no measurement: tokens of a kept row as measured here, times the rows that the source published. Hours: {bases or 'not known'}. A larger model is accepted more often "
+        "and splits words otherwise. Only writing is counted. Rows, throughput and prices are parameters (responsible.forecast)."
+    )
+    return "What the published sizes would take", rows, note
 
 
 def _copies(tables: Tables) -> Told:
@@ -129,3 +155,46 @@ def _noise(tables: Tables) -> Told:
         "to a classifier that learnt from it; no interval is known for it."
     )
     return "Labels held for wrong", rows, note
+
+
+_ATTACKS = {LOSS: "loss", CALIBRATED: "loss beside the untuned model's", UNTUNED: "the untuned model's loss alone"}
+
+
+def _told(tables: Tables) -> Told:
+    frame, rows, apart = tables.get("responsible/membership"), [], []
+    own = frame[frame["corpus"] == tables.target] if frame is not None else pd.DataFrame()
+    for _, seeds in own.groupby(["writer", "guides", "size", "attack"], sort=False) if len(own) else ():
+        row = next(rows_of(seeds.sort_values("repeat", kind="stable")))  # the mean, where there are several
+        name = f"{row.writer}{'' if row.guides == 'none' else f' ({row.guides})'}"
+        rows.append({
+            "writer": name, "trained": str(row.tuned).replace("_", " "), "labels": count(row.size), "epochs": number(row.epochs), "told by": _ATTACKS[row.attack],
+            "told apart": f"{number(row.auc, 2)} ({span(row.low, row.high, 2, sign=False)})", f"found at {LEVELS[0]} % false alarms": per_cent(row.tpr_1), f"at {LEVELS[1]} %": per_cent(row.tpr_10),
+            "seed rows": count(row.members), "others": count(row.others),
+        })  # fmt: skip
+        apart += [name] if row.low > 0.5 and row.attack != UNTUNED else []
+    told = (
+        f"By their intervals, seed rows can be told from others by: {listed(list(dict.fromkeys(apart)))}."
+        if apart
+        else "By their intervals, no writer gives seed rows away to these attacks."
+    )
+    note = (
+        f"{told} Told apart: how often a row that a writer was tuned on looks more like one than another real row of its class does, with interval; a half is chance, which the untuned model should show. "
+        "Means over seeds. Stronger attacks exist: this is the least that can be told."
+    )
+    return "Whether a row was in a tuned writer's seed", rows, note
+
+
+def _planted(tables: Tables) -> Told:
+    frame = tables.get("responsible/canaries")
+    own = frame[frame["corpus"] == tables.target] if frame is not None else pd.DataFrame()
+    rows = [
+        {"trained": str(row.tuned).replace("_", " "), "epochs": count(row.epochs), "times in the seed": count(row.planted), "canaries": count(row.canaries),
+         "exposure in bits": f"{number(row.exposure)} ({span(row.lowest, row.highest, sign=False)})", "at most": number(row.most), "before all others": count(row.first),
+         "came out": count(row.written), "in texts": f"{count(row.hits)} of {count(row.texts)}", "p": p_text(row.p)}
+        for row in (rows_of(own) if len(own) else ())
+    ]  # fmt: skip
+    note = (
+        "Invented rows with a secret number were written into a seed of the target, and a writer was tuned on it without early stopping. Exposure: how far up the secret stands among others that "
+        f"were not planted, mean (lowest to highest); a secret never seen has {number(1 / math.log(2))} on average. p: of such exposures if nothing were remembered. The canaries themselves are withheld."
+    )
+    return "Secrets planted in a seed", rows, note

@@ -1,4 +1,4 @@
-"""Step 10 from files: what synthetic text copies, gives away and distorts, and what it costs. Six tables of counts, without text."""
+"""Step 10 from files: what synthetic text copies, gives away and distorts, and what it costs. Tables of counts, without text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from emosynth.languages import is_english
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.progress import say
-from emosynth.responsible import cost, identity, memorised, noise, toxic
+from emosynth.responsible import canaries, cost, identity, memorised, noise, toxic, tuned
+from emosynth.responsible.collapse import ABOUT, collapse
 from emosynth.responsible.personal import kinds_in
 from emosynth.responsible.rates import COMPARED, REAL, Rate, rate
 from emosynth.responsible.texts import Real, arm_texts, drawn, real_text
@@ -28,7 +29,7 @@ Kinds = Callable[[Sequence[str]], dict[str, list[bool]]]
 
 
 def build_responsible(params: Params, catalog: Catalog, paths: Paths, *, lists: Path | None = None) -> dict[str, pd.DataFrame]:
-    """Measure every written arm on every corpus that it has candidates of; write six tables with cards.
+    """Measure every written arm on every corpus that it has candidates of; write tables with cards.
 
     Parameters
     ----------
@@ -41,21 +42,32 @@ def build_responsible(params: Params, catalog: Catalog, paths: Paths, *, lists: 
         ``memorisation``: `emosynth.responsible.memorised.memorisation`. ``personal``, ``toxicity``: texts per 1,000 that hold a kind of personal
         data, or listed words, beside real text (`COUNTED`). ``identity``: `emosynth.responsible.identity.identity`, English alone.
         ``label_noise``: `emosynth.responsible.noise.label_noise`; none of corpora whose texts have several labels. ``cost``:
-        `emosynth.responsible.cost.cost`. All with the column ``corpus``; arms for which nothing was written have no rows. No table holds text.
+        `emosynth.responsible.cost.cost`; ``forecast``: `emosynth.responsible.cost.forecast`. ``membership``: `emosynth.responsible.tuned.membership`; ``canaries``:
+        `emosynth.responsible.canaries.canaries`; neither without a tuned writer. ``collapse``: `emosynth.responsible.collapse.collapse`. All with the column ``corpus``; arms for which nothing was written have no rows. No table holds text.
     """
     sources = Sources.load(params, paths)
     arms = {name: arm for name, arm in resolve_arms(params).items() if arm.written}
     groups = identity.Groups.load(paths.root / "data" / "identity.yaml")
     lists = catalog.fetch(toxic.ENTRY) if lists is None else lists
-    parts = [_measured(sources, name, arms, groups, lists).items() for name in sources.corpora]
+    parts = [
+        (_measured(sources, name, arms, groups, lists) | {
+            "membership": tuned.membership(sources, catalog, paths, name), "canaries": canaries.canaries(sources, catalog, paths, name),
+        }).items() for name in sources.corpora
+    ]  # fmt: skip
     made: dict[str, pd.DataFrame] = {}
-    for table in _WHAT:
+    for table in (*_WHAT, *_TUNED):
         frames = [
             frame.assign(corpus=name) for name, found in zip(sources.corpora, parts, strict=True) for key, frame in found if key == table
         ]
         joined = pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
         made[table] = joined[["corpus", *(column for column in joined.columns if column != "corpus")]]
         write_table(made[table], paths.responsible / f"{table}.parquet", _card(table, made[table], params, list(sources.corpora.values())))
+    made["collapse"] = collapse(sources, catalog, paths)
+    write_table(
+        made["collapse"],
+        paths.responsible / "collapse.parquet",
+        _card("collapse", made["collapse"], params, list(sources.corpora.values())),
+    )
     return made
 
 
@@ -85,7 +97,8 @@ def _measured(sources: Sources, name: str, arms: dict[str, ResolvedArm], groups:
             pd.DataFrame(columns=identity.COLUMNS) if english is None else identity.identity(accepted, both, english, corpus.classes, given.confidence)
         ),
         "label_noise": _noise(accepted, real, params) if corpus.task == "single" else pd.DataFrame(columns=noise.COLUMNS),
-        "cost": cost.cost(sources, arms, name),
+        "cost": (paid := cost.cost(sources, arms, name)),
+        "forecast": cost.forecast(paid, given.forecast),
     }  # fmt: skip
 
 
@@ -161,20 +174,33 @@ _WHAT = {
         {"size": "seed size", "repeats": "repeats together", "written": "candidates, empty ones too", "accepted": "of them", "thrown": "the others", "tokens_read": "of prompts",
          "tokens_written": "of answers", "read_per_row": "for each accepted row", "written_per_row": "likewise"},
         ["Arms may share candidates; each is counted as if it had paid for all of its own.", "Not counted: tuning, checks and labels by a language model, and training.",
-         "Energy is not measured, and seconds are of one machine: the report's page on data has those of each step."],
+         "Energy and seconds are of one machine: the report's page on data has those of each step."],
+    ),
+    "forecast": (
+        "Forecast", "What the rows that an arm's source published would take: arithmetic on the tokens of a row measured here, not a measurement.",
+        {"rows": "accepted rows as published (responsible.forecast.rows)", "texts": "to be written for them, at the share accepted here", "tokens_read": "of prompts",
+         "tokens_written": "of answers", "gpu_hours": "see basis", "basis": "where the throughput is from: published, or stated in the parameters", "money": "at the prices of the parameters",
+         "note": "why there are no numbers"},
+        ["A larger model is accepted more often, and splits words otherwise; its prompts may be longer.", "Only writing is counted: no labels by a language model, no tuning, no training.",
+         "The published rate is of calls on hardware that is not named, whatever their length."],
     ),
 }  # fmt: skip
+_TUNED = tuned.ABOUT | canaries.ABOUT
 
 
 def _card(table: str, frame: pd.DataFrame, params: Params, corpora: list[Corpus]) -> Card:
-    title, what, columns, limits = _WHAT[table]
+    title, what, columns, limits = ({"collapse": ABOUT} | _WHAT | _TUNED)[table]
     given = params.responsible
+    told = (
+        f"at most {given.membership} seed rows of a writer; {given.canaries.count} canaries for each number of times"
+        if table in _TUNED
+        else f"at most {given.texts} texts of an arm compared, {given.counted} searched for patterns and words, drawn label by label; long: {given.span} words"
+    )
     return Card(
         title=title, what=what,
-        made=f"Step 10 (responsible): at most {given.texts} texts of an arm compared, {given.counted} searched for patterns and words, drawn label by label; "
-        f"long: {given.span} words; {given.confidence:.0%} intervals; seed {given.random_seed}.",
+        made=f"Step 10 (responsible): {told}; {given.confidence:.0%} intervals; seed {given.random_seed}.",
         sources=[Source(name=corpus.name, version=corpus.source, hash=corpus.hash) for corpus in corpora],
-        columns={"corpus": "the corpus", "arm": "arm of the design, or real", "verified": "whether these are its accepted texts, or all as written"} | columns,
-        counts={"corpora": len(corpora), "arms": int(frame["arm"].nunique())}, limits=limits, licence=corpora[0].licence or "unknown",
+        columns={"corpus": "the corpus"} | {name: means for name, means in {"arm": "arm of the design, or real", "verified": "whether these are its accepted texts, or all as written"}.items() if name in frame} | columns,
+        counts={"corpora": len(corpora), ("arms" if "arm" in frame else "writers"): int(frame["arm" if "arm" in frame else "writer"].nunique())}, limits=limits, licence=corpora[0].licence or "unknown",
         languages=list(dict.fromkeys(language for corpus in corpora for language in corpus.languages)), tags=["responsible"],
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What an arm's texts cost to write: tokens and rows thrown away."""
+"""What an arm's texts cost to write: tokens and rows thrown away; and what published numbers of rows would."""
 
 from __future__ import annotations
 
@@ -7,11 +7,57 @@ from collections.abc import Mapping
 import pandas as pd
 
 from emosynth.design.arms import ResolvedArm, cells_of_arm
+from emosynth.params.analysis import Forecast
 from emosynth.trials.sources import Sources
 
 COLUMNS = [
     "arm", "size", "repeats", "written", "accepted", "thrown", "tokens_read", "tokens_written", "read_per_row", "written_per_row",
 ]  # fmt: skip
+
+FORECAST = ["arm", "rows", "texts", "tokens_read", "tokens_written", "gpu_hours", "basis", "money", "currency", "note"]
+CALLS, HOURS = 700_000, 450.0
+"""Calls of a 7B model and the hours of a GPU that they took, as Shvets 2025 (arXiv:2504.16856) reports; text by text, nothing is said of batching."""
+PUBLISHED = f"{CALLS:,} calls of a 7B model in {HOURS:g} GPU hours, as published (arXiv:2504.16856)"
+
+
+def forecast(paid: pd.DataFrame, given: Forecast) -> pd.DataFrame:
+    """Return `FORECAST`: what ``given.rows`` accepted rows of an arm would take at the rates of a `cost` table.
+
+    ``texts``: rows over the share accepted, each one call. ``gpu_hours``: tokens at the stated throughput, or calls at the published rate (`PUBLISHED`);
+    ``basis`` says which. ``money``: missing without a price. Arms of which nothing is known have a note and no numbers.
+    """
+    made: list[dict[str, object]] = []
+    for arm, rows in given.rows.items():
+        own = paid[paid["arm"] == arm]
+        if own.empty or not own["accepted"].iloc[0] or own["read_per_row"].isna().iloc[0]:
+            note = (
+                "nothing was written for it"
+                if own.empty
+                else "no row of it was accepted"
+                if not own["accepted"].iloc[0]
+                else "its writer counts no tokens"
+            )
+            made.append({"arm": arm, "rows": rows, "basis": "", "currency": "", "note": note})
+            continue
+        one = own.iloc[0]
+        texts, read, written = (
+            rows * float(each) for each in (one["written"] / one["accepted"], one["read_per_row"], one["written_per_row"])
+        )
+        hours, basis = texts * HOURS / CALLS, PUBLISHED
+        if given.read_per_second and given.written_per_second:
+            hours, basis = (read / given.read_per_second + written / given.written_per_second) / 3600, given.source
+        prices = [(given.price_gpu_hour, hours), (given.price_in, read / 1e6), (given.price_out, written / 1e6)]
+        money = [price * amount for price, amount in prices if price is not None]
+        numbers = {
+            "texts": texts,
+            "tokens_read": read,
+            "tokens_written": written,
+            "gpu_hours": hours,
+            "money": sum(money) if money else None,
+        }
+        made.append({"arm": arm, "rows": rows, **numbers, "basis": basis, "currency": given.currency if money else "", "note": ""})
+    numeric = ["texts", "tokens_read", "tokens_written", "gpu_hours", "money"]
+    return pd.DataFrame(made, columns=FORECAST).astype(dict.fromkeys(numeric, "float64"))
 
 
 def cost(sources: Sources, arms: Mapping[str, ResolvedArm], corpus: str) -> pd.DataFrame:

@@ -15,6 +15,10 @@ REAL = "real"
 SEED, OTHER, TEST = "seed", "other", "test"
 SOURCES = (SEED, OTHER, TEST)
 """Where real text lies, seen from an arm: the seed that it grew from; other rows for training and choosing, in no seed; test rows."""
+LOSS, CALIBRATED, UNTUNED = "loss", "calibrated", "untuned"
+"""What membership of a tuned writer's seed is told from, see `emosynth.responsible.tuned`."""
+LEVELS = (1, 10)
+"""Per cent of false alarms at which seed rows are found."""
 COMPARED = ("value", "low", "high", "real", "difference", "difference_low", "difference_high")
 
 

@@ -26,7 +26,7 @@ from emosynth.pipeline import stage as find_stage
 from emosynth.runner.record import last_lines, short, write_record
 from emosynth.runner.render import normalise, publish
 from emosynth.runner.stopping import alone, kernel_folder, stoppable, sweep_pages
-from emosynth.secrets import redact
+from emosynth.secrets import redact, redact_json
 from emosynth.session import declared, plain
 
 LIVES = 3
@@ -178,9 +178,9 @@ def _execute(paths: Paths, item: Stage, params: Params) -> Any:
         shutil.rmtree(kernel, ignore_errors=True)
         if partial.exists():
             with contextlib.suppress(OSError):
-                partial.write_text(redact(partial.read_text(encoding="utf-8"), *keys), encoding="utf-8")
+                partial.write_text(redact_json(partial.read_text(encoding="utf-8"), *keys), encoding="utf-8")
     partial.unlink(missing_ok=True)
-    return nbformat.reads(redact(nbformat.writes(normalise(executed)), *keys), as_version=4)
+    return nbformat.reads(redact_json(nbformat.writes(normalise(executed)), *keys), as_version=4)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a run leaves behind besides its results: warnings, time and memory of each stage.
+"""What a run leaves behind besides its results: warnings, time, memory and energy of each stage.
 
 They differ between equal runs, so they stand in no page and in no output of DVC, but in ``timings.js`` beside the report, which its page
 shows, and in ``data/<profile>/logs``.
@@ -15,6 +15,7 @@ from emosynth.escape import json_text, terminal
 from emosynth.paths import Paths
 from emosynth.pipeline import REPORT, STAGES
 from emosynth.progress import WARNING, placeless
+from emosynth.runner.energy import spent
 
 _HEAD, _TAIL = "window.EMOSYNTH_TIMINGS = ", ";"
 _SHOWN = 8  # warnings repeated on the terminal
@@ -44,7 +45,13 @@ def write_record(paths: Paths, name: str, seconds: float, peak_mb: float) -> lis
     path = paths.report / "timings.js"
     warnings = warnings_in(paths.logs / f"{name}.log", paths.root)
     rows = {str(row["stage"]): row for row in read_record(path)}
-    rows[name] = {"stage": name, "seconds": round(seconds, 1), "peak_mb": round(peak_mb), **({"warnings": warnings} if warnings else {})}
+    rows[name] = {
+        "stage": name,
+        "seconds": round(seconds, 1),
+        "peak_mb": round(peak_mb),
+        **spent(),
+        **({"warnings": warnings} if warnings else {}),
+    }
     known = [item.name for item in STAGES]
     strange = [] if name == REPORT else [stage for stage in rows if stage not in known]
     ordered = [rows[stage] for stage in [*strange, *known, *([name] if name not in known else [])] if stage in rows]

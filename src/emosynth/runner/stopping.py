@@ -18,6 +18,7 @@ from emosynth.errors import Stopped
 from emosynth.locks import take
 from emosynth.paths import Paths, repro
 from emosynth.pipeline import STAGES, Stage
+from emosynth.runner.energy import metered
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _EVERY = 0.5  # seconds between looks at whether DVC lives
@@ -26,12 +27,12 @@ _PATIENCE = 15.0  # seconds after which a run that was told to stop is ended wit
 
 @contextlib.contextmanager
 def alone(paths: Paths, item: Stage) -> Iterator[None]:
-    """Let no other run of the same stage of the same profile begin while the block runs, and sweep what killed ones left.
+    """Let no other run of the same stage of the same profile begin while the block runs, sweep what killed ones left, and meter what it takes.
 
     Raises
     ------
     UserError
-        If one is under way, or the folder of logs cannot be written.
+        If one is under way, the folder of logs cannot be written, or EMOSYNTH_WATTS is no number.
     """
     path = paths.logs / f"{item.name}.lock"
     with disk_errors(path):
@@ -39,7 +40,8 @@ def alone(paths: Paths, item: Stage) -> Iterator[None]:
         lock = take(path, f"The stage {item.name} of the profile {paths.profile} is under way already")
     try:
         sweep(paths, item)
-        yield
+        with metered():
+            yield
     finally:
         os.close(lock)
 

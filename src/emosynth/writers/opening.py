@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import ValidationError
 
 from emosynth.cards import read_table
@@ -13,6 +15,9 @@ from emosynth.errors import UserError
 from emosynth.models.lm import LanguageModel, open_language_model
 from emosynth.params import Decoding, Generator, Params
 from emosynth.paths import Paths, repro
+
+if TYPE_CHECKING:
+    from emosynth.models.lm.tuned import TunedWeights
 
 
 def is_tuned(params: Params, name: str) -> bool:
@@ -55,12 +60,18 @@ def open_writer(params: Params, name: str, catalog: Catalog, paths: Paths, cell:
         If the model cannot be found or reached, or step 04 has not tuned it.
     """
     generator = generator_of(params, name)
-    spec = writer_spec(params, name)
-    if spec.tune is None:
+    if not is_tuned(params, name):
         return open_language_model(generator, catalog)
     if cell is None:
         raise ValueError(f"the writer {name} is tuned on seeds, and none was given")
-    from emosynth.models.lm.tuned import TunedModel, load_tuned
+    from emosynth.models.lm.tuned import TunedModel
+
+    return TunedModel(generator, weights_of(params, name, paths, cell, salt), catalog)
+
+
+def weights_of(params: Params, name: str, paths: Paths, cell: Cell, salt: str) -> TunedWeights:
+    """Return the weights of a tuned writer as step 04 made them; raises UserError if it has not, or they are lost."""
+    from emosynth.models.lm.tuned import load_tuned
 
     where = f"{name} on {cell}"
     table = read_table(paths.tuning / "tuned.parquet", stage="tuning")
@@ -69,9 +80,9 @@ def open_writer(params: Params, name: str, catalog: Catalog, paths: Paths, cell:
     if found.empty:
         raise UserError("Step 04 has not tuned this writer.", where=where, remedy=f"Run: {repro('04_tuning', again=True)}")
     row = found.iloc[0]
-    weights = load_tuned(paths.cache / "tuned" / str(row["folder"]), spec)
+    weights = load_tuned(paths.cache / "tuned" / str(row["folder"]), writer_spec(params, name))
     if weights.sha256 != row["sha256"]:
         raise UserError(
             "The tuned writer in the cache is not the one of step 04.", where=where, remedy=f"Run: {repro('04_tuning', again=True)}"
         )
-    return TunedModel(generator, weights, catalog)
+    return weights

@@ -29,6 +29,8 @@ _UNTAKEN = re.compile(
 )
 _TOO_LONG = re.compile(r"context[ _]length|maximum context|too long|too many tokens", re.I)
 _ECHO = re.compile(r"""['"]input['"]: ?""")  # what follows quotes the request, with all its fields
+_MOST = 1 << 31
+"""Tokens that one answer can have cost: a budget must not grow by what a server claims, and no table overflow."""
 _FIELDS = ("max_tokens", "top_p", "temperature", "seed", "stop", "top_k", "repetition_penalty", "max_completion_tokens")
 _TYPES = {
     "rate_limit": 429,
@@ -78,12 +80,12 @@ def read_answer(answer: httpx.Response, chat: bool, prompt: str, safe: Callable[
     """
     try:
         content: Any = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if isinstance(content, list) and len(content) == 1:  # as some wrap their errors
         content = content[0]
     if answer.status_code != 200:
-        return read_refusal(answer.status_code, content, answer.text, answer.headers, safe)
+        return read_refusal(answer.status_code, content, _text(answer), answer.headers, safe)
     strange = Refusal("an answer that is not of the OpenAI kind", passing=True)
     if not isinstance(content, Mapping):
         return strange
@@ -98,13 +100,13 @@ def read_answer(answer: httpx.Response, chat: bool, prompt: str, safe: Callable[
         said = choice["message"] if chat else choice
         text = said["content"] if chat else said["text"]
         usage = content.get("usage") or {}
-        read, new = (int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens"))
+        read, new = (min(max(int(usage.get(name) or 0), 0), _MOST) for name in ("prompt_tokens", "completion_tokens"))
         thoughts = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
         thought = bool(said.get("reasoning_content") or said.get("reasoning") or thoughts)
         if isinstance(text, list):  # parts, of which some may be thoughts
             text = "".join(part["text"] for part in text if part.get("type") in ("text", None))
         why, finish = said.get("refusal"), choice.get("finish_reason")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError):
         return strange
     if not isinstance(text, str | None):
         return strange
@@ -118,6 +120,13 @@ def read_answer(answer: httpx.Response, chat: bool, prompt: str, safe: Callable[
             error += f": the model thinks first, and {'has run into the limit of tokens' if length else 'said nothing then'}"
     # A line that has ended was not cut, wherever the rest of the answer was.
     return Completion(one_line(shown), "length" if length and STOP not in shown else "stop", read, new, error)
+
+
+def _text(answer: httpx.Response) -> str:
+    try:
+        return answer.text
+    except (TypeError, LookupError, ValueError, AssertionError):  # it names an encoding that is none of text
+        return answer.content.decode("utf-8", "replace")
 
 
 _ITEM = re.compile(r'\s*[-*•]\s+(?=["“])')

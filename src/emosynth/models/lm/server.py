@@ -20,7 +20,7 @@ from emosynth.models.lm.budget import Budget, Spent
 from emosynth.models.lm.pool import Address, Passing
 from emosynth.params import Decoding, Generator
 from emosynth.progress import say, warn
-from emosynth.secrets import redact
+from emosynth.secrets import redact, without
 
 _NEEDED = {"model", "prompt", "messages", "max_completion_tokens", "stream"}
 """Fields that cannot be left out when a server does not take them."""
@@ -137,12 +137,21 @@ class ServerModel:
     async def _connected(self, work: Awaitable[None]) -> None:
         at_home = all(httpx.URL(each.base).host in ("127.0.0.1", "localhost", "::1") for each in self.addresses)
         most = self.concurrency * len(self.addresses)
-        async with httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            timeout=None,  # the whole of a request has a limit, see `ask`
-            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
-            trust_env=not at_home,  # no proxy to reach this machine
-        ) as self._client:
+        try:
+            client = httpx.AsyncClient(
+                headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+                timeout=None,  # the whole of a request has a limit, see `ask`
+                limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
+                trust_env=not at_home,  # no proxy to reach this machine
+            )
+        except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:  # its text may hold a part of a proxy's password
+            getattr(work, "close", int)()
+            raise UserError(
+                f"The connection cannot be prepared ({type(error).__name__}): a proxy or a file of certificates is not one that can be used.",
+                where="environment: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR",
+                remedy="Correct or unset the variable; a SOCKS proxy needs the package socksio.",
+            ) from None
+        async with client as self._client:
             await work
 
     # --- one request ------------------------------------------------------------------------------------
@@ -175,8 +184,7 @@ class ServerModel:
             answer = await self._post(url, chat, payload)
             found = read_answer(answer, chat, request.prompt, self._safe)
             if isinstance(found, Completion):
-                if self._key and self._key in found.text:  # a server that echoes what it was sent
-                    found = replace(found, text=found.text.replace(self._key, "[key]"))
+                found = replace(found, text=without(found.text, self._key))  # a server that echoes what it was sent
                 self.budget.count(found, self._most(row))
                 address.answers += 1
                 if found.text.strip() or found.finish != "stop" or "stop" not in payload:
@@ -210,7 +218,8 @@ class ServerModel:
         except httpx.ConnectError as error:
             raise Passing(self._safe(f"it cannot be reached ({error})"), absent=True) from None
         except httpx.HTTPError as error:
-            raise Passing(self._safe(f"the connection broke ({type(error).__name__}: {error})")) from None
+            said = "" if "location" in str(error) else f": {error}"  # a part of an address may be a part of a secret
+            raise Passing(self._safe(f"the connection broke ({type(error).__name__}{said})")) from None
 
     def _payload(self, request: Request, chat: bool, address: Address) -> dict[str, Any]:
         decoding = self._decoding

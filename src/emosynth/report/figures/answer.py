@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from emosynth.design.arms import SEED
 from emosynth.evidence import Group, usable
 from emosynth.evidence.numbers import INTERVALS, count, gain, gain_words, listed, score, size, some
-from emosynth.params import Figures
+from emosynth.params import Figures, Params
 from emosynth.report.figures import base as chart
 from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of
 from emosynth.report.tables import Headline, Tables, main_rows
@@ -150,8 +150,11 @@ class Corpora(Figure):
         frame = rows[rows["arm"].isin([head.real, *written])][["corpus", "size", "arm", "learner", "gain", "low", "high", "repeats"]]
         return chart.ordered(chart.in_points(frame), ["corpus", "arm", "size"], corpus=tables.params.corpora.names, arm=tables.looks.arms)
 
+    def applies(self, params: Params) -> bool:
+        return len(params.corpora.names) > 1
+
     def signal(self, frame: pd.DataFrame, tables: Tables) -> str:
-        return "" if frame["corpus"].nunique() > 1 else "The profile has one corpus."
+        return "" if frame["corpus"].nunique() > 1 else "The run holds trials on one corpus."
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
         looks, corpora = tables.looks, list(dict.fromkeys(frame["corpus"]))

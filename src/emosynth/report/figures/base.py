@@ -58,6 +58,10 @@ class Figure(Piece):
         """Return what is drawn, one row a mark. Raises Missing if the results do not hold it."""
         raise NotImplementedError
 
+    def applies(self, params: Params) -> bool:
+        """Whether a profile can have what the figure is about; if not, its page says nothing of it."""
+        return True
+
     def signal(self, frame: pd.DataFrame, tables: Tables) -> str:
         """Return why the figure says nothing (it is then left out of the page), or nothing."""
         return ""
