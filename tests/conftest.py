@@ -1,5 +1,7 @@
 """What every test starts from."""
 
+import signal
+
 import pytest
 from hypothesis import settings
 
@@ -7,6 +9,10 @@ from emosynth import paths
 
 settings.register_profile("here", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("here")
+
+# A job that a script starts in the background is deaf to Ctrl-C, and so would be all that the tests start, whose Ctrl-C some of them try.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

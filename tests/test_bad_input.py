@@ -256,9 +256,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (["figure", "learning_curves"], "emosynth restore --profile demo"),
         (["figure", "authenticity"], "emosynth restore --profile demo"),
-        (["figure", "learning_curves", "--profile", "paper"], "dvc repro profiles/paper/dvc.yaml"),
+        (["figure", "learning_curves", "--profile", "paper"], "emosynth restore --profile paper"),
         (["run", "11_figures"], "emosynth restore --profile demo"),
-        (["restore", "--profile", "paper"], "dvc repro profiles/paper/dvc.yaml"),
         (["restore", "--profile", "smoke"], "no published results"),
         (["restore", "--profile", "no such"], "cannot be the name of a profile"),
     ],

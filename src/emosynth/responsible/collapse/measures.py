@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -102,9 +103,8 @@ def _of_text(sources: Sources, corpus: str, rounds: Sequence[Round], embed: Embe
 
 
 def _scores(sources: Sources, corpus: str, rounds: Sequence[Round], embed: Embed) -> Iterator[Value]:
-    from emosynth.learners.base import Resources, Task
-    from emosynth.learners.embedding import Embedding
-    from emosynth.learners.tfidf import Tfidf
+    from emosynth import pieces
+    from emosynth.learners.base import Learner, Resources, Task
     from emosynth.params import Training
     from emosynth.trials.rows import Built
     from emosynth.trials.score import score_outcome
@@ -115,8 +115,9 @@ def _scores(sources: Sources, corpus: str, rounds: Sequence[Round], embed: Embed
     resources = Resources(embed, Path(), "", Path())
     seeds = {made.repeat: made for made in rounds if made.number == 0}
     known: dict[tuple[str, int, bool, tuple[str, ...]], float] = {}  # variants begin alike
+    learners = [cast(Learner, pieces.build("learner", name)) for name in LEARNERS]
     for place, made in enumerate(rounds):
-        for learner in (Tfidf(), Embedding()) if made.sound else ():
+        for learner in learners if made.sound else ():
             for measure in (ALONE, WITH_SEED):
                 parts = [seeds[made.repeat], made] if measure == WITH_SEED and made.number else [made]
                 key = learner.name, made.repeat, len(parts) > 1, tuple(made.rows["id"])
