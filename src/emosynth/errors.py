@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from emosynth.escape import terminal
 from emosynth.secrets import redact
 
@@ -9,7 +12,8 @@ from emosynth.secrets import redact
 class UserError(Exception):
     """A problem with the input, the configuration or the surroundings, not with the code.
 
-    Its message can be shown on a terminal: what could steer one is spelled out, and secrets are taken out. The attributes hold what was given.
+    Its message can be shown on a terminal: what could steer one is spelled out, secrets are taken out, and what is quoted begins no line of its own
+    (a file could forge a remedy so). The attributes hold what was given.
 
     Parameters
     ----------
@@ -19,16 +23,22 @@ class UserError(Exception):
         The file, row, key, stage or address concerned.
     remedy
         What to do about it, in one sentence.
+    lines
+        What is wrong in particular, each a line of its own below the first; they stand in ``what`` too.
     """
 
-    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
-        self.what, self.where, self.remedy = what, where, remedy
-        parts = [what]
+    def __init__(self, what: str, *, where: str = "", remedy: str = "", lines: Sequence[str] = ()) -> None:
+        self.what, self.where, self.remedy = "\n    ".join([what, *lines]), where, remedy
+        parts = [_line(what), *(f"    {_line(line)}" for line in lines)]
         if where:
             parts.append(f"  where:  {terminal(where)}")
         if remedy:
-            parts.append(f"  remedy: {remedy}")
+            parts.append(f"  remedy: {_line(remedy)}")
         super().__init__(terminal(redact("\n".join(parts)), lines=True))
+
+
+def _line(text: str) -> str:
+    return re.sub(r"\s*\n\s*", " ", text.strip("\n"))
 
 
 class Stopped(KeyboardInterrupt):

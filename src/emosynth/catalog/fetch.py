@@ -71,7 +71,8 @@ class Catalog:
         except ValidationError as error:
             lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
             raise UserError(
-                "The catalogue is not valid:\n    " + "\n    ".join(lines),
+                "The catalogue is not valid:",
+                lines=lines,
                 where=where,
                 remedy="Correct the keys named; src/emosynth/catalog/entries.py declares each.",
             ) from None
@@ -164,7 +165,8 @@ class Catalog:
         if mirrors:
             remedy = f"Set EMOSYNTH_MIRROR to a folder that holds {mirrors[0]}/ in the upstream file layout, or connect to the network and run again."
         raise UserError(
-            f"{name} could not be fetched from any of its sources:\n    " + "\n    ".join(tried),
+            f"{name} could not be fetched from any of its sources:",
+            lines=tried,
             where=f"{self.paths.catalog}: {name}",
             remedy=remedy,
         )

@@ -6,6 +6,7 @@ import codecs
 import gzip
 import io
 import re
+import stat
 import string
 import unicodedata
 import zipfile
@@ -24,6 +25,11 @@ _SAVE = f"Open it in the program that wrote it and save its table as {READ}."
 _UNPACK = "Unpack it and give the file within; gzip is read as it is."
 _AGAIN = "Download the file itself again: "
 _AFRESH = "Fetch or write it again."
+MOST_BYTES, MOST_ROWS = 1 << 30, 5_000_000
+"""What is read of one file, unpacked: all of it stands in memory, several times over."""
+_MOST_RATIO, _UNSUSPECTED = 100, 64 << 20
+"""Times its packed size that a file may unpack to, and bytes up to which nobody asks. Text packs to a third, or a tenth."""
+_PART = "Give a part of it: a few thousand rows of each class are more than a run takes."
 _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"\xd0\xcf\x11\xe0", "an old Excel file (.xls) or an old Word file (.doc)", _SAVE),
     (rb"%pdf", "a PDF", "Ask its author for the table, or copy it into a spreadsheet and save it as CSV."),
@@ -96,15 +102,42 @@ def broken(what: str, path: Path, line: int, remedy: str = "Fetch the file again
     return fault(what, f"{path}: line {line}", remedy)
 
 
+def bounded(size: int, path: Path, packed: int | None = None, rows: int = 0) -> None:
+    """Refuse what would not fit into memory.
+
+    Parameters
+    ----------
+    size, packed
+        Bytes of the content, and of the file that it is packed in.
+
+    Raises
+    ------
+    UserError
+        If there are too many bytes or rows, or far more of them than packed text unpacks to.
+    """
+    if packed is not None and size > max(_UNSUSPECTED, _MOST_RATIO * packed):
+        raise fault(
+            f"The file unpacks to more than {_MOST_RATIO} times its size; text does not.", path, "Do not trust it, or unpack it and look."
+        )
+    if size > MOST_BYTES:
+        raise fault(f"The file holds more than {MOST_BYTES >> 30} GiB.", path, _PART)
+    if rows > MOST_ROWS:
+        raise fault(f"The file holds {rows:,} rows; at most {MOST_ROWS:,} are read.", path, _PART)
+
+
 def read_bytes(path: Path, notes: Notes) -> bytes:
     """Return the bytes of a file, unpacked if it is a gzip.
 
     Raises
     ------
     UserError
-        If it is missing, unreadable, damaged or empty.
+        If it is missing, unreadable, no file (a pipe, a device), damaged, empty or too large.
     """
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+            raise fault("This is a pipe or a device, not a file.", path, "Write what it holds to a file, and name that.")
+        bounded(found.st_size, path)
         raw = path.read_bytes()
     except FileNotFoundError:
         raise fault("There is no such file.", path, "Correct the path; it is relative to the repository.") from None
@@ -114,7 +147,7 @@ def read_bytes(path: Path, notes: Notes) -> bytes:
         raise fault(f"The file cannot be read: {error}.", path, "Check its path and permissions.") from None
     if raw[:2] == b"\x1f\x8b":
         try:
-            raw = gzip.decompress(raw)
+            raw = _gunzipped(raw, path)
         except (OSError, EOFError, zlib.error) as error:
             raise fault(f"The gzip file is damaged: {error}.", path, _AFRESH) from None
         if raw[:2] == b"\x1f\x8b":
@@ -123,6 +156,16 @@ def read_bytes(path: Path, notes: Notes) -> bytes:
     if not raw.strip():
         raise fault("The file is empty.", path, _AFRESH)
     return raw
+
+
+def _gunzipped(raw: bytes, path: Path) -> bytes:
+    parts, size, packed = [], 0, io.BytesIO(raw)
+    with gzip.GzipFile(fileobj=packed) as opened:
+        while part := opened.read(8 << 20):
+            parts.append(part)
+            size += len(part)
+            bounded(size, path, packed.tell())
+    return b"".join(parts)
 
 
 def decode(raw: bytes, path: Path, encoding: str | None, notes: Notes) -> tuple[str, str]:
@@ -279,6 +322,14 @@ def refuse(raw: bytes, path: Path) -> None:
 def is_excel(raw: bytes) -> bool:
     """Return whether bytes are a workbook as Excel writes since 2007."""
     return raw[:2] == b"PK" and ("xl/workbook.xml" in names if (names := _zipped(raw)) is not None else b"xl/" in raw)
+
+
+def unpacked_size(raw: bytes) -> int:
+    """Return how many bytes the members of an archive say that they unpack to; readers take no more than they say."""
+    try:
+        return sum(item.file_size for item in zipfile.ZipFile(io.BytesIO(raw)).infolist())
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+        return 0
 
 
 def _zipped(raw: bytes) -> list[str] | None:

@@ -158,13 +158,17 @@ def _by_class(folders: Sequence[Path], folder: Path, notes: Notes) -> list[Table
         remedy = "Give folders named by class, folders train, validation and test of these, or name a file (path)."
         raise fault("The folder has no known layout.", folder, remedy)
     groups = [(_split_in(item.name), sorted(child for child in item.iterdir() if child.is_dir())) for item in inner]
-    tables, skipped = [], []
+    tables, skipped, outside = [], [], []
     for split, classes in groups or [(None, list(folders))]:
         found: dict[str, Sequence[Any]] = {}
         for item in classes:
             for file in sorted(item.iterdir()):
                 if file.name.startswith((".", "_")) or not file.is_file() or file.suffix.lower() != ".txt":
                     skipped.append(file.name)
+                elif not file.resolve().is_relative_to(folder.resolve()):
+                    outside.append(
+                        file.relative_to(folder).as_posix()
+                    )  # what was unpacked from elsewhere may point at anything of this machine
                 else:
                     found[file.relative_to(folder).as_posix()] = [decode(read_bytes(file, notes), file, None, notes)[0], item.name]
         tables.append(Table(["text", "label"], list(found.values()), list(found), "file", "texts by class", split=split))
@@ -172,6 +176,8 @@ def _by_class(folders: Sequence[Path], folder: Path, notes: Notes) -> list[Table
         held = some(sorted(item.name for item in folder.iterdir())) or "it is empty"
         remedy = "Unpack what is packed, or name a file itself. Read are files of CSV, TSV, JSON, JSONL, Parquet or Excel, or .txt files in folders named by class."
         raise fault(f"The folder holds nothing that can be read: {held}.", folder, remedy)
+    if outside:
+        notes.warn(f"{len(outside)} links that lead out of the folder were passed over: {some(outside)}.")
     if skipped:
         notes.warn(f"{len(skipped)} files were passed over, for they do not end in .txt: {some(skipped)}.")
     return tables

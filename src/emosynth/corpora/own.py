@@ -19,6 +19,7 @@ from emosynth.corpora.schema import SPLITS, fingerprint
 from emosynth.corpora.shares import Conflicts, Shares, completed, flags_of_cells, named, resolved, shares_of_cells, shares_of_columns
 from emosynth.corpora.spelling import clean
 from emosynth.corpora.tables import Table, absent
+from emosynth.errors import UserError
 from emosynth.escape import json_text
 from emosynth.params import UserCorpus
 from emosynth.paths import Paths
@@ -327,7 +328,7 @@ def _settle(faults: cells.Faults, values: _Values, path: Path, spec: UserCorpus,
         remedy = (
             f"Mend or drop these rows; {drop}classes allowed are listed under corpora.custom.classes, splits are train, validation, test."
         )
-        raise fault("Some rows of the corpus cannot be used:\n    " + "\n    ".join([*told, *more_said]), path, remedy)
+        raise UserError("Some rows of the corpus cannot be used:", where=str(path), remedy=remedy, lines=[*told, *more_said])
     return {what: [values.places[row] for row in rows] for what, rows in faults.items()}
 
 

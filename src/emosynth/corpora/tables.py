@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emosynth.corpora.decoding import READ, Notes, broken, decode, fault, is_excel, read_bytes, refuse, some
+from emosynth.corpora.decoding import READ, Notes, bounded, broken, decode, fault, is_excel, read_bytes, refuse, some, unpacked_size
 from emosynth.corpora.delimited import Cells, read_cells
 from emosynth.corpora.headers import bare, header_below, is_header, without_headers, without_titles
 from emosynth.errors import UserError
@@ -94,11 +94,12 @@ def read_file(path: Path, spec: UserCorpus, notes: Notes) -> Table:
     """
     raw = read_bytes(path, notes)
     if raw[:4] == b"PAR1":
-        return _arrow("a Parquet", lambda: pq.ParquetFile(pa.BufferReader(raw)).read(), "parquet", path)
+        return _arrow("a Parquet", lambda: _parquet(raw, path), "parquet", path)
     if raw[:6] == b"ARROW1" or raw[:4] == b"\xff\xff\xff\xff":
         opened = pa.ipc.open_file if raw[:6] == b"ARROW1" else pa.ipc.open_stream
         return _arrow("an Arrow", lambda: opened(pa.BufferReader(raw)).read_all(), "arrow", path)
     if is_excel(raw):
+        bounded(unpacked_size(raw), path, len(raw))
         return _excel(path, raw, spec, notes)
     refuse(raw, path)
     ending = path.suffix.lower()
@@ -244,12 +245,32 @@ def _arrow(article: str, read: Any, kind: str, path: Path) -> Table:
         raise fault(f"Not {article} file that can be read: {error}", path, "Write it again as Parquet.") from None
 
 
+def _parquet(raw: bytes, path: Path) -> pa.Table:
+    """Read a Parquet file whose size is known before it is unpacked; texts that repeat stay one until they are bounded, see `arrow_table`."""
+    about = (opened := pq.ParquetFile(pa.BufferReader(raw))).metadata
+    bounded(sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups)), path, rows=about.num_rows)
+    texts = [item.name for item in opened.schema_arrow if pa.types.is_string(item.type) or pa.types.is_large_string(item.type)]
+    return pq.ParquetFile(pa.BufferReader(raw), read_dictionary=texts).read()
+
+
+def _cells(table: pa.Table, name: str, path: Path) -> list[Any]:
+    """Return the cells of a column; one value of a dictionary may stand for millions of them."""
+    cells: list[Any] = []
+    size = 0
+    for chunk in table.select([name]).to_batches(max_chunksize=1024):
+        cells += chunk.column(0).to_pylist()
+        size += sum(len(cell) for cell in cells[len(cells) - chunk.num_rows :] if isinstance(cell, str | bytes | list))
+        bounded(size, path)
+    return cells
+
+
 def arrow_table(table: pa.Table, kind: str, path: Path) -> Table:
     """Return an Arrow table, with the names of ClassLabel columns from its metadata."""
     columns = [str(name) for name in table.column_names]
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
         raise fault(f"Columns that occur twice: {some(twice)}.", path, _TWICE)
-    rows = list(zip(*(table.column(name).to_pylist() for name in columns), strict=True))
+    bounded(0, path, rows=table.num_rows)
+    rows = list(zip(*(_cells(table, name, path) for name in columns), strict=True))
     try:
         names = class_names(json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"])
     except (KeyError, ValueError, TypeError, AttributeError):

@@ -113,7 +113,8 @@ def validate(values: dict[str, Any], where: str) -> Params:
     told = [f"{key}: the {'field' if '.extra.' in key else 'address'} holds {what}" for key, what in addresses(values)]
     if told:
         raise UserError(
-            "Parameters are written to files that others see, and may hold no secrets:\n    " + "\n    ".join(told),
+            "Parameters are written to files that others see, and may hold no secrets:",
+            lines=told,
             where=where,
             remedy="Leave it out of the address; put a key into the environment variable that api_key_env names (EMOSYNTH_API_KEY).",
         )

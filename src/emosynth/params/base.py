@@ -176,7 +176,8 @@ def explain(error: ValidationError, where: str, model: type[BaseModel]) -> UserE
                 hint = "; put it into quotation marks if it is a name"
             lines.append(f"{key}: {item['msg']} (found {item['input']!r}{hint})")
     return UserError(
-        "Parameters are not valid:\n    " + "\n    ".join(lines),
+        "Parameters are not valid:",
+        lines=lines,
         where=where,
         remedy="Correct the keys named; src/emosynth/params/ declares each with its type and range.",
     )

@@ -15,7 +15,6 @@ import pandas as pd
 
 from emosynth.cards import Card, read_table, write_table
 from emosynth.corpora import load_corpus
-from emosynth.corpora.decoding import Notes, read_bytes
 from emosynth.corpora.schema import some
 from emosynth.design.cells import stable_seed
 from emosynth.errors import UserError
@@ -52,10 +51,10 @@ def read_answers(files: Sequence[Path], classes: int) -> pd.DataFrame:
     allowed |= {name: [value for value, _ in options] for name, (_, options) in QUESTIONS.items()}
     for file in files:
         try:
-            text = read_bytes(file, Notes()).decode("utf-8-sig")
+            text = file.read_bytes().decode("utf-8-sig")
             separator = ";" if ";" in re.split("[\r\n]", text)[0] else ","  # spreadsheets save either, and end lines as they like
             cells = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
-        except (UserError, UnicodeDecodeError, csv.Error) as error:
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise _bad("This file cannot be read as answers.", str(file), "Give a CSV file that the sheet saved.") from error
         if not cells or tuple(cells[0]) != COLUMNS:
             raise _bad(f"These are no answers: the first line must be {','.join(COLUMNS)}.", str(file), "Give what the sheet saved.")

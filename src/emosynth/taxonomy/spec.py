@@ -124,7 +124,8 @@ def read_spec(path: Path) -> File:
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, item['loc'])) or '(whole file)'}: {item['msg']}" for item in error.errors()]
         raise UserError(
-            "The file of taxonomies is not valid:\n    " + "\n    ".join(lines),
+            "The file of taxonomies is not valid:",
+            lines=lines,
             where=where,
             remedy="Correct the keys named; src/emosynth/taxonomy/spec.py declares each.",
         ) from None
