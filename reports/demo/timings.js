@@ -55,8 +55,8 @@ window.EMOSYNTH_TIMINGS = [
  },
  {
   "stage": "10_responsible",
-  "seconds": 90.6,
-  "peak_mb": 764
+  "seconds": 206.9,
+  "peak_mb": 1903
  },
  {
   "stage": "11_figures",
