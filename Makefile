@@ -79,8 +79,8 @@ check: setup ## formatting, lint, types, pipeline files, notebook sources
 	@python -m pytest -q tests/test_notebooks.py
 	@python tools/quoted.py --check
 
-bench: setup ## generation speed of the backends, side by side
-	@python benchmarks/bench_generation.py
+bench: setup ## all benchmarks that take time; nothing else should be running
+	@python benchmarks/run_all.py
 
 lock: setup ## write requirements.lock and torch.lock from what is installed
 	@python tools/lock.py

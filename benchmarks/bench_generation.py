@@ -1,9 +1,11 @@
-"""Texts per second of the generators, side by side in one run.
+"""Texts per second of the generators and what the texts are worth, side by side in one run.
 
-    python benchmarks/bench_generation.py --rows 64 --tokens 24 --out generation.json
+    python benchmarks/bench_generation.py --python-llama VENV --python-onnx VENV --out benchmarks/generation.json
+    python benchmarks/bench_generation.py --rows 32 --only openvino transformers
 
-Every way writes the same rows (same prompts, row seeds and decoding); the time to load or convert the model is not counted, what a
-call itself needs (OpenVINO's fresh pipeline) is.
+Every way writes the same rows (same prompts and decoding, and row seeds where there are such) of the same model; the time to load or convert the model is
+not counted, what a call itself needs (OpenVINO's fresh pipeline) is. llama.cpp and ONNX Runtime GenAI run in environments of their own; one that is not
+given is made in ``--venvs``. Beside the speed stand the perplexity of the texts under one reference model, and the share that passes the basic checks.
 """
 
 from __future__ import annotations
@@ -17,15 +19,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import torch
+from common import HERE, about, ask, install, keep, python_of
 
 from emosynth.catalog import Catalog
-from emosynth.models.lm import Request, open_language_model
+from emosynth.models.lm import Completion, Request, open_language_model
 from emosynth.models.lm.assets import dequantised_folder, generator_files
 from emosynth.models.lm.local import TransformersModel
 from emosynth.params import Decoding, Generator
@@ -40,11 +44,21 @@ PROMPT = (
 )
 
 
-def plain_generate(model: TransformersModel, requests: list[Request], decoding: Decoding, batch: int = 64) -> int:
-    """Write the rows as one does without this package: left-padded batches through ``generate``. Returns the number of texts."""
+Text = tuple[str, str]
+"""What was written, and whether the model ended it (``stop``) or the limit did (``length``)."""
+WAYS = ("openvino", "transformers", "plain", "server", "llama", "llama-server", "onnx")
+PEERS = {
+    "llama": ("peer_llama.py", [["xllamacpp"]]),
+    "onnx": ("peer_onnx.py", [["torch==2.13.0"], ["onnxruntime-genai", "onnx", "onnx-ir", "transformers"]]),
+}
+"""Script of a way in an environment of its own, and what is installed there, in turns."""
+
+
+def plain_generate(model: TransformersModel, requests: list[Request], decoding: Decoding, batch: int = 64) -> list[Text]:
+    """Write the rows as one does without this package: left-padded batches through ``generate``."""
     tokenizer = model.tokenizer
     tokenizer.padding_side = "left"
-    count = 0
+    texts: list[Text] = []
     for start in range(0, len(requests), batch):
         prompts = [request.prompt for request in requests[start : start + batch]]
         inputs = tokenizer(prompts, return_tensors="pt", padding=True).to(model.device)
@@ -59,8 +73,81 @@ def plain_generate(model: TransformersModel, requests: list[Request], decoding: 
                 stop_strings=["\n"],
                 tokenizer=tokenizer,
             )
-        count += len(tokenizer.batch_decode(out[:, inputs.input_ids.shape[1] :], skip_special_tokens=True))
-    return count
+        for text in tokenizer.batch_decode(out[:, inputs.input_ids.shape[1] :], skip_special_tokens=True):
+            line, end, _ = text.partition("\n")
+            count = len(tokenizer(text, add_special_tokens=False).input_ids)
+            texts.append((line, "stop" if end or count < decoding.max_new_tokens else "length"))
+    return texts
+
+
+def worth(texts: Sequence[Text], requests: Sequence[Request], catalog: Catalog) -> dict[str, float]:
+    """Return the perplexity of texts under the reference model, over all tokens, and the share that the demo's basic checks accept.
+
+    The checks see one cell, without a seed: near-repeats among the texts are found, and copies of the prompt.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from emosynth.checks.base import Judged
+    from emosynth.design.arms import resolve_arms
+    from emosynth.design.cells import Cell
+    from emosynth.design.space import Space
+    from emosynth.generation.prompts import clean_completion
+    from emosynth.models.lm.perplexity import ReferenceModel
+    from emosynth.params import load_params
+    from emosynth.verification.accept import ScoreTable, accepted, judge_name, ordered, place_of
+
+    cleaned = [clean_completion("list", text) for text, _ in texts]
+    count = len(texts)
+    rows = ordered(pd.DataFrame({
+        "candidate_id": [f"row/{place}" for place in range(count)], "index": range(count), "label": "joy", "kind": "", "passage_id": "",
+        "text": [text for text, _ in cleaned], "prompt": [request.prompt for request in requests[:count]],
+        "complete": [end or finish == "stop" for (_, end), (_, finish) in zip(cleaned, texts, strict=True)],
+    }))  # fmt: skip
+    params = load_params(catalog.paths.root, "demo")
+    arm = resolve_arms(params)["ungrounded"]  # the demo's arm with the basic checks and nothing else
+    cell, space = Cell("vader-tweets", 0, 100), Space("joy", ("joy", "none"), True, {}, {})
+    shown, scores = Judged(rows, cell, (), space, "message", _Nobody(), np.zeros((count, 2))), ScoreTable()
+    for check in arm.checks:
+        scores.add(judge_name(check), place_of(check, cell), rows["candidate_id"].tolist(), check.score(shown))
+    passed = accepted(arm, rows, scores, cell)["accepted"]
+    with tempfile.TemporaryDirectory() as folder:  # a cache of its own: another run may be writing the checkout's
+        for name in ("models", "assets"):
+            (Path(folder) / name).symlink_to(catalog.paths.cache / name)
+        files = generator_files(Generator(), catalog)
+        said = [text for text in rows["text"] if text.strip()]
+        losses, tokens = ReferenceModel(files, Path(folder)).score(said)
+    return {"perplexity": round(float(np.exp((losses * tokens).sum() / tokens.sum())), 1), "accepted": round(float(passed.mean()), 3)}
+
+
+class _Nobody:
+    """Stands for the judge: the basic checks ask nobody."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"a basic check asks for {name}")
+
+
+def told(made: Sequence[Completion]) -> list[Text]:
+    """Return completions as texts."""
+    return [(one.text, one.finish) for one in made]
+
+
+@contextmanager
+def llama_server(python: Path, task: dict[str, Any]) -> Iterator[str]:
+    """Run the HTTP server of llama.cpp and yield its base address."""
+    command = [str(python), str(HERE / PEERS["llama"][0])]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdin and process.stdout
+        try:
+            print(json.dumps(task | {"serve": True, "rows": []}), file=process.stdin, flush=True)
+            for line in process.stdout:
+                if line.startswith("{"):
+                    yield json.loads(line)["url"] + "/v1"
+                    break
+            else:
+                raise SystemExit("the server of llama.cpp did not start")
+        finally:
+            process.terminate()
 
 
 @contextmanager
@@ -94,54 +181,100 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m-instruct", help="catalogue entry or path of a GGUF file")
     parser.add_argument("--rows", type=int, default=256)
-    parser.add_argument("--server-rows", type=int, default=16, help="the server is slow: it writes only so many")
+    parser.add_argument("--server-rows", type=int, default=16, help="transformers serve is slow: it writes only so many")
     parser.add_argument("--prompts", type=int, default=4, choices=range(1, len(FEELINGS) + 1))
     parser.add_argument("--tokens", type=int, default=24)
-    parser.add_argument("--only", nargs="*", choices=["openvino", "transformers", "plain", "server"], help="ways to run (default: all)")
+    parser.add_argument("--parallel", type=int, default=16, help="sequences of llama.cpp, rows of a batch of ONNX Runtime")
+    parser.add_argument("--precision", default="int8", help="weights that ONNX Runtime GenAI's builder makes")
+    parser.add_argument("--only", nargs="*", choices=WAYS, default=WAYS, help="ways to run (default: all)")
+    for name in PEERS:
+        parser.add_argument(f"--python-{name}", type=Path, help="virtual environment or interpreter of this way")
+    parser.add_argument(
+        "--venvs", type=Path, default=Path(tempfile.gettempdir()) / "peers", help="where environments are made that are not given"
+    )
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
     options = parser.parse_args()
 
     catalog = Catalog.load(Paths(repository_root(Path(__file__).parent), "demo"))
+    head = about("openvino-genai", "transformers", "torch")
     decoding = Decoding(max_new_tokens=options.tokens)
     requests = [Request(PROMPT.format(FEELINGS[row % options.prompts]), 1000 + row) for row in range(options.rows)]
-    wanted = options.only or ["openvino", "transformers", "plain", "server"]
     results: list[dict[str, object]] = []
 
-    def measure(name: str, rows: list[Request], write: Callable[[list[Request]], object]) -> None:
+    def tell(name: str, rows: Sequence[Request], seconds: float, texts: Sequence[Text], more: dict[str, Any]) -> None:
+        speed = round(len(rows) / seconds, 2)
+        found = {
+            "way": name,
+            "rows": len(rows),
+            "seconds": round(seconds, 2),
+            "texts_per_second": speed,
+            **worth(texts, rows, catalog),
+            **more,
+        }
+        results.append(found)
+        print(f"{name:<34}{len(rows):>6}{seconds:>10.1f}{speed:>10.1f}{found['perplexity']:>12}{found['accepted']:>10}", flush=True)
+
+    def measure(name: str, rows: list[Request], write: Callable[[list[Request]], list[Text]], **more: Any) -> None:
         write(rows[:2])  # what is only slow the first time in a process
         start = time.perf_counter()
-        write(rows)
-        seconds = time.perf_counter() - start
-        results.append({"way": name, "rows": len(rows), "seconds": round(seconds, 2), "texts_per_second": round(len(rows) / seconds, 2)})
-        print(f"{name:<34}{len(rows):>6}{seconds:>10.1f}{len(rows) / seconds:>10.1f}", flush=True)
+        texts = write(rows)
+        tell(name, rows, time.perf_counter() - start, texts, more)
 
-    print(f"{'way':<34}{'rows':>6}{'seconds':>10}{'texts/s':>10}", flush=True)
-    if "openvino" in wanted:
+    print(f"{'way':<34}{'rows':>6}{'seconds':>10}{'texts/s':>10}{'perplexity':>12}{'accepted':>10}", flush=True)
+    if "openvino" in options.only:
         fast = open_language_model(Generator(backend="openvino", model=options.model), catalog)
-        measure("openvino", requests, lambda rows: fast.generate(rows, decoding))
+        measure("openvino", requests, lambda rows: told(fast.generate(rows, decoding)))
         fast.close()
-    if "transformers" in wanted or "plain" in wanted:
+    if "transformers" in options.only or "plain" in options.only:
         model = open_language_model(Generator(backend="transformers", model=options.model), catalog)
         assert isinstance(model, TransformersModel)
-        if "transformers" in wanted:
-            measure("transformers, shared prompts", requests, lambda rows: model.generate(rows, decoding))
-        if "plain" in wanted:
+        if "transformers" in options.only:
+            measure("transformers, shared prompts", requests, lambda rows: told(model.generate(rows, decoding)))
+        if "plain" in options.only:
             measure("transformers, plain generate", requests, lambda rows: plain_generate(model, rows, decoding))
         model.close()
-    if "server" in wanted:
+    found = generator_files(Generator(model=options.model), catalog)
+    folder = dequantised_folder(found, catalog.paths.cache) if found.is_file() else found
+
+    def by_server(name: str, model: str, url: str, rows: list[Request], concurrency: int, **more: Any) -> None:
+        server = open_language_model(Generator(backend="server", model=model, url=url, timeout=300.0, concurrency=concurrency), catalog)
+        measure(name, rows, lambda part: told(server.generate(part, decoding)), **more)
+        server.close()
+
+    if "server" in options.only:
         missing = [name for name in ("fastapi", "uvicorn", "openai") if importlib.util.find_spec(name) is None]
         if missing:
             print(f"server: left out, transformers serve needs {', '.join(missing)}")
         else:
-            found = generator_files(Generator(model=options.model), catalog)
-            folder = dequantised_folder(found, catalog.paths.cache) if found.is_file() else found
             with serving(folder) as url:
-                server = open_language_model(Generator(backend="server", model=str(folder), url=url, timeout=300.0), catalog)
-                measure("server (transformers serve)", requests[: options.server_rows], lambda rows: server.generate(rows, decoding))
-                server.close()
-    if options.out:
-        settings = {"prompts": options.prompts, "max_new_tokens": options.tokens, "model": options.model, "cpus": os.cpu_count()}
-        options.out.write_text(json.dumps({**settings, "results": results}, indent=2) + "\n", encoding="utf-8")
+                by_server("server (transformers serve)", str(folder), url, requests[: options.server_rows], 8)
+    given = {name: getattr(options, f"python_{name}") for name in PEERS}
+    sampling = {"temperature": decoding.temperature, "top_p": decoding.top_p, "max_tokens": decoding.max_new_tokens}
+    task = {
+        "rows": [[one.prompt, one.row_seed] for one in requests],
+        "parallel": options.parallel,
+        "threads": head["threads"],
+        "serve": False,
+    }
+    if "llama" in options.only or "llama-server" in options.only:
+        python = python_of(given["llama"]) if given["llama"] else install(PEERS["llama"][1], options.venvs / "llama")
+        if not found.is_file():
+            raise SystemExit("llama.cpp reads GGUF files alone; --only names other ways")
+        task |= {"gguf": str(found), "context": 512, "decoding": {**sampling, "top_k": 0, "min_p": 0.0}}
+        if "llama" in options.only:
+            made = ask(python, HERE / PEERS["llama"][0], task)
+            tell("llama.cpp, parallel sequences", requests, made["seconds"], made["texts"], {"versions": made["versions"]})
+        if "llama-server" in options.only:
+            with llama_server(python, task) as url:
+                by_server("server (llama.cpp)", "model", url, requests, options.parallel)
+    if "onnx" in options.only:
+        python = python_of(given["onnx"]) if given["onnx"] else install(PEERS["onnx"][1], options.venvs / "onnx")
+        target = Path(tempfile.gettempdir()) / f"onnx-{options.precision}-{folder.name}"
+        task |= {"model": str(folder), "folder": str(target), "precision": options.precision, "decoding": sampling}
+        made = ask(python, HERE / PEERS["onnx"][0], task)
+        tell(f"ONNX Runtime GenAI, {options.precision}", requests, made["seconds"], made["texts"], {"versions": made["versions"]})
+    settings = {"prompts": options.prompts, "max_new_tokens": options.tokens, "model": options.model, "parallel": options.parallel}
+    keep(options.out, {**head, **settings, "results": results})
 
 
 if __name__ == "__main__":

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import os
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from common import about, keep
 
 from emosynth.catalog import Catalog
 from emosynth.models.lm.assets import dequantised_folder, generator_files
@@ -82,8 +81,8 @@ def main() -> None:
     )
     if options.out:
         numbers = {
+            **about("torch", "transformers"),
             "model": options.model,
-            "cpus": os.cpu_count(),
             "threads": torch.get_num_threads(),
             "note": options.note,
             "labels": len(labels),
@@ -97,7 +96,7 @@ def main() -> None:
             "largest_difference": float(f"{difference.max():.2e}"),
             "largest_relative_difference": float(f"{(difference / np.abs(plain)).max():.2e}"),
         }
-        options.out.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+        keep(options.out, numbers)
 
 
 if __name__ == "__main__":

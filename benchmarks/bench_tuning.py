@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from common import about, keep
 
 from emosynth.catalog import Catalog
 from emosynth.models.lm.assets import dequantised_folder, generator_files
@@ -102,14 +103,14 @@ def main() -> None:
     mine = once + ours(folder, spec, rows, given.epochs, given.batch)
     other = peer(folder, spec, rows, given.epochs, given.batch)
     found = {
+        **about("torch", "transformers", "accelerate"),
         "rows": given.rows, "blocks": given.blocks, "epochs": given.epochs, "batch": given.batch, "threads": torch.get_num_threads(),
         "seconds": {"frozen blocks remembered": round(mine, 1), "transformers Trainer": round(other, 1)},
         "of which running the frozen blocks once": round(once, 1),
         "ratio": round(other / mine, 2),
     }  # fmt: skip
     print(json.dumps(found, indent=1))
-    if given.out:
-        given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    keep(given.out, found)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,9 @@ def responsible(params: Params, classes: tuple[str, ...]) -> dict[str, pd.DataFr
                 named.append([arm, group, label, 100, found[0], 400, 8, found[0] / 100, 0.02, *found[1:], ""])
         named.append([arm, "migrants", "", 100, 0, 400, 0, 0.0, 0.0, NAN, NAN, NAN, NAN, NAN, identity.FEW])
     doubts = [[arm, 200, 5, 0.2, 0.1, 0.1, 0.2, 0.8, 0.5, ""] for arm in (REAL, *arms)]
-    paid = pd.DataFrame([[arm, max(params.cells.sizes), 2, 360, 180, 180, 9000, 3600, 50.0, 20.0] for arm in arms], columns=cost.COLUMNS)
+    paid = pd.DataFrame(
+        [[arm, max(params.cells.sizes), 2, 360, 180, 180, 9000, 3600, 50.0, 20.0, 0.25] for arm in arms], columns=cost.COLUMNS
+    )
     everything = pd.DataFrame(counted, columns=COUNTED)
     told = [
         ["tuned", "lora", "none", 100, at, 2, kind, auc, auc - 0.1, auc + 0.1, 0.03, 0.2, 30, 30]

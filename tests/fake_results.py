@@ -83,7 +83,12 @@ def fake_params(**overlay: Any) -> Params:
     """Return the demo's parameters, smaller; pieces are not asked for."""
     values = deep_merge(
         read_file(ROOT / "params.yaml"),
-        {"arms": {"sentisynth": {"changes": CHANGES}}, "evidence": {"resamples": 300}, "figures": {"formats": ["svg", "png"], "dpi": 60}},
+        {
+            "arms": {"sentisynth": {"changes": CHANGES}},
+            "responsible": {"collapse": {"rounds": 2}},
+            "evidence": {"resamples": 300},
+            "figures": {"formats": ["svg", "png"], "dpi": 60},
+        },
     )
     return Params.model_validate(deep_merge(values, overlay))
 

@@ -130,6 +130,7 @@ def write_hostile_results(root: Path, params: Params) -> Paths:
             else:
                 frame[column] = [_named(value) for value in frame[column]]
         frame.to_parquet(file, index=False)
+        file.with_suffix(".md").unlink(missing_ok=True)  # the card is of the table that stood there
     for file in sorted(paths.data.rglob("*.json")):
         file.write_text(json.dumps(_named(json.loads(file.read_text(encoding="utf-8")))), encoding="utf-8")
     about = paths.data / "corpora" / f"{CORPUS}.json"
@@ -175,7 +176,6 @@ def hostile_tables(paths: Paths) -> dict[str, dict[str, pd.DataFrame]]:
         [{"candidate_id": str(n), "raw": next(text), "label": label, "how": "exact", "similarity": 0.5} for n in range(40)]
     )
     human = pd.DataFrame([{"learner": next(text), "first": next(text), "input": next(text), "repeat": -1, "n": 9, "dialogues": 3, "measure": next(text), "value": 0.5, "low": 0.4, "high": 0.6, "p": 0.1} for _ in range(40)])  # fmt: skip
-    scale = pd.DataFrame([{"setting": next(text), "rows": 10, "acceptance": 0.5, "basis": next(text)} for _ in range(40)])
     return {
         "02_shap": {name: read(f"materials/{name}") for name in ("tokens", "agreement", "stability", "learners")} | {"explainers": explainers, "materials": exemplars},
         "03_narratives": {"passages": passages, "characters": people, "counts": pd.DataFrame({"count": [1, 2]}, index=pd.Index([label, KINDS["img"]], name=KINDS["svg"]))},
@@ -184,6 +184,6 @@ def hostile_tables(paths: Paths) -> dict[str, dict[str, pd.DataFrame]]:
         "06_verification": {"verdicts": verdicts.assign(reason=verdicts["reason"].str.split(" ").str[0].fillna("")), "teachers": read("verdicts/teachers")},
         "07_training": {name: read(f"trials/{name}") for name in ("trials", "per_class")},
         "08_authenticity": {name: read(f"authenticity/{name}") for name in ("panel", "diversity")},
-        "09_context": {"context": read("context/context").assign(input=lambda rows: rows["input"] + KINDS["img"]), "reader": read("context/reader"), "scale": scale, "names": names, "dialogues": human},
+        "09_context": {"context": read("context/context").assign(input=lambda rows: rows["input"] + KINDS["img"]), "reader": read("context/reader"), "names": names, "dialogues": human},
         "10_responsible": {path.stem: pd.read_parquet(path) for path in sorted(paths.responsible.glob("*.parquet"))},
     }  # fmt: skip

@@ -35,7 +35,7 @@ KINDS: Mapping[str, str] = {
     "years of sources": r"(?<=[\w.’'] )\(?(19|20)\d\d[a-z]?\)?(?=[,.;) ]|$)",
     "dates of declarations": r"\d{4}-\d\d-\d\d",
     "versions": r"\b\d+\.\d+\.\d+\S*|==\S+|version \S+",
-    "ends of a scale": r"100 points are perfect|100 being perfect|by chance, 50 %|ratios, 1 being alike; the others are 0|between 0 and 1|0: untuned",
+    "ends of a scale": r"P > 0\.99|P < 0\.01|100 points are perfect|100 being perfect|by chance, 50 %|ratios, 1 being alike; the others are 0|between 0 and 1|0: untuned",
     "names with a number": r"[A-Za-z]+[- ]\d+(?= GB|-)|GPT-\d|4-grams|A100 80 GB|16-bit|2 AUC − 1",
 }
 """What comes from no file of results, by kind."""
@@ -52,7 +52,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "writing": ("tuning/history",),
     "training": ("answers", "contrasts:n_synthetic,n_wanted,tokens,gain,size"),
     "authenticity": ("authenticity/panel:value,reference,n_texts", "authenticity/coverage:value,n_texts"),
-    "context": ("context/reader", "context/scale", "context/pairs", "context/context:value,n"),
+    "context": ("context/reader", "context/pairs", "context/context:value,n"),
     "claims": ("contrasts:size", "authenticity/panel:value,n_texts", "authenticity/diversity:n_texts,tokens", "context/context:n"),
     "data": (),
     "reading": (),
@@ -172,8 +172,6 @@ class Held:
                 *_numbers(self._json("claims.json")),
                 *_written((self.folder.parents[1] / "data" / "claims.yaml").read_text(encoding="utf-8")),
             ]
-        if page == "context":
-            found += _written(" ".join(self.table("context/scale").select_dtypes(["object", "string"]).astype(str).to_numpy().ravel()))
         return found
 
     def _json(self, name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def low(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "_UNSUSPECTED", 1 << 20)
     monkeypatch.setattr(decoding, "MOST_BYTES", 16 << 20)
     monkeypatch.setattr(decoding, "MOST_ROWS", 100_000)
+    monkeypatch.setattr(decoding, "MOST_VALUES", 500_000)
 
 
 @pytest.mark.usefixtures("low")
@@ -107,6 +109,119 @@ def test_a_plain_file_that_is_too_large_names_its_remedy(tmp_path: Path) -> None
     with path.open("wb") as file:
         file.truncate((16 << 20) + 1)
     assert "part of it" in refused(path, "holds more than").remedy
+
+
+@pytest.mark.usefixtures("low")
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("a.csv", "text,label\n" + "a,b\n" * 100_002, "100,003 rows"),
+        ("a.csv", "text,label\r" + "a,b\r" * 100_002, "100,003 rows"),
+        ("a.csv", "text,label\n" + "a" + "," * 600_000, "600,001 values"),
+        ("a.csv", "text;label\n" + "a" + ";" * 600_000, "600,001 values"),
+        ("a.jsonl", '{"text": "a"}\n' * 100_001, "100,001 rows"),
+        ("a.json", "[" + "{}," * 300_000 + "{}]", "values"),
+        ("a.json", '{"a": [' + "1," * 600_000 + "1]}", "values"),
+        ("a.jsonl", "".join(f'{{"k{number}": 1}}\n' for number in range(1000)), "1,000,000 values"),
+    ],
+)
+def test_rows_and_columns_of_text_are_counted_before_they_are_made(tmp_path: Path, name: str, content: str, what: str) -> None:
+    import tracemalloc
+
+    (path := tmp_path / name).write_text(content)
+    tracemalloc.start()
+    try:
+        assert "part of it" in refused(path, what).remedy
+        assert tracemalloc.get_traced_memory()[1] < 30 * len(content) + (16 << 20)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.usefixtures("low")
+def test_a_sheet_of_few_cells_does_not_make_millions(tmp_path: Path) -> None:
+    def without_dimension(more: str) -> object:
+        return lambda content: re.sub("<dimension[^>]*>", "", content).replace("</sheetData>", more + "</sheetData>")
+
+    far = "".join(f'<row r="{row}"><c r="XFD{row}"><v>1</v></c></row>' for row in range(100, 200))
+    refused(workbook(tmp_path / "wide.xlsx", without_dimension(far)), "values")
+    one = '<row r="100"><c r="XFD100"><v>1</v></c></row>'
+    refused(workbook(tmp_path / "one.xlsx", without_dimension(one)), "values")
+
+
+def packed(path: Path, table: pa.Table, stream: bool = True) -> Path:
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with (pa.ipc.new_stream if stream else pa.ipc.new_file)(str(path), table.schema, options=options) as file:
+        file.write_table(table)
+    return path
+
+
+@pytest.mark.usefixtures("low")
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_packed_batch_is_measured_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: bool) -> None:
+    table = pa.table({"text": pa.array(["a" * (20 << 20)]), "label": ["joy"]})
+    path = packed(tmp_path / "a.arrow", table, stream)
+    assert path.stat().st_size < 1 << 16
+    with monkeypatch.context() as patch:
+        for name in ("open_stream", "open_file"):
+            patch.setattr(pa.ipc, name, lambda *_: pytest.fail("it was unpacked"))
+        refused(path, "more than 0 GiB")
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    packed(saved / "data-0.arrow", table)
+    (saved / "state.json").write_text('{"_data_files": [{"filename": "data-0.arrow"}]}')
+    with pytest.raises(UserError, match="more than 0 GiB"):
+        understand(saved)
+    sound = pa.table({"text": [text for text, _ in ROWS], "label": [label for _, label in ROWS]})
+    assert understand(packed(tmp_path / "b.arrow", sound, stream)).classes == {"anger": 30, "joy": 30}
+    packed(saved / "data-0.arrow", sound)
+    assert understand(saved).classes == {"anger": 30, "joy": 30}
+
+
+@pytest.mark.usefixtures("low")
+@pytest.mark.parametrize(
+    ("column", "what"),
+    [
+        (pa.ListArray.from_arrays(pa.array([0, 600_000], pa.int32()), pa.nulls(600_000)), "values"),
+        (pa.FixedSizeListArray.from_arrays(pa.nulls(600_000), 600_000), "values"),
+        (pa.StructArray.from_arrays([pa.ListArray.from_arrays(pa.array([0, 600_000], pa.int32()), pa.nulls(600_000))], ["a"]), "values"),
+        (
+            pa.ListArray.from_arrays(
+                pa.array([0, 400], pa.int32()), pa.array(["a" * 50_000]).dictionary_encode().take(pa.array([0] * 400))
+            ),
+            "GiB",
+        ),
+        (pa.ListViewArray.from_arrays(pa.array([0], pa.int32()), pa.array([600_000], pa.int32()), pa.nulls(600_000)), "is not read"),
+        (pa.RunEndEncodedArray.from_arrays(pa.array([1], pa.int32()), pa.array(["a"])), "is not read"),
+    ],
+)
+def test_what_stands_in_a_cell_is_counted_before_it_is_made(tmp_path: Path, column: pa.Array, what: str) -> None:
+    table = pa.table({"text": ["a"], "label": column})
+    with pa.ipc.new_stream(str(path := tmp_path / "a.arrow"), table.schema) as file:
+        file.write_table(table)
+    refused(path, what)
+
+
+@pytest.mark.parametrize("offsets", [(0, 3, 8), (0, 8, 6)])
+def test_offsets_out_of_place_read_nothing_else(tmp_path: Path, offsets: tuple[int, ...]) -> None:
+    table = pa.table({"text": ["abc", "def"], "label": ["joy", "anger"]})
+    with pa.ipc.new_stream(str(path := tmp_path / "a.arrow"), table.schema) as file:
+        file.write_table(table)
+    sound, odd = (b"".join(number.to_bytes(4, "little") for number in numbers) for numbers in ((0, 3, 6), offsets))
+    assert path.read_bytes().count(sound) == 1
+    path.write_bytes(path.read_bytes().replace(sound, odd))
+    refused(path, "Not an Arrow file that can be read")
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.string_view(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
+def test_texts_of_any_type_are_read(tmp_path: Path, kind: pa.DataType) -> None:
+    for compression in (None, "lz4", "zstd"):
+        labels = pa.array([label for _, label in ROWS] + [None]).cast(kind)
+        table = pa.table({"text": pa.array([text for text, _ in ROWS] + ["x"]), "label": labels})
+        with pa.ipc.new_file(
+            str(path := tmp_path / "a.feather"), table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)
+        ) as file:
+            file.write_table(table, max_chunksize=7)
+        assert understand(path, UserCorpus(path=str(path), missing="drop")).classes == {"anger": 30, "joy": 30}
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")

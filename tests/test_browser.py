@@ -121,6 +121,35 @@ def test_timings_are_shown_as_text(browser: Any, index: Path) -> None:
     assert not browser.execute_script("return document.getElementById('timings').hidden")
 
 
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ({"energy_wh": 2.0, "energy": "estimated at <b>10 W"}, "2.8"),  # 2 Wh, a quarter of the tokens, 180 rows kept
+        ({"energy_wh": 200.0, "energy": "measured"}, "278"),
+        ({"energy_wh": 2.0, "energy": "measured", "resumed": True}, None),
+        ({"seconds": 2.0}, None),
+    ],
+)
+def test_energy_is_split_by_arm_where_the_step_wrote_everything(browser: Any, index: Path, row: dict[str, Any], shown: str | None) -> None:
+    file = index.with_name("timings.js")
+    before = file.read_text(encoding="utf-8")
+    try:
+        file.write_text(f"window.EMOSYNTH_TIMINGS = [{json.dumps({'stage': '05_generation'} | row)}];", encoding="utf-8")
+        _open(browser, index.with_name("responsible.html"), 375, "light")
+        assert browser.execute_script("return document.getElementById('energy').hidden") is (shown is None)
+        cells = browser.execute_script(
+            "return [...document.querySelectorAll('#energy tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
+        )
+        assert len(cells) > 3 and {line[1] for line in cells} == {shown or "–"}
+        if shown:
+            assert row["energy"] in browser.execute_script("return document.querySelector('#energy .note').textContent")
+            assert any(line[2] not in ("–", "none shown") for line in cells)
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= 375
+        assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    finally:
+        file.write_text(before, encoding="utf-8")
+
+
 # Luminance contrast as WCAG 2 defines it, of every element that holds text, against the nearest opaque background.
 _CONTRAST = """
 const rgb = text => { const p = text.match(/[\\d.]+/g).map(Number); return p.length < 4 ? [...p, 1] : p; };

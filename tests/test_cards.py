@@ -120,6 +120,22 @@ def test_torn_and_foreign_tables(tmp_path: Path) -> None:
         read_table(path)
 
 
+def test_a_table_of_another_run_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    path, other = (
+        write_table(rows(), tmp_path / "rows.parquet", CARD),
+        write_table(rows().iloc[:-1], tmp_path / "other" / "rows.parquet", CARD),
+    )
+    sound, card = path.read_bytes(), path.with_suffix(".md").read_bytes()
+    for name in ("rows.parquet", "rows.md"):  # the table, or its card, was copied in
+        (tmp_path / name).write_bytes((other.parent / name).read_bytes())
+        with pytest.raises(UserError, match=r"not the table that rows\.md beside it is the card of"):
+            read_table(path)
+        path.write_bytes(sound), path.with_suffix(".md").write_bytes(card)
+        assert len(read_table(path)) == len(rows())
+    path.with_suffix(".md").unlink()  # as of published tables
+    assert len(read_table(path)) == len(rows())
+
+
 def test_a_bit_that_flips_gives_no_other_value(tmp_path: Path) -> None:
     path = write_table(pd.concat([rows()] * 300), tmp_path / "rows.parquet", CARD)
     whole, sound = path.read_bytes(), read_table(path)

@@ -1,4 +1,4 @@
-"""Step 09: inputs compared, minimal pairs, labels in free words, the reader on real rows, scale; models answer by rule."""
+"""Step 09: inputs compared, minimal pairs, labels in free words, the reader on real rows; models answer by rule."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from emosynth.context.pairs import (
     shifts,
     write_pairs,
 )
-from emosynth.context.rows import Contextual, chosen_arm, scale_estimate, soft_targets, taxonomy_of
+from emosynth.context.rows import Contextual, chosen_arm, soft_targets, taxonomy_of
 from emosynth.corpora.files import Loaded, Row
 from emosynth.design.arms import resolve_arm
 from emosynth.design.cells import stable_seed
@@ -505,20 +505,6 @@ def test_rows_to_name_go_round_the_labels() -> None:
     assert rows_to_name(rows, 4)["index"].tolist() == [0, 3, 4, 1]
 
 
-# --- scale --------------------------------------------------------------------------------------------
-
-
-def test_scale_is_arithmetic() -> None:
-    rows = pd.DataFrame({"accepted": [True, True, False, False], "prompt_tokens": [50, 50, 50, 50], "new_tokens": [10, 10, 10, 10]})
-    table = scale_estimate(rows, 1000)
-    assert isinstance(table, pd.DataFrame) and len(table) == 4
-    first = table.iloc[0]
-    assert (first["prompt_tokens"], first["new_tokens"], first["acceptance"]) == (100_000, 20_000, 0.5)
-    assert first["gpu_hours"] == pytest.approx((100_000 / 15_000 + 20_000 / 2_000) / 3600) and first["flop"] == 2 * 7e9 * 120_000
-    assert "No row is accepted" in str(scale_estimate(rows.assign(accepted=False)))
-    assert "counts no tokens" in str(scale_estimate(rows.assign(new_tokens=0)))
-
-
 # --- the step -----------------------------------------------------------------------------------------
 
 
@@ -595,10 +581,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, encoder: Path) -> Any:
 
 def test_all_tables_are_written_with_cards(made: Any) -> None:
     people = ["dialogues", "dialogue_predictions", "dialogue_rows"]
-    assert list(made.tables) == ["context", "pairs", "names", "reader", "scale", *people]
+    assert list(made.tables) == ["context", "pairs", "names", "reader", *people]
     for name in people:
         assert made.tables[name].empty and "Not tested: no corpus of dialogues" in (made.paths.context / f"{name}.md").read_text()
-    for name, frame in list(made.tables.items())[:5]:
+    for name, frame in list(made.tables.items())[:4]:
         assert len(read_table(made.paths.context / f"{name}.parquet")) == len(frame) > 0, name
         assert "Empty:" not in (made.paths.context / f"{name}.md").read_text(), name
     assert set(made.tables["context"]["learner"]) == {"embedding", "encoder"}
@@ -631,7 +617,7 @@ def test_a_second_run_is_the_same_to_the_byte(made: Any) -> None:
 
 def test_without_narratives_there_is_a_sentence(made: Any) -> None:
     tables = build_context(params(arms={"naive": {}}), made.catalog, made.paths)
-    assert all(tables[name].empty for name in ("context", "pairs", "names", "scale")) and len(tables["reader"]) == 1
+    assert all(tables[name].empty for name in ("context", "pairs", "names")) and len(tables["reader"]) == 1
     assert "Empty: No arm writes utterances from a narrative." in (made.paths.context / "context.md").read_text()
     assert "no table of pairs: No arm" in made.said.read_text()
     assert {"input", "learner", "value"} <= set(read_table(made.paths.context / "context.parquet").columns)

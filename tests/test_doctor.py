@@ -72,7 +72,7 @@ CASES: dict[str, tuple[Callable[[Path, pytest.MonkeyPatch], Any], str, str]] = {
     "disk": (lambda root, patch: patch.setattr(shutil, "disk_usage", lambda place: Usage(1e9)), "disk", "EMOSYNTH_CACHE"),
     "memory": (lambda root, patch: patch.setattr(doctor, "MEMORY_GB", 1e6), "memory", "models.writer.batch"),
     "ports": (lambda root, patch: patch.setattr(socket, "create_server", refuse), "notebooks", "127.0.0.1"),
-    "dvc": (lambda root, patch: (root / ".dvc" / "config").unlink(), "DVC", "make setup"),
+    "dvc": (lambda root, patch: (root / ".dvc" / "config").unlink(), "DVC", "make -B setup"),
     "profile": (lambda root, patch: (root / "profiles" / "mine.yaml").write_text("cells: {repaets: 1}"), "profile mine", "params"),
     "no profile": (lambda root, patch: (root / "profiles" / "mine.yaml").unlink(), "profile mine", "Write it"),
     "corpus": (lambda root, patch: (root / "mine.csv").unlink(), "corpus mine", "profiles/mine.yaml"),
@@ -149,7 +149,7 @@ def test_packages_are_held_against_the_lock(root: Path, monkeypatch: pytest.Monk
     lines = ["pydantic==0.0.1", "no-such-thing==1.0", "of-another-system==1.0 ; sys_platform == 'none'", f"numpy=={version('numpy')}"]
     (root / "requirements.lock").write_text("# a comment\n" + "".join(line + hashes for line in lines))
     (found,) = doctor._installed(root)
-    assert "2 differ" in found.found and "no-such-thing missing instead of 1.0" in found.found and found.remedy == "make setup"
+    assert "2 differ" in found.found and "no-such-thing missing instead of 1.0" in found.found and found.remedy == "make -B setup"
     (root / "torch.lock").write_text("torch==0.1\n")
     (found,) = doctor._installed(root)
     assert "3 differ" in found.found and "torch" in found.found

@@ -84,6 +84,18 @@ def test_the_record_of_a_stage_has_it_and_outside_of_one_there_is_none(tmp_path,
     assert set(second) == {"stage", "seconds", "peak_mb"}
 
 
+@pytest.mark.parametrize(
+    "said", ["generation: all 540 texts already there", "generation: 540/540 texts, 12 already there", "generation: 540/540 texts"]
+)
+def test_a_step_that_found_work_of_an_earlier_run_says_so(tmp_path, said):
+    paths = Paths(tmp_path, "demo")
+    paths.logs.mkdir(parents=True)
+    (paths.logs / "05_generation.log").write_text(f"{said}\n", encoding="utf-8")
+    write_record(paths, "05_generation", 1.0, 2.0)
+    (row,) = read_record(paths.report / "timings.js")
+    assert row.get("resumed", False) is ("already" in said)
+
+
 @pytest.mark.parametrize("given", ["much", "0", "-3", "nan", "inf"])
 def test_what_is_no_power_is_said_before_the_stage_begins(monkeypatch, given):
     monkeypatch.setenv("EMOSYNTH_WATTS", given)

@@ -15,6 +15,8 @@ import toy_trials as toy
 from emosynth.cards import write_table
 from emosynth.errors import UserError
 from emosynth.export import BEST, _cell, best_arm, export_best, export_dataset, shares_words
+from emosynth.report.figures.base import find_figure
+from emosynth.report.tables import Tables
 
 HOSTILE = '=HYPERLINK("http://a.example") is grief, told\tin tears'
 
@@ -113,27 +115,93 @@ def test_two_exports_are_the_same_bytes(profile, tmp_path):
             assert file.read_bytes() == (second / file.relative_to(first)).read_bytes(), file.name
 
 
-def trials(rows: list[tuple[str, str, int, float]]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=["arm", "learner", "size", "macro_f1"])
-    return table.assign(corpus="toy", version="", sweep="", budget="accepted", repeat=table.groupby(["arm", "learner", "size"]).cumcount())
+def write_trials(made, paths, right: dict[tuple[str, str], tuple[int, ...]]) -> None:
+    """Write trials on the largest seeds that read so many of thirty test rows right, by learner and arm a number a repeat."""
+    truth = pd.read_parquet(paths.corpora / "toy.parquet").query("split == 'test'")["labels"].map(lambda labels: labels[0]).tolist()
+    trials, predictions = [], []
+    for (learner, arm), each in right.items():
+        for repeat, many in enumerate(each):
+            name = f"{learner}/{arm}/{repeat}"
+            # a different stretch of rows is read wrong in each repeat
+            wrong = {(17 * repeat + at) % len(truth) for at in range(len(truth) - many)}
+            p = [[0.9, 0.1] if (label == "joy") != (place in wrong) else [0.1, 0.9] for place, label in enumerate(truth)]
+            predictions.append({"trial_id": name, "corpus": "toy", "p": np.ravel(p).tolist()})
+            trials.append({
+                "trial_id": name, "corpus": "toy", "size": 16, "repeat": repeat, "arm": arm, "version": "", "sweep": "", "value": "", "budget": "accepted",
+                "learner": learner, "n_real": 32 if arm == "real+1x" else 16, "n_synthetic": 0 if arm in ("seed", "real+1x") else 16, "n_wanted": 16,
+                "n_generated": 32, "tokens": 100, "threshold": np.nan, "macro_f1": many / len(truth),
+            })  # fmt: skip
+    rows = [
+        {"corpus": "toy", "place": place, "row_id": str(place), "labels": [label], "scored_on": "test"} for place, label in enumerate(truth)
+    ]
+    for name, table in {"trials": trials, "predictions": predictions, "test_rows": rows}.items():
+        write_table(pd.DataFrame(table), paths.trials / f"{name}.parquet", toy.CARD)
 
 
-def test_best_arm_is_written_and_judged_on_common_learners(profile):
-    made, _ = profile
-    rows = [("naive", "tfidf", 16, 0.5), ("taught", "tfidf", 16, 0.6), ("real+1x", "tfidf", 16, 0.9), ("naive", "tfidf", 8, 0.99)]
-    assert best_arm(trials(rows), made) == "taught"
-    assert best_arm(trials([*rows, ("naive", "encoder", 16, 0.99)]), made) == "taught", "a learner that only one arm has says nothing"
-    twice = [("naive", "tfidf", 16, 0.5), ("real+1x", "tfidf", 16, 0.9)]
-    assert best_arm(trials([*rows, *twice]), made) == "naive", "the mean of few repeats wins too easily"
-    with pytest.raises(UserError, match="No written arm"):
-        best_arm(trials([("seed", "tfidf", 16, 0.5)]), made)
+@pytest.fixture
+def trained(tmp_path):
+    """Return how trials are written, and what is then best: of two learners, three repeats."""
+    made = toy.params(
+        arms={"naive": {"checks": "sure"}, "taught": {"checks": "sure", "labels": {"teacher": 0.5}}, "real+1x": {"add": "real"}},
+        cells={"sizes": [8, 16], "repeats": 3}, learners={"tfidf": {"c_grid": [1.0]}, "trees": {}}, evidence={"resamples": 200},
+    )  # fmt: skip
+    paths = toy.write_profile(tmp_path / "root", made)
+    return made, paths, lambda right: write_trials(made, paths, right)
 
 
-def test_export_best_ends_a_run(profile):
-    made, paths = profile
-    write_table(trials([("naive", "tfidf", 16, 0.5), ("taught", "tfidf", 16, 0.6)]), paths.trials / "trials.parquet", toy.CARD)
+SEEDS = {("tfidf", "seed"): (20, 21, 20), ("trees", "seed"): (15, 15, 15)}
+
+
+def test_best_is_what_the_answer_picks_and_not_a_mean_over_learners(trained, capsys):
+    """The mean over learners is higher for the arm that helps the poor learner alone."""
+    made, paths, write = trained
+    write(
+        SEEDS
+        | {
+            ("tfidf", "naive"): (27, 28, 27),
+            ("trees", "naive"): (15, 15, 15),
+            ("tfidf", "taught"): (20, 20, 21),
+            ("trees", "taught"): (28, 28, 28),
+        }
+    )
+    name, why = best_arm(made, paths)
+    answers = Tables(paths, made).answers
+    assert (
+        name == "naive" == answers["arm"].iloc[-1]
+        and answers["shown"].iloc[-1]
+        and "shown to help, +" in why
+        and "16 labels and TF-IDF" in why
+    )
     folder = export_best(made, paths, Shelf())
-    assert folder == paths.data / "export" and set(pd.read_parquet(folder / "data" / "train.parquet")["arm"]) == {"taught"}
+    assert folder == paths.data / "export" and set(pd.read_parquet(folder / "data" / "train.parquet")["arm"]) == {"naive"}
+    assert "- picked: the best way on toy" in (folder / "README.md").read_text() and "naive is the best way" in capsys.readouterr().err
+
+
+def test_best_is_a_guess_where_nothing_is_shown_to_help(trained):
+    made, paths, write = trained
+    write(SEEDS | {("tfidf", "naive"): (20, 20, 20), ("tfidf", "taught"): (21, 20, 21), ("tfidf", "real+1x"): (30, 30, 30)})
+    name, why = best_arm(made, paths)
+    assert name == "taught" and why.startswith("a best guess") and "nothing is shown to help" in why
+    folder = export_best(made, paths, Shelf())
+    assert "a best guess" in (folder / "README.md").read_text()
+
+
+def test_the_headline_compares_on_repeats_that_all_have(trained):
+    """An arm of one lucky repeat, and a learner that was run on the luckiest seed alone, have the higher means."""
+    made, paths, write = trained
+    few = {("tfidf", "taught"): (29,), ("trees", "seed"): (22,), ("trees", "naive"): (22,)}
+    write({("tfidf", "seed"): (24, 18, 18), ("tfidf", "naive"): (27, 27, 26)} | few)
+    head = Tables(paths, made).headline
+    assert (head.learner, head.arm, head.size) == ("tfidf", "naive", 16) and head.row.repeats == 3
+    frame = find_figure("answer").frame(Tables(paths, made))
+    assert set(frame.loc[frame["learner"] == "tfidf", "repeats"]) == {3} and set(frame.loc[frame["learner"] == "trees", "repeats"]) == {1}
+
+
+def test_without_trials_nothing_is_best(profile):
+    made, paths = profile
+    with pytest.raises(UserError, match="No written arm"):
+        best_arm(made, paths)
+    assert "No written arm" in (export_best(made, paths, Shelf()) / "README.md").read_text()
 
 
 @pytest.mark.parametrize(("arm", "what"), [("naiv", "no arm"), ("real+1x", "real text")])

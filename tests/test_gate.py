@@ -335,7 +335,7 @@ def test_warnings_stand_on_the_terminal_in_the_notebook_and_in_the_card(
 def test_what_the_page_on_scale_shows_is_valid() -> None:
     page = (Path(__file__).parents[1] / "docs" / "scale.md").read_text()
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.S)]
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     for block in blocks:
         writer = params_of(**deep_merge(blocks[0], block)).models.writer
         assert writer.backend == "server" and ServerModel(writer).addresses

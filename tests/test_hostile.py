@@ -85,6 +85,8 @@ def place(check: Callable[[str], None]) -> Callable[[str], None]:
     return check
 
 
+_SCRIPTED = ("data.html", "responsible.html")
+"""Pages that read the times of a run, with one script of known text and one file."""
 TABLE = {"table", "thead", "tbody", "tr", "th", "td", "caption"}
 FRAMES: dict[str, Callable[[str], Table]] = {
     "cell": lambda text: table(pd.DataFrame({"a": [text, "b"]})),
@@ -358,9 +360,9 @@ def test_pages_hold_no_element_of_the_data(run: Paths) -> None:
             for tag, attributes in parsed.tags
             if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
         ]
-        assert len(policy) == 1 and "default-src 'none'" in policy[0] and ("script-src" in policy[0]) == (file.name == "data.html"), file
+        assert len(policy) == 1 and "default-src 'none'" in policy[0] and ("script-src" in policy[0]) == (file.name in _SCRIPTED), file
         tags = [tag for tag, _ in parsed.tags]
-        assert tags.count("script") == (2 if file.name == "data.html" else 0) and tags.count("main") == tags.count("h1") == 1, file
+        assert tags.count("script") == (2 if file.name in _SCRIPTED else 0) and tags.count("main") == tags.count("h1") == 1, file
         assert not {"iframe", "svg", "object", "embed", "form", "base", "video", "textarea", "font"} & set(tags), file
         for tag, attributes in parsed.tags:
             assert not any(name.startswith("on") or name in ("autofocus", "srcdoc") for name in attributes), (file, tag, attributes)
@@ -463,6 +465,39 @@ def test_nothing_runs_and_nothing_is_asked_for_in_a_browser(browser: Any, run: P
         events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
         asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
         assert asked and [address for address in asked if not address.startswith(("file:", "data:", "chrome:"))] == [], file
+
+
+@pytest.mark.browser
+def test_the_pages_of_rows_show_text_as_text(browser: Any, tmp_path: Path) -> None:
+    from emosynth.trying.browser import listing, row_page
+    from emosynth.trying.found import Query, Rows
+    from test_browse import write
+
+    paths, texts = Paths(tmp_path, "mine"), [text for kind, text in KINDS.items() if kind != "surrogate"]  # no table can hold one
+    write(paths, len(texts))
+    rows = Rows.load(paths)
+    for step, name in enumerate(
+        ("text", "context", "character", "label", "prompt", "generator", "finish", "error", "corpus", "candidate_id")
+    ):
+        rows.frame[name] = [texts[(place + step) % len(texts)] for place in range(len(texts))]
+    rows.verdicts["reason"] = [texts[place % len(texts)] for place in range(len(rows.verdicts))]
+    rows.note = KINDS["out of the table"]
+    pages = [
+        listing(rows, Query.read("")),
+        listing(rows, Query.read(""), whole=True),
+        *(row_page(rows, place) for place in range(0, len(texts), 11)),
+    ]
+    browser.get_log("performance")
+    for number, content in enumerate(pages):
+        (file := tmp_path / f"{number}.html").write_bytes(content.encode("utf-8", "replace"))
+        browser.get(file.as_uri())
+        browser.execute_script("document.querySelectorAll('details').forEach(item => item.open = true); document.body.click()")
+        state = browser.execute_script(_STATE)
+        assert state["ran"] is None and state["images"] == [] and state["handlers"] == state["mains"] == 0 and state["heads"] == 1, state
+        assert browser.current_url == file.as_uri()
+        events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+        asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        assert asked and [address for address in asked if not address.startswith(("file:", "data:", "chrome:"))] == []
 
 
 @pytest.mark.browser

@@ -476,6 +476,7 @@ def test_loading_what_is_missing_or_does_not_fit(made):
         load_passages(folder)
     built = make(made)
     built["characters"].iloc[:1].to_parquet(folder / "characters.parquet")
+    (folder / "characters.md").unlink()
     with pytest.raises(UserError, match="do not belong together"):
         load_passages(folder)
 

@@ -15,7 +15,7 @@ import pytest
 
 from emosynth import parallel
 from emosynth.errors import UserError
-from emosynth.parallel import cores, in_order, memory, rooms
+from emosynth.parallel import Tasks, as_done, cores, in_order, memory, rooms
 
 
 def _slow_first(task: int, progress: Callable[[int], None]) -> tuple[int, int]:
@@ -27,6 +27,11 @@ def _slow_first(task: int, progress: Callable[[int], None]) -> tuple[int, int]:
 def _fails(task: int, _progress: Callable[[int], None]) -> int:
     if task == 2:
         raise UserError("It failed.", where="task 2", remedy="Mend it.")
+    return task
+
+
+def _first_waits(task: int, _progress: Callable[[int], None]) -> int:
+    time.sleep(0 if task else 1)
     return task
 
 
@@ -60,8 +65,39 @@ def test_an_error_is_the_one_that_was_raised_and_what_came_before_is_kept():
 def test_a_process_that_dies_is_replaced_once(tmp_path):
     (tmp_path / "b").touch()
     assert list(in_order(_dies_once, [tmp_path / "a", tmp_path / "b"], 2, print)) == ["a", "b"]
-    with pytest.raises(ChildProcessError, match="without a result"):
+    with pytest.raises(UserError, match="without a result") as error:
         list(in_order(_dies, [1, 2], 2, print))
+    assert "memory" in error.value.remedy and "kept" in error.value.remedy, "whoever asked for the work, here step 08, tells the remedy"
+
+
+def test_tasks_are_taken_as_workers_are_free_and_no_result_waits_far_ahead():
+    taken: list[int] = []
+
+    def tasks():
+        for number in range(200):
+            taken.append(number)
+            yield number
+
+    results = in_order(_first_waits, tasks(), 2, lambda done: None)
+    assert next(results) == 0 and len(taken) <= 16, "the first is awaited, the others do not pile up"
+    assert list(results) == list(range(1, 200)) == taken[1:]
+
+
+def test_results_come_as_they_are_done():
+    found = list(as_done(_first_waits, range(6), 2))
+    assert sorted(found) == list(range(6)) and found[0] != 0
+    assert sorted(as_done(_first_waits, [1], 1)) == [1]
+
+
+def test_tasks_that_were_lost_come_first_and_none_is_far_ahead():
+    tasks = Tasks(iter("abcdef"), ahead=3)
+    assert [tasks.take() for _ in range(4)] == [(0, "a"), (1, "b"), (2, "c"), None]
+    tasks.again(2)
+    tasks.again(0)
+    assert [tasks.take(), tasks.take(), tasks.take()] == [(0, "a"), (2, "c"), None]
+    tasks.done(0)
+    tasks.first = 1
+    assert [tasks.take(), tasks.take()] == [(3, "d"), None]
 
 
 def test_threads_are_those_that_are_granted(monkeypatch):

@@ -19,7 +19,18 @@ from emosynth.dependencies import code_files, module_files, named_pieces, notebo
 from emosynth.design.checked import check_design
 from emosynth.params import Arm, Params, deep_merge, load_params, read_file, section_types, validate
 from emosynth.params.base import Named, Section
-from emosynth.pipeline import NOT_COMPARED, STAGES, build_pipeline, fit_dvc, parameter_keys, pipeline_file, pipeline_text, profiles, stage
+from emosynth.pipeline import (
+    NOT_COMPARED,
+    STAGES,
+    build_pipeline,
+    fit_dvc,
+    folded,
+    parameter_keys,
+    pipeline_file,
+    pipeline_text,
+    profiles,
+    stage,
+)
 
 ROOT = Path(__file__).parent.parent
 FOUNDATION = {
@@ -171,6 +182,33 @@ def test_an_arm_of_which_a_stage_sees_no_field_is_in_its_command():
 
 
 # --- code -------------------------------------------------------------------------------------------
+
+
+def test_folders_stand_for_the_files_that_they_hold_and_for_no_other(tmp_path: Path) -> None:
+    room = tmp_path / "src" / "emosynth" / "room"
+    for name in ("a.py", "inner/b.py", "inner/c.py", "__pycache__/a.pyc", ".a.py.swp"):
+        (room / name).parent.mkdir(parents=True, exist_ok=True)
+        (room / name).touch()
+    base = "src/emosynth/room"
+    files = [f"{base}/{name}" for name in ("a.py", "inner/b.py", "inner/c.py")]
+    assert folded(tmp_path, ["x", *files, "data/demo", "x"]) == ["x", base, "data/demo"]
+    assert folded(tmp_path, files[1:]) == [f"{base}/inner"]
+    assert folded(tmp_path, [files[0], files[2]]) == [files[0], files[2]]
+    (room / "d.py").touch()
+    assert folded(tmp_path, files) == [files[0], f"{base}/inner"], "a new file that no stage needs is no part of what it depends on"
+
+
+def test_what_dvc_sees_of_a_folder_is_what_stands_for_it() -> None:
+    from dvc.repo import Repo
+
+    item = stage("11_figures")
+    files = code_files(ROOT, load_params(ROOT, "demo"), item)
+    folders = [name for name in folded(ROOT, files) if (ROOT / name).is_dir()]
+    assert folders
+    with Repo(str(ROOT)) as repo:
+        walks = [walk for name in folders for walk in repo.dvcignore.walk(repo.fs, str(ROOT / name))]
+    seen = {(Path(folder) / name).relative_to(ROOT).as_posix() for folder, _, names in walks for name in names}
+    assert seen == {name for name in files if any(name.startswith(f"{folder}/") for folder in folders)}
 
 
 def params_with(**change: Any) -> Params:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import codecs
+import importlib.util
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +24,11 @@ from emosynth.pipeline import STAGES, pipeline_file, pipeline_text, profiles
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src" / "emosynth").rglob("*.py"))
 _WORD = r"[A-Za-z0-9@{}<>./:=_'+-]+"
-COMMAND = re.compile(rf"(?<![\w.-])(?:(?:python -m emosynth|emosynth|dvc)(?: {_WORD})+|make [a-z]+(?: [A-Z]+={_WORD})*(?=$|[;.,)]|: or))")
+COMMAND = re.compile(
+    rf"(?<![\w.-])(?:(?:python -m emosynth|emosynth|dvc)(?: {_WORD})+|make(?: -B)? [a-z]+(?: [A-Z]+={_WORD})*(?=$|[;.,)]| {{2}}|: or)"
+    rf"|(?:python|{{}}) -m (?!emosynth)\w+|pip install [^;,]+|iconv -f \S+ -t \S+|git (?:lfs|annex) \w+)"
+)
+MAKE_ALONE = re.compile(r"\bmake(?=[,.;)]|$)")
 
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
@@ -60,7 +67,7 @@ def commands() -> list[tuple[str, str]]:
 
 def check(command: str) -> None:
     words = shlex.split(command)
-    if words[0] == "python":
+    if words[:3] == ["python", "-m", "emosynth"]:
         words = words[2:]
     if words[0] == "emosynth":
         given = cli.parser().parse_args(words[1:])
@@ -75,7 +82,17 @@ def check(command: str) -> None:
             assert (ROOT / (file or "dvc.yaml")).exists() or file.startswith("profiles/mine/")
             assert target.endswith("dvc.yaml") or name in {item.name for item in STAGES}, target
     elif words[0] == "make":
+        words = [word for word in words if word != "-B"]
         assert re.search(rf"^{re.escape(words[1])}:", (ROOT / "Makefile").read_text(), re.M), f"make has no target {words[1]}"
+        assert words[1] != "setup" or "-B" in command, "make finds its stamp and does nothing"
+    elif words[:2] == ["pip", "install"]:
+        # the name of this package is anybody's to take on the package index: only the checkout is installed
+        assert (found := re.fullmatch(r"pip install -e '\.\[(\w+)\]'\.?", command)), command
+        assert found[1] in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"], f"no extra {found[1]}"
+    elif "-m" in words:
+        assert importlib.util.find_spec(words[-1]) is not None, f"there is no module {words[-1]}"
+    elif words[0] == "iconv":
+        assert codecs.lookup(words[2]) and codecs.lookup(words[4])
 
 
 COMMANDS = commands()
@@ -94,8 +111,19 @@ def test_every_command_exists(place: str, command: str, capsys: pytest.CaptureFi
         pytest.fail(f"{place}: {command}: {capsys.readouterr().err}")
 
 
+def test_no_text_says_make_alone() -> None:
+    """That is a list of targets, and does nothing."""
+    for path in SOURCES:
+        for line, text in texts(path):
+            assert not MAKE_ALONE.search(text), f"{path}:{line}: name the target"
+
+
 def test_a_wrong_command_is_found(capsys: pytest.CaptureFixture) -> None:
-    for wrong in ("dvc repro 06_tuning", "python -m emosynth draw x", "make everything", "dvc repo", "emosynth run 4_tuning"):
+    for wrong in (
+        "dvc repro 06_tuning", "python -m emosynth draw x", "make everything", "dvc repo", "emosynth run 4_tuning", "make setup",
+        "pip install 'emosynth[ray]'", "pip install -e '.[nowhere]'", "python -m no_such_module",
+    ):  # fmt: skip
+        assert COMMAND.fullmatch(wrong), f"{wrong}: it would not be found in a text"
         with pytest.raises((SystemExit, AssertionError)):
             check(wrong)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from corpus_text import find_corpus_text
 from emosynth.catalog import Catalog
@@ -22,14 +24,14 @@ from emosynth.params import Figures, Params
 from emosynth.paths import Paths
 from emosynth.pieces import registered
 from emosynth.report import build_report, figure_names, regenerate, show
-from emosynth.report.figures.base import Figure, figures, find_figure, why_left_out
+from emosynth.report.figures.base import Figure, bare, figures, find_figure, handle, why_left_out
 from emosynth.report.figures.training import Sweeps
 from emosynth.report.first_page import advice, answer, strip
 from emosynth.report.pages import PAGES, render_pages
 from emosynth.report.provenance import public, references
 from emosynth.report.results import WITHHELD_RUN, WITHHELD_SEED, shown_rows
 from emosynth.report.tables import Tables, Texts
-from emosynth.style import Looks, figure_style, new_figure, save_figure
+from emosynth.style import LONGEST_NAME, Looks, drawn_names, figure_style, new_figure, save_figure, tidy
 from fake_results import CLASSES, COPIED, PASSAGE, REPEATED, SCRIPT, fake_params, write_fake_results
 
 NAMES = [
@@ -113,6 +115,41 @@ def test_arms_have_the_look_of_their_place_in_the_parameters(params: Params) -> 
         assert looks.colour("seed") != light
 
 
+LEARNERS = ("TF-IDF + LR", "Embeddings + LR", "Fine-tuned encoder")
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8") | st.sampled_from("ab, …(2)喜"), max_size=90), max_size=12), st.integers(8, 40))
+def test_names_side_by_side_stay_apart(names: list[str], longest: int) -> None:
+    """Whatever is shortened: what differs as a figure could draw it in full differs, equal names are equal, and the bound holds."""
+    shown = dict(zip(names, drawn_names(names, longest), strict=True))
+    assert drawn_names(names, longest) == [shown[name] for name in names]
+    assert all(len(name) <= longest and "\n" not in name for name in shown.values()) and len(set(shown.values())) == len(shown)
+    assert all(shown[name] == name for name in ["naïve"] if name in shown)
+
+
+@pytest.mark.parametrize("corpus", ["tweeteval-emotion", "a-corpus-of-a-very-long-name-that-somebody-gave-it", "客户反馈意见"])
+def test_a_long_corpus_name_gives_way_and_not_the_seed_size(corpus: str) -> None:
+    names = [f"{corpus}{twin}, {learner}, n = {size}" for twin in ("-a", "-b") for learner in LEARNERS for size in (50, 200, 1000)]
+    shown = drawn_names(names)
+    assert len(set(shown)) == len(names) and max(map(len, shown)) <= LONGEST_NAME
+    assert all(
+        short.endswith(f", n = {name.rpartition(' ')[2]}") and not re.search(r"\(\d\)$", short)
+        for name, short in zip(names, shown, strict=True)
+    )
+    with figure_style(Figures()):
+        fig = new_figure(Figures(), 5.0)
+        axes = fig.subplots(1, 2)
+        for one, part in zip(axes, (names[:9], names[9:]), strict=True):
+            bare(one, part)
+            one.set_title(f"{part[0]} {'x' * 60} {part[0]}\nn")
+        axes[1].legend(handles=[handle(f"{name} {name}", {"linestyle": "-"}) for name in names])
+        fig.canvas.draw()
+        tidy(fig).canvas.draw()
+        ticks = [label.get_text() for one in axes for label in one.get_yticklabels()]
+        entries = [text.get_text() for text in axes[1].get_legend().get_texts()]
+        assert len(set(ticks)) == len(set(entries)) == len(names) and axes[0].get_title("left") != axes[1].get_title("left")
+
+
 def test_an_arm_named_like_real_rows_is_not_taken_for_them(params: Params) -> None:
     renamed = params.model_copy(update={"arms": {"real-but-written": params.arms["naive"], "x": params.arms["real+1x"]}})
     assert not Looks(renamed).real("real-but-written") and Looks(renamed).real("x")
@@ -173,7 +210,7 @@ def test_titles_are_findings_of_the_numbers(tables: Tables) -> None:
     ).iloc[0]
     words = figure.words(frame, tables)
     assert f"{100 * row['gain']:.1f}" in words.reading and f"{head.size} labels" in words.title and "95\u00a0% interval" in words.reading
-    assert head.honest is not None and f"{100 * head.honest.effect:.1f}" in words.reading and "cross-fitted" in words.reading
+    assert head.row.repeats > 1 and f"{100 * head.row.gain:.1f}" in words.reading and "cross-fitted" in words.reading
     trials = tables.need("trials/trials").query("learner == 'embedding' and arm == 'seed' and size == @head.size and sweep == ''")
     drawn = frame.query("learner == 'embedding' and curve == 'own' and size == @head.size")["mean"].iloc[0]
     assert drawn == pytest.approx(100 * trials["macro_f1"].mean(), abs=1e-6)
@@ -234,8 +271,34 @@ def test_one_repeat_has_words_without_nan(tmp_path: Path) -> None:
         figure = find_figure(name)
         words = figure.words(figure.frame(tables), tables)
         assert "nan" not in f"{words.title} {words.reading} {words.limits}".lower()
-    assert tables.headline is not None and tables.headline.honest is None
+    assert tables.headline is not None and pd.isna(tables.headline.row.gain)
     assert "One repeat" in json.dumps([claim.why for claim in tables.claims])
+
+
+def test_an_arm_of_few_lucky_repeats_does_not_lead_the_curves(tables: Tables) -> None:
+    figure = find_figure("learning_curves")
+    frame = figure.frame(tables)
+    lucky = frame["arm"] == "shap"
+    assert lucky.any() and "SHAP-guided leads" in figure.words(frame.assign(mean=frame["mean"] + 50 * lucky), tables).reading
+    few = frame.assign(mean=frame["mean"] + 50 * lucky, repeats=frame["repeats"].where(~lucky, 1))
+    assert "SHAP-guided leads" not in figure.words(few, tables).reading
+
+
+def test_head_to_head_says_why_the_first_page_may_show_what_it_does_not(tables: Tables) -> None:
+    assert tables.answers is not None
+    figure, told = find_figure("head_to_head"), Tables(tables.paths, tables.params)
+    frame = figure.frame(tables)
+    for shown, p in ((True, 1.0), (True, 0.0), (False, 1.0)):
+        told.__dict__.clear()
+        told.__dict__.update(
+            paths=tables.paths,
+            params=tables.params,
+            scored=tables.scored,
+            contrasts=tables.contrasts,
+            answers=tables.answers.assign(shown=shown),
+        )
+        said = figure.words(frame.assign(p=p, gain=1.0), told).limits
+        assert ("The first page asks" in said) == (shown and p == 1.0)
 
 
 def test_a_figure_is_one_file(tmp_path: Path, report: Paths, params: Params) -> None:
@@ -404,7 +467,7 @@ def test_hostile_text_is_escaped(pages: dict[str, str]) -> None:
     for name, page in pages.items():
         for hostile in (SCRIPT, "<b>$x", "corpus <for>", "<b>Ferryman"):
             assert hostile not in page, (name, hostile)
-        assert [tag for tag, _ in Elements(page).tags].count("script") == (2 if name == "data.html" else 0)
+        assert [tag for tag, _ in Elements(page).tags].count("script") == (2 if name in ("data.html", "responsible.html") else 0)
     assert "&lt;script&gt;alert(" in pages["index.html"] and "corpus &lt;for&gt;" in pages["data.html"]
 
 

@@ -374,6 +374,8 @@ def test_tables_of_a_profile(tmp_path, lists):
         and paid["tokens_read"] == 3 * 64
         and paid["written_per_row"] == 5 * 64 / 36
     )
+    everything = pd.read_parquet(paths.candidates / "candidates.parquet")[["prompt_tokens", "new_tokens"]].sum().sum()
+    assert paid["share"] == 8 * 64 / everything < 1, "of all candidates, other corpora's and smaller seeds' too"
     asked = tables["forecast"].set_index(["corpus", "arm"])
     assert asked.loc[("toy", "naive"), "tokens_written"] == pytest.approx(1000 * paid["written_per_row"])
     assert asked.loc[("toy", "nobody"), "note"] == "nothing was written for it"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import gzip
 import importlib.util
 import json
 import logging
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -286,6 +289,56 @@ def test_what_a_server_claims_to_have_read_breaks_no_account(usage: str) -> None
 def test_answers_that_cannot_be_read_are_refusals(status: int, kind: str, body: bytes) -> None:
     answer = httpx.Response(status, content=body, headers={"Content-Type": f"text/html; charset={kind}"})
     assert isinstance(read_answer(answer, False, "p", str), Refusal)
+
+
+@pytest.mark.parametrize("packing", ["gzip", "deflate", "gzip, gzip", "br", "plain"])
+def test_an_answer_without_end_does_not_fill_the_memory(
+    faulty: Callable[..., tuple[Faulty, ServerModel]], monkeypatch: pytest.MonkeyPatch, packing: str
+) -> None:
+    import tracemalloc
+
+    body = b'{"choices": [{"text": "' + b"a" * (256 << 20)
+    packed = gzip.compress(body, 1) if packing.startswith("gzip") else zlib.compress(body, 1) if packing == "deflate" else body[: 24 << 20]
+    packed = gzip.compress(packed) if "," in packing else packed
+    sound = said("well", chat=False)
+    answers = iter([{"Content-Encoding": packing} if packing != "plain" else {}])
+
+    def answer(self: Faulty, handler: BaseHTTPRequestHandler, *_: Any) -> None:
+        headers = next(answers, None)
+        content = json.dumps(sound).encode() if headers is None else packed
+        handler.send_response(200)
+        for name, value in {"Content-Length": str(len(content)), **(headers or {})}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        with contextlib.suppress(OSError):  # who has heard enough hangs up
+            handler.wfile.write(content)
+
+    monkeypatch.setattr(Faulty, "answer", answer)
+    http, model = faulty("fine")
+    del body
+    tracemalloc.start()
+    try:
+        assert model.generate([Request("p", 1)], DECODING)[0].text == "well"
+        assert tracemalloc.get_traced_memory()[1] < 40 << 20
+    finally:
+        tracemalloc.stop()
+    assert len(http.headers) == 2 and {sent["Accept-Encoding"] for sent in http.headers} == {"identity"}
+
+
+def test_an_answer_that_is_packed_all_the_same_is_read(
+    faulty: Callable[..., tuple[Faulty, ServerModel]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = gzip.compress(json.dumps(said("wéll", chat=False)).encode())
+
+    def answer(self: Faulty, handler: BaseHTTPRequestHandler, *_: Any) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", "gzip")
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    monkeypatch.setattr(Faulty, "answer", answer)
+    assert faulty("fine")[1].generate([Request("p", 1)], DECODING)[0].text == "wéll"
 
 
 @pytest.mark.parametrize("form", [KEY, quote(quote(KEY, safe=""), safe=""), base64.b64encode(f"user:{KEY}".encode()).decode()])

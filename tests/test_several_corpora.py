@@ -9,9 +9,11 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from emosynth.evidence import RealCurve
+from emosynth.evidence import RealCurve, metrics
 from emosynth.evidence.declared import Outcome
+from emosynth.evidence.numbers import labels_worth
 from emosynth.params import Figures, Params
+from emosynth.report.build import headline
 from emosynth.report.figures.base import find_figure, rows_of, why_left_out
 from emosynth.report.first_page import advice, answer, cuts, elsewhere, paying
 from emosynth.report.pages import _reach
@@ -88,6 +90,42 @@ def test_arms_of_fewer_repeats_are_counted_as_not_picked_from(tables: Tables) ->
     assert answers is not None
     left = {(row.size, row.kind): row.left for row in rows_of(answers[answers["corpus"] == "first"])}
     assert left[60, "optimum"] == 1 and left[240, "optimum"] == 0, "random exemplars stand at the largest seed only"
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ((36.2, 9.0, 61.0, 150.0), ("36", "9 to 61")),
+        ((math.inf, 37.0, math.inf, 1950.0), ("over\u00a01\u202f950", "37 to over\u00a01\u202f950")),
+        ((-201.0, -715.0, math.inf, 1000.0), ("none shown", "at most over\u00a01\u202f000")),
+        ((38.0, -50.0, 242.0, 550.0), ("none shown", "at most 242")),
+        ((0.0, 0.0, 3.0, 100.0), ("none shown", "at most 3")),
+        ((-80.0, -100.0, -10.0, 100.0), ("none shown", "")),
+        ((math.nan, math.nan, math.nan, math.nan), ("–", "")),
+    ],
+)
+def test_a_worth_is_told_only_where_its_interval_lies_above_zero(found: tuple[float, ...], said: tuple[str, str]) -> None:
+    assert labels_worth(*found) == said
+
+
+def test_no_reader_sees_less_than_no_labels(tables: Tables) -> None:
+    """A gain about zero is read off the curve as minus some hundred labels: table, first page and metrics tell none."""
+    assert tables.answers is not None and tables.headline is not None
+    rows = tables.answers.assign(shown=True, gain=0.0, low=-0.03, high=0.03, worth=-201.0, worth_low=-715.0, worth_high=math.inf)
+    told = Tables(tables.paths, tables.params)
+    told.__dict__.update(scored=tables.scored, contrasts=tables.contrasts, answers=rows)
+    assert {row["worth"] for row in advice(told)} == {"none shown"} and not any("−" in row["worth_span"] for row in advice(told))
+    assert "worth" not in answer(told) and headline(told)["row"].worth == -201
+    assert metrics([], told.contrasts, None, headline(told))["best_worth_labels"] is None
+
+
+def test_what_the_correction_takes_back_is_said_beside_its_interval(tables: Tables) -> None:
+    assert tables.answers is not None
+    rows = tables.answers.assign(shown=False, gain=0.029, low=0.008, high=0.05, p_adjusted=0.077, p_better=0.9986)
+    told = Tables(tables.paths, tables.params)
+    told.__dict__.update(scored=tables.scored, contrasts=tables.contrasts, answers=rows)
+    assert "p = 0.077 once corrected for all rows" in answer(told) and "P > 0.99" in answer(told)
+    assert all(row["sure"] == "not shown: p = 0.077" and "1.00" not in row["recipe"] for row in advice(told))
 
 
 def test_a_worth_beyond_the_curve_names_where_the_curve_ends(tables: Tables) -> None:
@@ -178,9 +216,18 @@ def test_the_answer_tells_sizes_that_help_from_those_that_do_not(tables: Tables)
     answers = tables.answers.copy()
     best = (answers["kind"] == "optimum") & answers["corpus"].isin(["first", "third"])
     for size, change in {
-        60: {"shown": True, "gain": 0.05, "low": 0.02, "high": 0.08, "worth": 36.2, "p_adjusted": 0.01},
-        120: {"shown": True, "gain": 0.03, "low": 0.01, "high": 0.05, "worth": math.inf, "reach": 360.0, "p_adjusted": 0.01},
-        240: {"shown": False, "gain": 0.01, "low": -0.01, "high": 0.03, "worth": 10.0, "p_adjusted": 0.4},
+        60: {"shown": True, "gain": 0.05, "low": 0.02, "high": 0.08, "worth": 36.2, "worth_low": 9.0, "p_adjusted": 0.01},
+        120: {
+            "shown": True,
+            "gain": 0.03,
+            "low": 0.01,
+            "high": 0.05,
+            "worth": math.inf,
+            "worth_low": 80.0,
+            "reach": 360.0,
+            "p_adjusted": 0.01,
+        },
+        240: {"shown": False, "gain": 0.01, "low": -0.01, "high": 0.03, "worth": 10.0, "worth_low": -20.0, "p_adjusted": 0.4},
     }.items():
         answers.loc[best & (answers["size"] == size), list(change)] = list(change.values())
     told = Tables(tables.paths, tables.params)
@@ -192,7 +239,10 @@ def test_the_answer_tells_sizes_that_help_from_those_that_do_not(tables: Tables)
         "+3.0 (+1.0\u00a0to\u00a0+5.0) at 120 labels, worth over\u00a0360 more real ones; +1.0 (−1.0\u00a0to\u00a0+3.0) at 240 labels."
         in said
     )
-    assert elsewhere(told) == "On other corpora: shown to help on third (at 60 and 120 labels); not shown to help on second (at 60 labels)."
+    assert (
+        elsewhere(told)
+        == "On other corpora: shown to help on third (at 60 and 120 labels, not at 240); not shown to help on second (at 60 labels)."
+    )
     assert (
         find_figure("answer")
         .words(find_figure("answer").frame(told), told)

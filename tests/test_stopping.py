@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ import nbformat
 import psutil
 import pytest
 
+from emosynth import cli
 from emosynth.errors import Stopped, UserError
 from emosynth.paths import Paths
 from emosynth.pipeline import STAGES, Stage, stage
@@ -123,6 +125,25 @@ def test_ctrl_c_is_one_line_and_130_and_the_next_run_goes_through(repo: Repo) ->
     assert (repo.paths.report / "notebooks" / "01_seeding.html").is_file()
 
 
+@pytest.mark.parametrize("module", ["emosynth.cli", "emosynth.paths", "argparse"])
+def test_ctrl_c_while_a_command_is_only_read_in_is_one_line(module: str) -> None:
+    code = f"""
+import runpy, sys
+sys.modules.pop("argparse", None)
+
+class Stop:
+    def find_spec(self, name, *more):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Stop())
+sys.argv = ["emosynth", "params"]
+runpy.run_module("emosynth", run_name="__main__")
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (run.returncode, run.stderr) == (130, "stopped; what was written before is whole\n")
+
+
 def test_a_request_to_end_is_not_taken_for_a_notebook_that_died(repo: Repo) -> None:
     run = repo.start()
     repo.started(run)
@@ -176,6 +197,24 @@ def test_a_second_run_is_kept_out_and_a_killed_one_keeps_nobody_out(repo: Repo) 
     assert not kernel_folder(repo.paths, TRIAL).exists() and not left.exists()
 
 
+@pytest.mark.parametrize(
+    ("number", "what"), [(errno.EROFS, "cannot be written"), (errno.ENOSPC, "disk is full"), (errno.EACCES, "cannot be written")]
+)
+def test_a_place_that_cannot_be_written_is_an_error_of_every_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, what: str
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(number, os.strerror(number), "reports/demo/figures/answer.png")
+
+    monkeypatch.setitem(cli._COMMANDS, "figure", fail)
+    assert cli.main(["figure", "answer"]) == 1
+    said = capsys.readouterr().err
+    assert what in said and "  where:  reports/demo/figures/answer.png" in said and "remedy" in said
+    monkeypatch.setitem(cli._COMMANDS, "figure", lambda *_: [][1])  # anything else is a fault of the code, and is shown as one
+    with pytest.raises(IndexError):
+        cli.main(["figure", "answer"])
+
+
 # --- the parts --------------------------------------------------------------------------------------
 
 
@@ -221,12 +260,15 @@ def test_pages_of_steps_that_are_no_more_are_swept(tmp_path: Path) -> None:
     assert [path.name for path in sorted(paths.notebooks.glob("*"))] == ["05_generation.html"]
 
 
-def test_how_to_go_on_names_the_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("make", [False, True])
+def test_how_to_go_on_names_the_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: bool) -> None:
+    monkeypatch.setenv("MAKELEVEL", "1") if make else monkeypatch.delenv("MAKELEVEL", raising=False)
+    command = "make reproduce PROFILE=mine" if make else r"dvc repro profiles/mine/dvc.yaml"
     monkeypatch.setenv("DVC_STAGE", "profiles/mine/dvc.yaml:05_generation")
     monkeypatch.setattr(stopping, "_started_by", list)
     monkeypatch.setattr(stopping, "_end_children", lambda: None)
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Stopped, match=r"to go on: dvc repro profiles/mine/dvc.yaml") as stopped, stoppable(Paths(tmp_path, "mine"), TRIAL):
+    with pytest.raises(Stopped, match=f"to go on: {command}$") as stopped, stoppable(Paths(tmp_path, "mine"), TRIAL):
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)
     assert stopped.value.status == 143 and signal.getsignal(signal.SIGTERM) is before

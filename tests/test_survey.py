@@ -55,6 +55,7 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Paths]:
     frame = pd.read_parquet(paths.corpora / "toy.parquet")
     frame.loc[5, "text"] = REAL_RUN
     frame.to_parquet(paths.corpora / "toy.parquet", index=False)
+    (paths.corpora / "toy.md").unlink()
     return made, paths
 
 

@@ -504,10 +504,10 @@ def test_killed_run_resumes_and_equal_trials_are_trained_once(tmp_path, monkeypa
 def test_other_processes_give_the_same_bytes(tmp_path, monkeypatch):
     sections = {"corpora": {"target": "toy"}, "cells": {"sizes": [8], "repeats": 1}}
     monkeypatch.setattr("emosynth.trials.run.per_worker", lambda learner: 1)
-    monkeypatch.setattr(training, "cores", lambda: 2)
+    monkeypatch.setattr(training, "rooms", lambda: 2)
     _, _, apart = run(tmp_path / "apart", **sections)
     monkeypatch.setenv("EMOSYNTH_CACHE", str(tmp_path / "other"))
-    monkeypatch.setattr(training, "cores", lambda: 1)
+    monkeypatch.setattr(training, "rooms", lambda: 1)
     _, _, here = run(tmp_path / "here", **sections)
     assert [p.tobytes() for p in apart["predictions"]["p"]] == [p.tobytes() for p in here["predictions"]["p"]]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -361,8 +362,12 @@ def test_page_is_escaped_and_says_that_it_is_never_published(root: Path) -> None
     _, made = previewed(root)
     shown = page.page(made, "mine", ["mine.csv: <b>delimited</b>"])
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown and "<script" not in shown and "\x1b" not in shown and "<b>" not in shown
+    told = page.reasons(made)
+    assert told and all(len(line.split(": ")[1]) > 5 and f"rejected: {line}" in shown for line in told) and "An arm is one way" in shown
     assert "never published" in shown and "Content-Security-Policy" in shown and "naïve; twin" in shown
     said = "\n".join([*page.lines(made), *page.summary(made, "mine")])
+    foreign = "\n".join(page.summary(replace(made, languages=["de"]), "mine"))
+    assert "texts in de: prompts and stories are English" in foreign and "prompts and stories" not in said
     assert "\x1b" not in said and "time of writing: about" in said and "1,400 candidates" in said and "mean of the others" in said
 
 

@@ -2,6 +2,11 @@
 
 import sys
 
-from emosynth.cli import main
+try:  # what it imports takes a second, in which it may be stopped too
+    from emosynth.cli import main
 
-sys.exit(main())
+    status = main()
+except KeyboardInterrupt:
+    print("stopped; what was written before is whole", file=sys.stderr)
+    status = 130
+sys.exit(status)

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xxhash
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -185,8 +186,28 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str], card: Card) -
         }
         pq.write_table(table, temporary, write_page_checksum=True, **how)
         _seal(temporary)
-    write_text(path.with_suffix(".md"), render_card(card, frame, path.name))
+    path.with_suffix(".md").unlink(missing_ok=True)  # needs no room on a full disk; a table without a card can be read
+    write_text(path.with_suffix(".md"), f"{render_card(card, frame, path.name)}\n{_MARK}{_digest(path)}`\n")
     return path
+
+
+_MARK = "The table is the one with the XXH3-128 checksum `"
+
+
+def _digest(path: Path) -> str:
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _check_card(path: Path) -> None:
+    """Raise an error for a table that is not the one of the card beside it: one of the two is of another run. Published tables have no card."""
+    with contextlib.suppress(FileNotFoundError):
+        _, mark, known = path.with_suffix(".md").read_text(encoding="utf-8", errors="replace").rpartition(_MARK)
+        if mark and known.rstrip("`\n") != _digest(path):
+            raise ValueError(f"it is not the table that {path.with_suffix('.md').name} beside it is the card of")
 
 
 _SEAL = b"crc:"
@@ -266,13 +287,14 @@ def read_table(path: str | os.PathLike[str], columns: Sequence[str] | None = Non
     Raises
     ------
     UserError
-        If the file is missing, is no whole Parquet file (its pages and its footer have checksums) or lacks a column.
+        If the file is missing, is no whole Parquet file (its pages and its footer have checksums), is not the one of its card, or lacks a column.
     """
     path = Path(path)
     if not path.is_file():
         raise _missing(path, stage)
     try:
         _check_seal(path)
+        _check_card(path)
         file = pq.ParquetFile(path, page_checksum_verification=True)
         known = file.schema_arrow.names
         lacking = [column for column in columns or [] if column not in known]

@@ -78,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     command("recipe", "pick one arm for all corpora, of a profile that was scored on validation rows")
     command("restore", "put a profile's published result tables where its stages would have written them")
     export = command("export", "write the rows of an arm as a data set to take away")
-    export.add_argument("arm", help="name of an arm, or best: the one that is worth most on these labels")
+    export.add_argument("arm", help="name of an arm, or best: the one that the report's first page picks")
     export.add_argument("--to", type=Path, required=True, help="folder; it must not hold anything yet")
     export.add_argument("--mask", action="store_true", help="replace mentions, addresses and numbers of people by words in brackets")
     crate = command("crate", "write what a run published, and how it came about, as an RO-Crate: no corpus text")
@@ -111,6 +111,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # what reads the output has had enough, as head has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:  # a full disk, or a place that is only to be read
+        from emosynth.cards import disk_errors
+
+        try:
+            with disk_errors(Path(os.fsdecode(error.filename or root))):
+                raise
+        except UserError as told:
+            print(f"error: {told}", file=sys.stderr)
+            return 1
     except KeyboardInterrupt:
         print("stopped; what was written before is whole", file=sys.stderr)
         return 130

@@ -12,7 +12,7 @@ import json
 import mimetypes
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -147,13 +147,8 @@ class _Maker:
         file = self.paths.root / path
         content = file.read_bytes()
         kind = _KINDS.guess_type(path)[0]
-        about = {
-            "name": path,
-            "contentSize": str(len(content)),
-            "sha256": hashlib.sha256(content).hexdigest(),
-            **({"encodingFormat": kind} if kind else {}),
-            **more,
-        }
+        about = {"name": path, "contentSize": str(len(content)), "sha256": hashlib.sha256(content).hexdigest()}
+        about |= ({"encodingFormat": kind} if kind else {}) | more
         if self._tells(file, content):
             warn(f"{path} names a place of this machine: the crate holds its hash alone")
             self.entities[path] = self._context(path, "CreativeWork", **{key: value for key, value in about.items() if key != "@type"})
@@ -165,9 +160,8 @@ class _Maker:
     def _tells(self, file: Path, content: bytes) -> bool:
         if any(f"{place}/".encode() in content for place in {self.paths.root, Path.home()} if len(place.parts) > 1):
             return True
-        return (
-            file.suffix in (".yaml", ".lock") and file.name not in _LOCKS and any(_ELSEWHERE.search(leaf) for leaf in _leaves(_load(file)))
-        )
+        parameters = file.suffix in (".yaml", ".lock") and file.name not in _LOCKS
+        return parameters and any(_ELSEWHERE.search(leaf) for leaf in _leaves(_load(file)))
 
     def _named(self, found: Found, *, ours: bool = False) -> Any:
         """Return what a stage read or made: in the crate if it is published, or ours, and still what DVC noted, else by its hash."""
@@ -180,9 +174,8 @@ class _Maker:
             if published and not same:
                 warn(f"{path} is not what DVC noted last: it was made again since, or the run was elsewhere")
             if published or same:
-                noted: dict[str, Any] = (
-                    known if same else {"description": f"Not the one that DVC noted (md5 {known['md5']}): made again since."}
-                )
+                again = {"description": f"Not the one that DVC noted (md5 {known['md5']}): made again since."}
+                noted: dict[str, Any] = dict(known if same else again)
                 noted |= {"@type": ["File", "SoftwareSourceCode"]} if path.startswith("notebooks/") else {}
                 self.entities[path] = self._folder(path, noted) if place.is_dir() else self._file(path, **noted)
         first = self.noted.setdefault(path, md5) == md5  # stages that ran at different times may have read different versions
@@ -194,11 +187,8 @@ class _Maker:
         return self._context(shown if first else f"{shown}@{md5[:8]}", kind, name=shown, **known)
 
     def _folder(self, path: str, noted: dict[str, str]) -> Any:
-        parts = [
-            self._file(file.relative_to(self.paths.root).as_posix())
-            for file in sorted((self.paths.root / path).rglob("*"))
-            if file.is_file()
-        ]
+        files = [file.relative_to(self.paths.root).as_posix() for file in sorted((self.paths.root / path).rglob("*")) if file.is_file()]
+        parts = [self._file(file) for file in files]
         made = self.crate.add_dataset(dest_path=path, properties={"name": path, **noted})
         made["hasPart"] = parts
         return made
@@ -207,21 +197,10 @@ class _Maker:
 
     def _about(self) -> None:
         about, root = _load(self.paths.root / "CITATION.cff"), self.crate.root_dataset
-        authors = []
-        for one in about["authors"]:
-            name = one.get("name") or " ".join(filter(None, (one.get("given-names"), one.get("family-names"))))
-            authors.append(
-                self._context(one.get("orcid") or f"#author/{quote(name)}", "Organization" if "name" in one else "Person", name=name)
-            )
+        authors = [self._author(one) for one in about["authors"]]
         licence = self._context(f"https://spdx.org/licenses/{about['license']}", "CreativeWork", name=str(about["license"]))
-        self.app = self._context(
-            "#emosynth",
-            "SoftwareApplication",
-            name=str(about["title"]),
-            softwareVersion=str(about["version"]),
-            license=licence,
-            author=authors,
-        )
+        app = {"name": str(about["title"]), "softwareVersion": str(about["version"]), "license": licence, "author": authors}
+        self.app = self._context("#emosynth", "SoftwareApplication", **app)
         root["conformsTo"] = self._context(PROFILE, "CreativeWork", name="Process Run Crate", version="0.6")
         root["name"], root["author"], root["license"] = f"{about['title']}: the run {self.paths.profile}", authors, licence
         root["description"] = (
@@ -230,40 +209,29 @@ class _Maker:
         )
         root["datePublished"] = str(about["date-released"])
 
+    def _author(self, one: Found) -> Any:
+        name = one.get("name") or " ".join(filter(None, (one.get("given-names"), one.get("family-names"))))
+        return self._context(one.get("orcid") or f"#author/{quote(name)}", "Organization" if "name" in one else "Person", name=name)
+
     def _software(self) -> None:
         """Name every locked package."""
-        lines = [
-            line
-            for name in _LOCKS
-            for line in (self.paths.root / name).read_text(encoding="utf-8").splitlines()
-            if re.match(r"[a-z0-9]", line)
-        ]
-        found = [line.removesuffix(" \\").partition(" ; ") for line in lines]
-        self.app["softwareRequirements"] = [
-            self._context(
-                f"#package/{line}",
-                "SoftwareApplication",
-                name=line.partition("==")[0],
-                softwareVersion=line.partition("==")[2],
-                description=where,
-            )
-            for line, _, where in found
-        ]
+        lines = [line for name in _LOCKS for line in (self.paths.root / name).read_text(encoding="utf-8").splitlines()]
+        self.app["softwareRequirements"] = [self._package(line.removesuffix(" \\")) for line in lines if re.match(r"[a-z0-9]", line)]
+
+    def _package(self, line: str) -> Any:
+        locked, _, where = line.partition(" ; ")
+        name, _, version = locked.partition("==")
+        return self._context(f"#package/{locked}", "SoftwareApplication", name=name, softwareVersion=version, description=where)
 
     def _action(self, name: str, title: str, stage: Found) -> None:
         read = [self._named(found) for found in stage["deps"]]
         notebooks = [entity for entity, found in zip(read, stage["deps"], strict=True) if found["path"].startswith("notebooks/")]
         read += [self._parameter(key, value) for values in stage.get("params", {}).values() for key, value in values.items()]
         made = [self._named(found) for found in stage["outs"]]
-        folders = {Path(found["path"]).name for found in stage["outs"]}
-        read += self._sources(
-            self.params.corpora.names if "corpora" in folders else self.params.narratives.sources if "narratives" in folders else []
-        )
-        about = {
-            "name": title,
-            "description": placeless(str(stage["cmd"]), self.paths.root),
-            "actionStatus": "http://schema.org/CompletedActionStatus",
-        }
+        given = {"corpora": self.params.corpora.names, "narratives": self.params.narratives.sources}
+        read += [self._source(one) for found in stage["outs"] for one in given.get(Path(found["path"]).name, [])]
+        about = {"name": title, "description": placeless(str(stage["cmd"]), self.paths.root)}
+        about["actionStatus"] = "http://schema.org/CompletedActionStatus"
         action = self.crate.add_action([self.app, *notebooks], f"#run/{name}", read, made, about)
         self.crate.root_dataset.append_to("mentions", action)
 
@@ -273,32 +241,19 @@ class _Maker:
         digest = hashlib.sha256(repr(shown).encode()).hexdigest()[:8]
         return self._context(f"#parameter/{quote(key)}/{digest}", "PropertyValue", name=key, value=shown)
 
-    def _sources(self, names: Iterable[str]) -> list[Any]:
-        """Return the corpora or stories that a stage was given, as the run described them, or the catalogue does."""
-        found = []
-        for name in names:
-            file, about = self.paths.report / "results" / "corpora" / f"{name}.json", dict[str, Any]()
-            if file.is_file():
-                about = json.loads(file.read_text(encoding="utf-8"))
-            elif name in self.catalog:
-                entry = self.catalog.entry(name)
-                hashes = [str(source.sha256) for source in entry.sources if hasattr(source, "sha256")]
-                about = {
-                    "source": entry.title,
-                    "hash": next(iter(hashes), ""),
-                    "licence": entry.licence,
-                    "citation": entry.citation,
-                    "languages": entry.languages,
-                }
-            shown = "a place outside the repository" if _ELSEWHERE.search(name) else name
-            known = {
-                "description": _public(str(about.get("source", ""))),
-                "sha256": about.get("hash"),
-                "license": about.get("licence"),
-                "citation": about.get("citation"),
-            }
-            found.append(self._context(f"#source/{quote(shown)}", "Dataset", name=shown, inLanguage=about.get("languages"), **known))
-        return found
+    def _source(self, name: str) -> Any:
+        """Return a corpus or a source of stories that a stage was given, as the run described it, or the catalogue does."""
+        file, about = self.paths.report / "results" / "corpora" / f"{name}.json", dict[str, Any]()
+        if file.is_file():
+            about = json.loads(file.read_text(encoding="utf-8"))
+        elif name in self.catalog:
+            entry = self.catalog.entry(name)
+            digest = next((str(source.sha256) for source in entry.sources if hasattr(source, "sha256")), "")
+            about = {"source": entry.title, "hash": digest, **{key: getattr(entry, key) for key in ("licence", "citation", "languages")}}
+        shown = "a place outside the repository" if _ELSEWHERE.search(name) else name
+        known = {"inLanguage": about.get("languages"), "description": _public(str(about.get("source", "")))}
+        known |= {key: about.get(of) for key, of in (("sha256", "hash"), ("license", "licence"), ("citation", "citation"))}
+        return self._context(f"#source/{quote(shown)}", "Dataset", name=shown, **known)
 
     def _based(self) -> None:
         """Lead from each figure to its tables, and from each table to what the stages made."""

@@ -24,6 +24,8 @@ PYTHONS = ((3, 11), (3, 14))
 LOCKS = ("requirements.lock", "torch.lock")
 DISK_GB, MEMORY_GB = 3.0, 3.0
 """What the demo takes: caches, tables and pages; peak memory of its largest stage (2.7 GB, measured)."""
+_SETUP = "make -B setup"
+"""Without ``-B``, make would find its stamp and do nothing."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,9 @@ def examine(paths: Paths) -> list[Finding]:
 
 def _python() -> Finding:
     here, (first, last) = sys.version_info[:2], PYTHONS
-    remedy = "" if first <= here <= last else f"Use Python {first[0]}.{first[1]} to {last[0]}.{last[1]}: make setup PYTHON=/path/to/python"
+    remedy = (
+        "" if first <= here <= last else f"Use Python {first[0]}.{first[1]} to {last[0]}.{last[1]}: make -B setup PYTHON=/path/to/python"
+    )
     return Finding("Python", f"{here[0]}.{here[1]} at {sys.executable}", remedy)
 
 
@@ -88,7 +92,7 @@ def _installed(root: Path) -> Iterator[Finding]:
             wanted = str(locked.specifier).removeprefix("==")
             wrong += [f"{locked.name} {have} instead of {wanted}"] if have != wanted else []
     shown = "; ".join(wrong[:3]) + ("; …" if len(wrong) > 3 else "")
-    yield Finding("packages", f"{len(wrong)} differ from {LOCKS[0]}: {shown}" if wrong else "as locked", "make setup" if wrong else "")
+    yield Finding("packages", f"{len(wrong)} differ from {LOCKS[0]}: {shown}" if wrong else "as locked", _SETUP if wrong else "")
 
 
 def _disk(paths: Paths) -> Finding:
@@ -114,7 +118,7 @@ def _memory() -> Finding:
 def _kernel() -> Finding:
     lacking = [name for name in ("ipykernel", "papermill", "nbclient", "nbconvert") if importlib.util.find_spec(name) is None]
     if lacking:
-        return Finding("notebooks", f"{', '.join(lacking)} is not installed", "make setup")
+        return Finding("notebooks", f"{', '.join(lacking)} is not installed", _SETUP)
     try:
         with socket.create_server(("127.0.0.1", 0)):
             pass
@@ -129,7 +133,7 @@ def _kernel() -> Finding:
 
 def _version_control(root: Path) -> Iterator[Finding]:
     if importlib.util.find_spec("dvc") is None or not (root / ".dvc" / "config").is_file():
-        yield Finding("DVC", "not installed, or the folder .dvc is missing", "make setup; .dvc is in the repository and in its ZIP")
+        yield Finding("DVC", "not installed, or the folder .dvc is missing", f"{_SETUP}; .dvc is in the repository and in its ZIP")
     else:
         yield Finding("DVC", version("dvc"))
     if not any((folder / ".git").exists() for folder in (root, *root.resolve().parents)):
@@ -215,8 +219,11 @@ def _servers(params: Params) -> Iterator[Finding]:
         for number, url in enumerate(urls, start=1):
             what = f"server of {name}" + (f" ({number} of {len(urls)})" if len(urls) > 1 else "")
             try:
-                answer = httpx.get(f"{url.rstrip('/')}/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=8)
-                remedy = f"Put a valid key into {model.api_key_env}." if answer.status_code in (401, 403) else ""
+                sent = {"Authorization": f"Bearer {key}"} if key else {}
+                with httpx.stream(
+                    "GET", f"{url.rstrip('/')}/models", headers=sent, timeout=8
+                ) as answer:  # what it says is not read: it may not end
+                    remedy = f"Put a valid key into {model.api_key_env}." if answer.status_code in (401, 403) else ""
                 yield Finding(what, f"answers (HTTP {answer.status_code})", remedy)
             except (httpx.HTTPError, httpx.InvalidURL, ImportError, OSError, ValueError) as error:
                 yield Finding(what, f"does not answer ({type(error).__name__})", f"Start the server, or correct {name}.url.")

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from emosynth.cards import atomic, plain, read_table, size_category, write_text
+from emosynth.cards import atomic, plain, size_category, write_text
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus
 from emosynth.design.arms import ResolvedArm, arm_title, resolve_arm, unknown
@@ -29,7 +29,6 @@ from emosynth.progress import say
 from emosynth.responsible.personal import kinds_in, mask
 from emosynth.text import ngrams, words
 from emosynth.trials.labels import label_rows
-from emosynth.trials.run import plain as as_they_stand
 from emosynth.trials.sources import Sources
 
 BEST = "best"
@@ -71,28 +70,26 @@ class _Exported:
     masked: bool = False
 
 
-def best_arm(trials: pd.DataFrame, params: Params) -> str:
-    """Return the written arm with the highest macro-F1 on the largest seeds of the target: mean over learners that all arms have.
-
-    Arms of fewer repeats than others are left out: the mean of few repeats wins too easily.
+def best_arm(params: Params, paths: Paths) -> tuple[str, str]:
+    """Return the arm that the report's first page picks for the target's largest seeds (`emosynth.evidence.contrasts.answers`), and what it is.
 
     Raises
     ------
     UserError
-        If no written arm was trained there.
+        If no written arm was trained beside the labels alone.
     """
-    target = params.corpora.target
-    main = as_they_stand(trials)
-    main = main[(main["corpus"] == target) & (main["size"] == params.cells.sizes_of(target)[-1])]
-    main = main[[resolve_arm(params, str(arm)).written for arm in main["arm"]]] if len(main) else main
-    repeats = main.groupby("arm")["repeat"].nunique()
-    main = main[main["arm"].isin(repeats.index[repeats == repeats.max()])]
-    table = main.pivot_table(index="arm", columns="learner", values="macro_f1", aggfunc="mean", sort=False)
-    if table.empty:
-        raise UserError("No written arm was trained on the largest seeds.", where="trials", remedy="Name the arm to be exported.")
-    common = table.dropna(axis=1)
-    means = (common if common.shape[1] else table).mean(axis=1).round(10)
-    return str(means.idxmax())
+    from emosynth.evidence.numbers import chance, told
+    from emosynth.report.tables import Tables
+
+    tables = Tables(paths, params)
+    head = tables.headline
+    if head is None:
+        raise UserError("No written arm was trained beside the labels alone.", where="trials", remedy="Name the arm to be exported.")
+    where = f"on {head.corpus} with {head.size:,} labels and {tables.looks.learner(head.learner)}"
+    if head.row.shown:
+        gained = told(head.row.gain, head.row.low, head.row.high)
+        return head.arm, f"the best way {where}: shown to help, {gained} points of macro-F1, as the report's first page says"
+    return head.arm, f"a best guess, as on the report's first page: nothing is shown to help {where} ({chance(head.row.p_better)})"
 
 
 def export_best(params: Params, paths: Paths, catalog: Catalog) -> Path:
@@ -114,7 +111,7 @@ def export_dataset(params: Params, paths: Paths, arm: str, folder: Path, catalog
     Parameters
     ----------
     arm
-        Name of a written arm, or `BEST`.
+        Name of a written arm, or `BEST`: see `best_arm`; the card and a line of progress say what it was picked by.
     catalog
         Names what models are and where they are from.
     masked
@@ -130,7 +127,7 @@ def export_dataset(params: Params, paths: Paths, arm: str, folder: Path, catalog
     UserError
         If there is no such arm, nobody wrote its rows, or none was accepted.
     """
-    name = best_arm(read_table(paths.trials / "trials.parquet"), params) if arm == BEST else arm
+    name, picked = best_arm(params, paths) if arm == BEST else (arm, "")
     if name not in params.arms:
         raise unknown("arm", name, "export", [BEST, *params.arms])
     resolved = resolve_arm(params, name)
@@ -148,10 +145,12 @@ def export_dataset(params: Params, paths: Paths, arm: str, folder: Path, catalog
     write_text(folder / "train.csv", _csv(made.frame))
     lines = [json_text(plain(row)) for row in made.frame.to_dict("records")]
     write_text(folder / "train.jsonl", "".join(f"{line}\n" for line in lines))
-    about = _about(params, resolved, made, catalog)
+    about = _about(params, resolved, made, catalog) | {"picked": picked}
     write_text(folder / "README.md", _readme(made, about))
     write_text(folder / "croissant.json", json_text(croissant(made.frame, about, parquet), indent=2) + "\n")
     say(f"export: {len(made.frame)} rows of {name} to {folder}; {made.left_out} that share {SHARED} words with real text are left out")
+    if picked:
+        say(f"export: {name} is {picked}")
     return folder
 
 
@@ -299,7 +298,7 @@ def _readme(made: _Exported, about: Mapping[str, Any]) -> str:
         [
             "---", yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=1000).rstrip(), "---", "", f"# {markdown(about['name'])}", "",
             f"{about['rows']:,} texts that a language model wrote for the classes of {markdown(about['corpus'])}, and that passed every check.", "",
-            "## How they were made", "", *(f"- {choice}: {markdown(what)}" for choice, what in about["choices"].items()),
+            "## How they were made", "", *([f"- picked: {markdown(about['picked'])}"] if about["picked"] else []), *(f"- {choice}: {markdown(what)}" for choice, what in about["choices"].items()),
             *(f"- licence of the model {markdown(name)}: {markdown(licence)}" for name, licence in about["models"].items()),
             f"- left out: {about['left_out']:,} rows that share {SHARED} words in a row with a real text of the corpus", "",
             "## Columns", "", "| column | meaning |", "|---|---|", *(f"| {markdown(column)} | {markdown(what)} |" for column, what in meaning.items()), "",

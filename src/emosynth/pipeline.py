@@ -113,7 +113,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "07_training", "Training: every arm, cell and learner on the untouched test split",
         (*_DESIGN, "checks", "arms", "sweeps", "learners", "training"), ("corpora", "seeds", "candidates", "verdicts"), "trials",
-        also=("export",), model_fields=("encoder", "reader", "writer"), runs=("check", "labeller", "learner"),
+        model_fields=("encoder", "reader", "writer"), runs=("check", "labeller", "learner"),
     ),
     Stage(
         "08_authenticity", "Linguistic authenticity of the synthetic text", (*_DESIGN, "checks", "arms", "authenticity"),
@@ -130,9 +130,9 @@ STAGES: tuple[Stage, ...] = (
         arm_fields=_VERIFIED, runs=("check", "labeller"), files=(_CATALOG, _TAXONOMIES, "data/identity.yaml"),
     ),
     Stage(
-        REPORT, "Evidence, figures and report", tuple(Params.model_fields),
+        REPORT, "Evidence, figures and report", tuple(name for name in Params.model_fields if name != "compute"),  # nothing depends on that
         ("corpora", "seeds", "materials", "narratives", "tuning", "candidates", "verdicts", "trials", "authenticity", "context", "responsible"), "",
-        runs=("figure",), report=(*PAGES, "figures", "results", "claims.json", "metrics.json"),
+        also=("export",), runs=("check", "labeller", "figure"), report=(*PAGES, "figures", "results", "claims.json", "metrics.json"),
         files=(_CATALOG, _TAXONOMIES, "data/claims.yaml"),
     ),
 )  # fmt: skip
@@ -253,7 +253,7 @@ def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
             **({"params": params} if params else {}),
             "outs": outs,
         }
-        entry["deps"] = list(dict.fromkeys(entry["deps"]))
+        entry["deps"] = folded(root, entry["deps"])
         if metrics:
             entry["metrics"] = metrics
         stages[item.name] = entry
@@ -271,6 +271,24 @@ def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
         }
     ]
     return {"stages": stages, **({} if profile in NOT_COMPARED else {"plots": plots})}
+
+
+def folded(root: Path, files: Iterable[str]) -> list[str]:
+    """Return files, each once, with a folder of the code in place of its files where all of them are there: DVC takes a while for each entry.
+
+    What does not count as a file of a folder, DVC passes over too (``.dvcignore``).
+    """
+    kept, held = dict.fromkeys(files), []
+    for path in sorted((root / "src").rglob("*")):
+        inner = path.relative_to(root)
+        if path.is_file() and not any(part.startswith(".") or part == "__pycache__" for part in inner.parts):
+            held.append(inner.as_posix())
+    for folder in sorted({parent.as_posix() for name in kept if name.startswith("src/") for parent in Path(name).parents[:-3]}):
+        inside = {name for name in held if name.startswith(f"{folder}/")}
+        if len(inside) > 1 and inside <= kept.keys():
+            first = next(name for name in kept if name in inside)
+            kept = dict.fromkeys(folder if name == first else name for name in kept if name == first or name not in inside)
+    return list(kept)
 
 
 _HEAD = "# Written by `emosynth pipeline` from src/emosynth/pipeline.py; change it there.\n"

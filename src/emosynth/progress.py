@@ -77,8 +77,16 @@ WARM_UP, WARM_UP_SECONDS = 0.05, 60.0
 """Share of the work that must be done before a rate means anything, or time since the first unit: before it models are loaded and batches filled."""
 
 
+ALREADY = "already there"
+"""What is said of work that an earlier run did."""
+AFTER = "EMOSYNTH_AFTER"
+"""Environment variable in which the runner says how many seconds, least and most, the steps after this one will take; not set where nobody knows."""
+
+
 class Progress:
     """Counts work done and shows rate and time left at most every few seconds; no forecast before the warm-up is over.
+
+    Then there is one for the work under way and, where the runner knows what follows (`emosynth.runner.record.ahead`), one for the whole run.
 
     Parameters
     ----------
@@ -104,7 +112,7 @@ class Progress:
         self.done += count
         self.skipped += count
         if count and self.done >= self.total:
-            say(f"{self.label}: " + (f"all {self.total} {self.unit} already there" if self.skipped >= self.total else self._counts()))
+            say(f"{self.label}: " + (f"all {self.total} {self.unit} {ALREADY}" if self.skipped >= self.total else self._counts()))
 
     def advance(self, count: int = 1) -> None:
         """Count units just finished."""
@@ -124,7 +132,7 @@ class Progress:
             say(f"{self.label}: {self._counts()}{self._forecast(now, made)}")
 
     def _counts(self) -> str:
-        return f"{self.done}/{self.total} {self.unit}" + (f", {self.skipped} already there" if self.skipped else "")
+        return f"{self.done}/{self.total} {self.unit}" + (f", {self.skipped} {ALREADY}" if self.skipped else "")
 
     def _forecast(self, now: float, made: int) -> str:
         """Return rate and time left, from what was done since the warm-up; nothing until that says something."""
@@ -132,9 +140,23 @@ class Progress:
         if made <= before or now - since < min(self.every, 1.0):
             return ""
         rate = (made - before) / max(now - since, 1e-9)
-        return f", {rate:.1f}/s, {_clock((self.total - self.done) / rate)} left"
+        left = (self.total - self.done) / rate
+        return f", {rate:.1f}/s, {clock(left)} left{_whole(left)}"
 
 
-def _clock(seconds: float) -> str:
+def _whole(left: float) -> str:
+    """Return the forecast of the run, given that of the work under way; empty if it is not known what follows."""
+    after = [float(part) for part in os.environ.get(AFTER, "").split()]
+    return f"; with the steps after it {span(left + after[0], left + after[1])}" if len(after) == 2 else ""
+
+
+def clock(seconds: float) -> str:
+    """Return minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"
+
+
+def span(least: float, most: float) -> str:
+    """Return two times in minutes, one if they are the same minute; seconds would promise too much."""
+    low, high = (max(1, round(seconds / 60)) for seconds in (least, most))
+    return f"{low} min" if low == high else f"{low} to {high} min"

@@ -14,6 +14,7 @@ from emosynth.catalog.kept import sweep
 from emosynth.design.checked import check_design
 from emosynth.display import prepare_notebook
 from emosynth.errors import UserError
+from emosynth.parallel import use_engine
 from emosynth.params import Arm, Evidence, Figures, Models, Params, load_params, validate
 from emosynth.paths import Paths, repository_root, work_on
 from emosynth.pipeline import Stage, stage
@@ -148,6 +149,7 @@ def open_session(name: str, profile: str, root: str | Path | None = None, **give
     changed = {section: values for section, values in given.items() if values is not None}
     if changed:
         params = _overlaid(params, changed, paths.root, f"notebooks/{name}.ipynb")
+    use_engine(params.compute)
     prepare_notebook()
     sweep(paths.cache)
     # What is downloaded once must not stand in one run's notebook and be missing in the next one's.

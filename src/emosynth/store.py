@@ -333,23 +333,29 @@ def _readable(path: Path) -> dict[str, _Packed]:
 
 
 def kept(
-    path: Path, keys: Mapping[str, str], compute: Callable[[list[str]], Iterable[Any]], unit: int, tell: Callable[[str], None] | None = None
+    path: Path,
+    keys: Mapping[str, str],
+    compute: Callable[[list[list[str]]], Iterable[Iterable[Any]]],
+    unit: int,
+    tell: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Return the values of texts by their keys, given by text, from the store at ``path``; those it lacks are computed, in order of length.
 
     Parameters
     ----------
     compute
-        Returns a value for each text; called with up to ``unit`` texts, which are committed at once.
+        Called with lists of up to ``unit`` texts; yields the values of each list's texts, which are committed at once.
     tell
         Called after each unit with how many of the missing texts are done.
     """
     # Open only as long as needed: the file has one writer, and there may be several models.
     with RowStore(path) as store:
         missing = sorted((text for text, key in keys.items() if key not in store), key=lambda text: (len(text), text))
-        for start in range(0, len(missing), unit):
-            part = missing[start : start + unit]
-            store.commit({keys[text]: value for text, value in zip(part, compute(part), strict=True)})
+        parts = [missing[start : start + unit] for start in range(0, len(missing), unit)]
+        done = 0
+        for part, values in zip(parts, compute(parts), strict=True):
+            store.commit({keys[text]: value for text, value in zip(part, values, strict=True)})
+            done += len(part)
             if tell:
-                tell(f"{min(start + unit, len(missing))} of {len(missing)} texts")
+                tell(f"{done} of {len(missing)} texts")
         return {key: store.get(key) for key in keys.values()}

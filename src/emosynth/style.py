@@ -10,7 +10,7 @@ Files are byte-reproducible: equal numbers, parameters and library versions give
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -222,11 +222,13 @@ def new_figure(figures: Figures, height: float) -> Figure:
     return Figure(figsize=(figures.width, height), dpi=figures.dpi, layout="constrained")
 
 
-LONGEST_NAME = 36
+LONGEST_NAME = 44
 """Characters of a name at an axis."""
 LONGEST_ENTRY = 48
 """Characters of an entry of a legend."""
-_LONGEST, _LONGEST_NOTE, _MOST_LINES = 60, 280, 3
+_LONGEST, _LONGEST_NOTE, _MOST_LINES, _SHORTEST_PART = 60, 280, 3, 5
+_SHARES = (0.5, 0.75, 0.25, 0.9, 0.1)
+"""Where names that would be alike are cut instead."""
 
 
 @cache
@@ -234,37 +236,81 @@ def _glyphs() -> frozenset[int]:
     return frozenset(font_manager.get_font(font_manager.findfont(_FONT)).get_charmap())
 
 
-def drawn(text: str, longest: int = _LONGEST) -> str:
+def drawn(text: str, longest: int = _LONGEST, share: float = 0.5) -> str:
     """Return a text as a figure can draw it: few lines of bounded length, no control characters, and what the font lacks as its code points.
 
     The font is one, so that every machine draws the same; ``‹559C 60A6›`` keeps apart what boxes would make alike. Marks that only join or
-    vary characters are left out. The text itself is in the CSV file and on the page.
+    vary characters are left out. Of a line that is too long the longest part between commas loses its middle; ``share`` of what is left of it
+    stands before the cut. The text itself is in the CSV file and on the page.
     """
     lines = []
     for line in printable(text).replace("\r", " ").expandtabs(1).split("\n")[:_MOST_LINES]:
-        shown = [char for char in line[: 2 * longest] if ord(char) in _glyphs() or unicodedata.category(char) not in ("Cf", "Mn", "Me")]
+        line = line if len(line) <= 4 * longest else line[: 2 * longest] + line[-2 * longest :]
+        shown = [char for char in line if ord(char) in _glyphs() or unicodedata.category(char) not in ("Cf", "Mn", "Me")]
         runs = groupby(shown, lambda char: ord(char) in _glyphs())
         line = "".join("".join(run) if known else f"‹{' '.join(f'{ord(char):X}' for char in run)}›" for known, run in runs)
-        lines.append(line if len(line) <= longest else line[: longest - 1].rstrip() + "…")
+        lines.append(line if len(line) <= longest else _cut(line, longest, share))
     return "\n".join(lines)
 
 
-def drawn_name(text: str, longest: int = LONGEST_NAME) -> str:
+def _cut(line: str, longest: int, share: float) -> str:
+    parts = line.split(", ")
+    at = max(range(len(parts)), key=lambda place: len(parts[place]))
+    room = len(parts[at]) - (len(line) - longest) - 1
+    if room < _SHORTEST_PART:
+        parts, at, room = [line], 0, longest - 1
+    head = round(share * room)
+    parts[at] = f"{parts[at][:head].rstrip()}…{parts[at][len(parts[at]) - room + head :].lstrip()}"
+    return ", ".join(parts)
+
+
+def drawn_name(text: str, longest: int = LONGEST_NAME, share: float = 0.5) -> str:
     """Return a text as a figure can draw it on one line."""
-    return drawn(" ".join(text.split()), longest)
+    return drawn(" ".join(text.split()), longest, share)
+
+
+def drawn_names(texts: Sequence[str], longest: int = LONGEST_NAME, draw: Callable[[str, int, float], str] = drawn_name) -> list[str]:
+    """Return texts that stand side by side as a figure can draw them: those that differ still do, cut elsewhere or else numbered."""
+    distinct = list(dict.fromkeys(texts))
+    for share in _SHARES:
+        shown = {text: draw(text, longest, share) for text in distinct}
+        if len(set(shown.values())) == len(distinct):
+            return [shown[text] for text in texts]
+    taken: set[str] = set()
+    for text in distinct:
+        before, line, last = draw(text, longest, _SHARES[0]).rpartition("\n")
+        name, number = f"{before}{line}{last}", 1
+        while name in taken:
+            number += 1
+            mark = f" ({number})"
+            name = f"{before}{line}{last[: longest - len(mark)]}{mark}"
+        taken.add(name)
+        shown[text] = name
+    return [shown[text] for text in texts]
 
 
 def tidy(fig: Figure) -> Figure:
-    """Make every text of a figure one that it can draw, see `drawn`; labels of ticks too, which are made when it is drawn."""
+    """Make every text of a figure one that it can draw, see `drawn_names`; labels of ticks too, which are made when it is drawn."""
     for axes in fig.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            made = axis.get_major_formatter()
+            made, places = axis.get_major_formatter(), axis.get_major_locator()
             if isinstance(made, FuncFormatter):
-                axis.set_major_formatter(FuncFormatter(lambda at, place, made=made: drawn_name(made(at, place))))
-    names = {text for legend in fig.findobj(Legend) for text in legend.get_texts()}
-    for text in fig.findobj(Text):
-        said = text.get_text()
-        text.set_text(drawn_name(said, LONGEST_ENTRY) if text in names else drawn(said, _LONGEST_NOTE if text.get_wrap() else _LONGEST))
+                said = [made(at, place) for place, at in enumerate(getattr(places, "locs", []))]  # of fixed places, as those of names are
+                known = dict(zip(said, drawn_names(said), strict=True))
+                axis.set_major_formatter(
+                    FuncFormatter(lambda at, place, made=made, known=known: known.get(made(at, place)) or drawn_name(made(at, place)))
+                )
+    legends = [legend.get_texts() for legend in fig.findobj(Legend)]
+    entries = {text for texts in legends for text in texts}
+    others = [text for text in fig.findobj(Text) if text not in entries]
+    groups: list[tuple[list[Text], int, Any]] = [(texts, LONGEST_ENTRY, drawn_name) for texts in legends]
+    groups += [
+        ([text for text in others if not text.get_wrap()], _LONGEST, drawn),
+        ([text for text in others if text.get_wrap()], _LONGEST_NOTE, drawn),
+    ]
+    for texts, longest, draw in groups:
+        for text, name in zip(texts, drawn_names([text.get_text() for text in texts], longest, draw), strict=True):
+            text.set_text(name)
     return fig
 
 

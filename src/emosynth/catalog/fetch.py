@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from emosynth.catalog.archives import base, unpack
+from emosynth.catalog.archives import LIMIT, base, unpack
 from emosynth.catalog.entries import Entry, HubSource, MirrorSource, PypiSource
 from emosynth.catalog.hashes import check_hash, hash_files, mismatch
 from emosynth.catalog.hub import download_hub, snapshot
@@ -236,6 +236,12 @@ class Catalog:
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         process.wait(timeout=0.5)
                         break
+                    if _tree_size(folder) > LIMIT:
+                        raise UserError(
+                            f"What comes as {source.pypi} is larger than {LIMIT >> 30} GiB.",
+                            where=f"{self.paths.catalog}: {name}",
+                            remedy="Do not use this package index, or correct the entry.",
+                        )
                     if time.monotonic() - told >= _HEARTBEAT:
                         told = time.monotonic()
                         self.progress(f"catalogue: {name}: {_tree_size(folder) / 1e6:.1f} MB after {told - started:.0f} s")
@@ -264,7 +270,7 @@ class Catalog:
             return UserError(
                 "This environment has no pip.",
                 where=sys.executable,
-                remedy="Set the environment up again with make, or: python -m ensurepip",
+                remedy=f"Run: {sys.executable} -m ensurepip",
             )
         return UserError(
             f"{name} is not in the cache, and pip could not download {source.pypi}. pip says: {pip_cause(output)}",

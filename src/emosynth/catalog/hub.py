@@ -35,6 +35,8 @@ def download_hub(source: HubSource, stage: Path) -> None:
     import datasets
     import pyarrow.parquet as pq
 
+    from emosynth.catalog.archives import LIMIT
+
     datasets.disable_progress_bars()
     with tempfile.TemporaryDirectory(prefix="hub-", dir=stage.parent) as scratch:
         loaded = datasets.load_dataset(source.hub, source.config, revision=revision, cache_dir=scratch)
@@ -44,6 +46,10 @@ def download_hub(source: HubSource, stage: Path) -> None:
                 inner = getattr(feature, "feature", feature)
                 if hasattr(inner, "names"):
                     names[str(column)] = list(inner.names)
+            if rows.data.nbytes > LIMIT:
+                raise UserError(
+                    f"The split {split} holds more than {LIMIT >> 30} GiB.", where=source.hub, remedy="Name a smaller configuration of it."
+                )
             pq.write_table(rows.with_format("arrow")[:].replace_schema_metadata(None), stage / f"{split}.parquet")
     _note(source, revision, names, stage)
 

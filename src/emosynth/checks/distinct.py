@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from emosynth.checks.base import BoolArray, Check, Judged
 from emosynth.design.space import FloatArray
 from emosynth.languages import spaced
 from emosynth.pieces import Settings
-from emosynth.text import grams
+from emosynth.text import GRAM, grams
+
+IntArray = npt.NDArray[np.int64]
 
 _ROWS = 512
+"""Texts of one sparse product, at most."""
+_SHARED = 2_000_000
+"""Pairs of equal grams of one product, at most, unless a single text has more: 16 bytes each."""
 
 
 class DistinctSettings(Settings):
@@ -53,19 +60,44 @@ class DistinctCheck(Check):
 
 
 def largest_similarities(texts: Sequence[str]) -> FloatArray:
-    """Return for each text the largest Jaccard similarity of word 3-grams (`emosynth.text.grams`) to an earlier one: exact, by sparse products."""
+    """Return for each text the largest Jaccard similarity of word 3-grams (`emosynth.text.grams`) to an earlier one: exact, by sparse products.
+
+    Memory grows with the texts by their words' numbers alone: a product is made for as many texts at once as `_SHARED` allows.
+    """
     from scipy.sparse import csr_matrix
 
-    sets = [grams(spaced(text)) for text in texts]
-    column = {gram: number for number, gram in enumerate(dict.fromkeys(gram for some in sets for gram in sorted(some)))}
-    sizes = np.array([len(some) for some in sets], dtype=np.int64)
-    indices = np.array([column[gram] for some in sets for gram in sorted(some)], dtype=np.int64)
-    table = csr_matrix((np.ones(len(indices), dtype=np.int32), indices, np.concatenate([[0], np.cumsum(sizes)])), (len(texts), len(column)))
+    column, sizes = _numbered(texts)
+    frequency = np.bincount(column)
+    shared = frequency[column] > 1  # a gram of one text alone says nothing but how many it has
+    owner = np.repeat(np.arange(len(texts)), sizes)[shared]
+    cost = np.bincount(owner, weights=frequency[column[shared]], minlength=len(texts)).cumsum()
+    ends = np.concatenate([[0], np.bincount(owner, minlength=len(texts)).cumsum()])
+    table = csr_matrix((np.ones(len(owner), dtype=np.int32), column[shared], ends), (len(texts), len(frequency)))
     out = np.zeros(len(texts))
-    for start in range(0, len(texts), _ROWS):
-        shared = (table[start : start + _ROWS] @ table[: start + _ROWS].T).tocoo()
-        own = shared.row + start
-        earlier = shared.col < own
-        first, second, both = own[earlier], shared.col[earlier], shared.data[earlier]
+    start = 0
+    while start < len(texts):
+        most = np.searchsorted(cost, (cost[start - 1] if start else 0) + _SHARED, side="right")
+        stop = min(max(start + 1, int(most)), start + _ROWS, len(texts))
+        found = (table[start:stop] @ table[:stop].T).tocoo()
+        own = found.row + start
+        earlier = found.col < own
+        first, second, both = own[earlier], found.col[earlier], found.data[earlier]
         np.maximum.at(out, first, both / (sizes[first] + sizes[second] - both))
+        start = stop
     return out
+
+
+def _numbered(texts: Sequence[str]) -> tuple[IntArray, IntArray]:
+    """Return the number of each gram, text by text, and how many each text has; words are kept once, and grams as numbers alone."""
+    words: dict[str, int] = {}
+    flat, sizes = array("q"), np.zeros(len(texts), dtype=np.int64)
+    for place, text in enumerate(texts):
+        some = sorted(grams(spaced(text)))
+        sizes[place] = len(some)
+        for gram in some:  # 0 fills what a text of fewer words lacks
+            flat.extend([words.setdefault(word, len(words) + 1) for word in gram] + [0] * (GRAM - len(gram)))
+    parts = np.frombuffer(flat, dtype=np.int64).reshape(-1, GRAM)
+    number = np.zeros(len(parts), dtype=np.int64)
+    for part in parts.T:  # no product is too large: both factors are at most as many as there are grams or words
+        number = np.unique(number * (len(words) + 1) + part, return_inverse=True)[1]
+    return number, sizes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from pydantic import Field
@@ -11,7 +12,6 @@ from emosynth.checks.base import BoolArray, Check, Judged
 from emosynth.checks.wording import content_words
 from emosynth.design.space import FloatArray
 from emosynth.pieces import Settings
-from emosynth.text import ngrams
 
 
 class NoveltySettings(Settings):
@@ -61,9 +61,11 @@ class NoveltyCheck(Check):
 def new_shares(texts: Sequence[str], passed: BoolArray, least: float) -> FloatArray:
     """Return the share of each text's word 2-grams that no earlier text holds which ``passed`` and had a share of ``least`` itself."""
     shares = np.ones(len(texts))
-    known: set[tuple[str, ...]] = set()
+    number: dict[str, int] = {}  # a number a word, and of two words one: their tuples would be ten times as large
+    known: set[int] = set()
     for place, text in enumerate(texts):
-        grams = ngrams(content_words(text), 2)
+        words = [number.setdefault(word, len(number)) for word in content_words(text)]
+        grams = [first << 32 | second for first, second in pairwise(words)]
         if grams:
             shares[place] = sum(gram not in known for gram in grams) / len(grams)
         if shares[place] >= least and passed[place]:

@@ -1,4 +1,4 @@
-"""Step 09 from files: what the context of grounded texts is worth, minimal pairs, labels in free words, the reader of labels, and scale."""
+"""Step 09 from files: what the context of grounded texts is worth, minimal pairs, labels in free words, and the reader of labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emosynth.context import dialogues as human
 from emosynth.context import inputs
 from emosynth.context import pairs as pairing
 from emosynth.context.pairs import lexicon
-from emosynth.context.rows import READER, Contextual, load_contextual, read_real, scale_estimate, soft_targets, taxonomy_of
+from emosynth.context.rows import READER, Contextual, load_contextual, read_real, soft_targets, taxonomy_of
 from emosynth.learners.base import Resources
 from emosynth.models.lm import LanguageModel, Request
 from emosynth.narratives import load_passages
@@ -35,7 +35,6 @@ _TABLES = {
     "pairs": ("Minimal pairs", "One utterance in two contexts that were asked to give reason for different labels; from stories that no row uses."),
     "names": ("Labels in free words", "What the writer calls the emotion of some rows in its own words, and the label that it resolves to."),
     "reader": ("Reader of labels", "How well the language model that reads labels off written rows reads real ones, beside a ranking by frequency."),
-    "scale": ("Scale", "What the published number of rows would cost; arithmetic on stated assumptions."),
     "dialogues": ("Context on human labels", "Models that read context and utterance, the utterance, or the context, scored on utterances that people labelled within their dialogue."),
     "dialogue_predictions": ("Predictions on dialogues", "Predicted labels of every such model, as places among the labels, row by row as in dialogue_rows."),
     "dialogue_rows": ("Test utterances", "Ids, dialogues and labels of the test utterances in the order of the predictions; no text."),
@@ -62,7 +61,7 @@ _HUMAN = [
     "Intervals are over dialogues, drawn whole, and repeats, with Student's t for as few repeats as there are; those of single repeats over dialogues alone.",
 ]
 _EMPTY = {
-    "context": inputs.COLUMNS, "pairs": [*pairing.COLUMNS, "shift"], "names": pairing.NAMED, "reader": READER, "scale": ["setting"],
+    "context": inputs.COLUMNS, "pairs": [*pairing.COLUMNS, "shift"], "names": pairing.NAMED, "reader": READER,
     "dialogues": human.COLUMNS, "dialogue_predictions": human.PREDICTIONS, "dialogue_rows": human.ROWS,
 }  # fmt: skip
 
@@ -90,13 +89,12 @@ def build_context(params: Params, catalog: Catalog, paths: Paths) -> dict[str, p
     given = load_contextual(params, paths, step.taxonomies)
     if given is None or given.rows.empty:
         said = "No arm writes utterances from a narrative." if given is None else f"No contextual row of {given.arm.name} is accepted."
-        why |= dict.fromkeys(("context", "pairs", "names", "scale"), said)
+        why |= dict.fromkeys(("context", "pairs", "names"), said)
     else:
         say(f"context: {len(given.rows)} contextual rows of {given.arm.name}")
         with RowStore(paths.cache / "rows" / "generation.sqlite") as store:
             for name, made in (("pairs", step.pairs(given, store)), ("names", step.names(given, store))):
                 _take(tables, why, name, made)
-        _take(tables, why, "scale", scale_estimate(given.candidates))
         _take(tables, why, "context", step.context(given, tables["pairs"]))
     measured = step.dialogues(given)
     for name in ("dialogues", "dialogue_predictions", "dialogue_rows"):

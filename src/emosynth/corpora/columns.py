@@ -15,8 +15,8 @@ from typing import Any
 
 from emosynth.corpora.decoding import Notes, fault, some
 from emosynth.corpora.files import SPLIT_NAMES
-from emosynth.corpora.headers import LABEL_COLUMNS, SPLIT_COLUMNS, TEXT_COLUMNS
-from emosynth.corpora.spelling import simple
+from emosynth.corpora.headers import LABEL_COLUMNS, RATER, SPLIT_COLUMNS, TEXT_COLUMNS
+from emosynth.corpora.spelling import DATE, LINK, simple
 from emosynth.corpora.tables import ABSENT, Table, absent
 from emosynth.errors import UserError
 
@@ -28,7 +28,8 @@ NEAR = 0.02
 """How far a sum of shares may be from 1: 0.33 three times is meant."""
 _MANY = 1000
 """People, at most, whose votes are counted in columns."""
-PAIRS = tuple(map(frozenset, (("1", "0"), ("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"), ("x",), ("✓",), ("✔",), ("☑", "☐"))))
+PAIRS = tuple(map(frozenset, (("1", "0"), ("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"), ("x",), ("✓",), ("✔",), ("☑", "☐"),
+    ("ja", "nein"), ("ja", "nee"), ("wahr", "falsch"), ("oui", "non"), ("vrai", "faux"), ("sí", "no"), ("sì", "no"), ("sim", "não"), ("да", "нет"))))  # fmt: skip
 """Marks of columns that say of a class yes or no; no mark is no."""
 MARKS = frozenset().union(*PAIRS)
 
@@ -37,9 +38,7 @@ _OTHER = re.compile(
     r"country|location|gender|sex|age|year|month|day|.*ur[li]|.*link|.*score|.*count|likes|retweets|.*confidence|.*duration|start|end|version|licen[cs]e|unnamed.*)"
 )
 """Names of columns that say of texts what is no class."""
-_RATER = re.compile(r"rater|annotator|coder|judge|label+er|worker|turker|expert|vote[r\d]|vote$")
 _NUMBERED = re.compile(r"(.*?[a-z])(\d{1,2}|(?<=[_ .-])[a-h])", re.IGNORECASE)
-_LINK = re.compile(r"(https?://|www\.)\S+", re.IGNORECASE)
 _PERCENT = re.compile(r"(\d+(?:[.,]\d+)?)\s*(%?)")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?", re.IGNORECASE)
 
@@ -189,7 +188,7 @@ class _Look:
         """Why this can hardly be the texts; empty: it can."""
         if self.filled < 0.5:
             return f"{1 - self.filled:.0%} of its cells are empty"
-        for pattern, what in ((_LINK, "links"), (_NUMBER, "numbers")):
+        for pattern, what in ((LINK, "links"), (_NUMBER, "numbers")):
             if self.share(pattern) > 0.5:
                 return f"most of its cells are {what}"
         return "most of its cells are single words" if self.words < 1.5 else ""
@@ -222,6 +221,7 @@ def one_hot_columns(table: Table, notes: Notes | None = None) -> list[str]:
     Columns of other marks than most, or named as what is no class (is_retweet), are passed over and warned about.
     """
     found: dict[frozenset[str], list[str]] = {}
+    never: dict[str, set[str]] = {}
     for column, name in enumerate(table.columns):
         for rows in (table.rows[:200], table.rows):  # few columns are worth a look at all rows
             seen = {"[]" if isinstance(row[column], list | dict) else flag(row[column]) for row in rows}
@@ -230,10 +230,16 @@ def one_hot_columns(table: Table, notes: Notes | None = None) -> list[str]:
                 break
         if pair is not None and len(seen) > 1:
             found.setdefault(pair, []).append(name)
-    most = max(found.values(), key=len, default=[])
+        elif pair is not None and any(seen) and not _OTHER.fullmatch(simple(name)):
+            never[name] = seen
+    marks, most = max(found.items(), key=lambda item: len(item[1]), default=(frozenset(), []))
     classes = [name for name in most if not re.match(r"(is|has|was|contains)[_ -]", name.lower())]
     classes = classes if len(classes) > 1 else most
     passed = [name for names in found.values() for name in names if name not in classes]
+    if notes is not None and len(classes) > 1 and (alike := [name for name, seen in never.items() if seen <= marks]):
+        notes.warn(
+            f"Columns that hold one mark in every row are not taken for classes: {some(alike, 20)} (labels lists the columns that are)."
+        )
     if passed and notes is not None and len(classes) > 1:
         notes.warn(f"Columns that hold yes and no too are not taken for classes: {some(passed)} (labels lists the columns that are).")
     return classes if len(classes) > 1 else []
@@ -265,17 +271,17 @@ def share_columns(table: Table) -> list[str]:
 
 def named_as_raters(names: Sequence[str]) -> bool:
     """Return whether columns are named as people who label are: rater1, annotator_b, label_coder_2."""
-    return all(_RATER.search(simple(name)) for name in names)
+    return all(RATER.search(simple(name)) for name in names)
 
 
 def _rater_columns(looks: Mapping[str, _Look]) -> list[str]:
     """Return the columns that hold a vote of one rater each: named so, or numbered alike, with the same few labels; empty if fewer than two."""
     groups: dict[str, list[str]] = {}
     for name, look in looks.items():
-        if look.different > max(2, min(50, len(look.values) / 2)) or look.chars >= 40 or _LINK.match(look.values[0]):
+        if look.different > max(2, min(50, len(look.values) / 2)) or look.chars >= 40 or LINK.match(look.values[0]):
             continue
         stem = _NUMBERED.fullmatch(name.strip())
-        if _RATER.search(simple(name)):
+        if RATER.search(simple(name)):
             groups.setdefault("rater", []).append(name)
         elif stem and simple(stem[1]) in map(simple, LABEL_COLUMNS):
             groups.setdefault(simple(stem[1]), []).append(name)
@@ -341,7 +347,10 @@ def _guess_labels(table: Table, looks: dict[str, _Look], notes: Notes) -> str | 
             )
         if several := raters or share_columns(table):
             return several
-    plain = [name for name, look in few.items() if not _OTHER.fullmatch(simple(name)) and look.filled >= 0.5]
+    if not named and (hollow := _named(table, LABEL_COLUMNS, set(table.columns) - set(looks))):
+        notes.warn(f"Nothing stands in the column of labels: {some(hollow)}.")
+        return None
+    plain = [name for name, look in few.items() if not _OTHER.fullmatch(simple(name)) and look.filled >= 0.5 and look.share(DATE) <= 0.5]
     other = sorted(plain, key=lambda name: few[name].different)
     if not fit and not other and (not named or few):
         other = sorted(few, key=lambda name: (few[name].filled < 0.5, few[name].different))

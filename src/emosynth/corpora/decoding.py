@@ -25,8 +25,8 @@ _SAVE = f"Open it in the program that wrote it and save its table as {READ}."
 _UNPACK = "Unpack it and give the file within; gzip is read as it is."
 _AGAIN = "Download the file itself again: "
 _AFRESH = "Fetch or write it again."
-MOST_BYTES, MOST_ROWS = 1 << 30, 5_000_000
-"""What is read of one file, unpacked: all of it stands in memory, several times over."""
+MOST_BYTES, MOST_ROWS, MOST_VALUES = 1 << 30, 5_000_000, 50_000_000
+"""What is read of one file, unpacked: all of it stands in memory, several times over. Values are cells, and what stands in them."""
 _MOST_RATIO, _UNSUSPECTED = 100, 64 << 20
 """Times its packed size that a file may unpack to, and bytes up to which nobody asks. Text packs to a third, or a tenth."""
 _PART = "Give a part of it: a few thousand rows of each class are more than a run takes."
@@ -102,7 +102,7 @@ def broken(what: str, path: Path, line: int, remedy: str = "Fetch the file again
     return fault(what, f"{path}: line {line}", remedy)
 
 
-def bounded(size: int, path: Path, packed: int | None = None, rows: int = 0) -> None:
+def bounded(size: int, path: Path, packed: int | None = None, rows: int = 0, values: int = 0) -> None:
     """Refuse what would not fit into memory.
 
     Parameters
@@ -113,7 +113,7 @@ def bounded(size: int, path: Path, packed: int | None = None, rows: int = 0) -> 
     Raises
     ------
     UserError
-        If there are too many bytes or rows, or far more of them than packed text unpacks to.
+        If there are too many bytes, rows or values, or far more of them than packed text unpacks to.
     """
     if packed is not None and size > max(_UNSUSPECTED, _MOST_RATIO * packed):
         raise fault(
@@ -123,6 +123,8 @@ def bounded(size: int, path: Path, packed: int | None = None, rows: int = 0) -> 
         raise fault(f"The file holds more than {MOST_BYTES >> 30} GiB.", path, _PART)
     if rows > MOST_ROWS:
         raise fault(f"The file holds {rows:,} rows; at most {MOST_ROWS:,} are read.", path, _PART)
+    if values > MOST_VALUES:
+        raise fault(f"The file holds {values:,} values in its rows and columns; at most {MOST_VALUES:,} are read.", path, _PART)
 
 
 def read_bytes(path: Path, notes: Notes) -> bytes:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emosynth.corpora.decoding import NO_ROWS, Notes, broken, fault, some
+from emosynth.corpora.decoding import NO_ROWS, Notes, bounded, broken, fault, some
 
 SEPARATORS = ("\t", ";", "|", ",")
 SHOWN = {"\t": "tab", " ": "space"}
@@ -77,6 +77,9 @@ def read_cells(text: str, path: Path, separator: str | None, quoting: str | None
         notes.found("separator", f"{SHOWN.get(found[1], found[1])!r}, as the first line says", "separator")
     if not text.strip():
         raise fault(NO_ROWS[0], path, NO_ROWS[1])
+    bounded(0, path, rows=max(text.count("\n"), text.count("\r")))
+    for sep in (*SEPARATORS, *filter(None, [separator])):
+        bounded(0, path, values=text.count(sep))
     physical = _LINES.split(text)
     head = next(line for line in physical if line.strip())
     fits: list[Cells] = []

@@ -6,7 +6,6 @@ Texts are normalised (`emosynth.text.normalise`) while they are read: data frame
 from __future__ import annotations
 
 import gc
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -90,9 +89,9 @@ def uncollected() -> Iterator[None]:
 
 def distinct(rows: Iterable[Row]) -> list[Row]:
     """Give rows that share an id a suffix from the second on."""
-    seen: Counter[str] = Counter()
+    seen: dict[str, int] = {}
     result = []
     for row in rows:
-        seen[row.id] += 1
-        result.append(row if seen[row.id] == 1 else replace(row, id=f"{row.id}-{seen[row.id]}"))
+        count = seen[row.id] = seen.get(row.id, 0) + 1
+        result.append(row if count == 1 else replace(row, id=f"{row.id}-{count}"))
     return result

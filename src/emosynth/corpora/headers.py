@@ -23,6 +23,8 @@ MISSING_WORDS = (
     "#div/0!", "#num!",
 )  # fmt: skip
 """What programs write where there is nothing, in lower case."""
+RATER = re.compile(r"rater|annotator|coder|judge|label+er|worker|turker|expert|vote[r\d]|vote$")
+"""What columns of people who label are called."""
 _TYPES = frozenset(
     ["string", "str", "text", "varchar", "char", "object", "category", "categorical", "nominal", "int", "int64", "integer", "float", "float64",
      "double", "numeric", "number", "bool", "boolean", "label", "date", "datetime", "id"]
@@ -47,11 +49,21 @@ def header_below(rows: Sequence[Sequence[Any]], spec: UserCorpus) -> int:
     labels = {simple(name) for name in (*LABEL_COLUMNS, *named) if isinstance(name, str)} - texts
     for at, row in enumerate(rows[:_ABOVE]):
         names = [simple(bare(cell)) for cell in row]
-        if texts & set(names) and labels & set(names):
-            column = next(place for place, name in enumerate(names) if name in labels)
+        column = next((place for place, name in enumerate(names) if name in labels or (RATER.search(name) and name not in texts)), None)
+        if texts & set(names) and column is not None:
             above, below = ({bare(other[column]) for other in part if len(other) > column} for part in (rows[:at], rows[at + 1 :]))
             return 0 if (above - {""}) & below else at
     return 0
+
+
+def titles_above(rows: Sequence[Sequence[Any]], width: int, spec: UserCorpus) -> int:
+    """Return how many rows of one cell stand above a header, in a table whose rows have more: what a spreadsheet is about."""
+    at = next((place for place, row in enumerate(rows[: _ABOVE + 1]) if sum(map(bool, map(bare, row))) != 1), 0)
+    known = {simple(name) for name in (*TEXT_COLUMNS, *LABEL_COLUMNS, spec.text, spec.labels) if isinstance(name, str)}
+    if not at or any(simple(bare(cell)) in known for row in rows[:at] for cell in row):
+        return 0
+    more = sum(sum(map(bool, map(bare, row))) > 1 for row in rows[at:])
+    return at if 2 * more > len(rows) - at and is_header(rows[at:], width, spec) else 0
 
 
 def without_titles(text: str, spec: UserCorpus) -> tuple[str, int]:
@@ -133,5 +145,5 @@ def _tells(rows: Sequence[Sequence[Any]]) -> bool:
         if len(below) >= 5 and all(map(_NUMBER.fullmatch, below)):
             first = str(cell or "").strip()
             no_word = first.casefold() in (*MISSING_WORDS, "unknown", "missing", "inf")
-            words.append(re.search(r"[^\W\d_]{2}", first) is not None and not no_word)
+            words.append(re.search(r"[^\W\d_]{2}|^[(\[].+[)\]]$", first) is not None and not no_word)
     return bool(words) and all(words)

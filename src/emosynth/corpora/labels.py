@@ -11,10 +11,9 @@ from typing import Any
 from emosynth.corpora.columns import MARKS, flag, literal, named_as_raters
 from emosynth.corpora.decoding import Notes, some
 from emosynth.corpora.headers import MISSING_WORDS
-from emosynth.corpora.spelling import clean, key, mixed, shown, skeleton
+from emosynth.corpora.spelling import clean, key, mixed, normalise, shown, skeleton
 from emosynth.corpora.tables import ABSENT, absent
 from emosynth.params import UserCorpus
-from emosynth.text import normalise
 
 NO_TEXT, NO_LABEL = "no text", "no label"
 KINDS = "Labels are of several kinds"
@@ -23,7 +22,7 @@ _NUMERIC = re.compile(r"[+-]?\d+([.,]\d+)?")
 _JOINED = (re.compile(r"\s*[,;|/+&]\s*|\s+(?:and|or|und|oder|et|ou|y|o|e|i|en|og|och|и)\s+| +- +"), re.compile(" "))
 _SEVERAL = re.compile(r"\d+(\s*[,;|/ ]\s*\d+)+")
 _RATING = "a label that is a decimal number or a percentage (a rating is no class; class_names declares names)"
-_YES = ("1", "true", "yes", "y", "t", "x", "✓", "✔", "☑")
+_YES = ("1", "true", "yes", "y", "t", "x", "✓", "✔", "☑", "ja", "wahr", "oui", "vrai", "sí", "sì", "sim", "да")
 
 
 class Faults(dict[str, list[int]]):
@@ -112,8 +111,9 @@ def labels(values: Sequence[Any], names: Sequence[list[str] | None], spec: UserC
                 inner = literal(value) if lists else [part.strip() for part in value.split(separator)] if separator is not None else None
                 made = parsed[value, id(known)] = _atoms(inner if inner is not None else [value], known, spec, Counter(), spelt)
         else:
-            multi |= isinstance(value, list)
-            made = _atoms(value if isinstance(value, list) else [value], known, spec, kinds, spelt)
+            several = isinstance(value, list) or _choices(value) is not None
+            multi |= several
+            made = _atoms(value if several else [value], known, spec, kinds, spelt)
         if isinstance(made, str):
             faults.add(made, row)
         parts.append(made if isinstance(made, list) else None)
@@ -131,8 +131,9 @@ def _how_several(values: Sequence[Any], names: Sequence[list[str] | None], spec:
         return False, spec.label_separator
     lists = spec.label_lists
     if lists is None:
-        listed, total = sum(count for word, count in words.items() if literal(word) is not None), words.total()
-        lists = listed == total
+        held = {word: inner for word in words if (inner := literal(word)) is not None}
+        listed, total = sum(words[word] for word in held), words.total()
+        lists = listed == total or (bool(held) and all(_choices(inner) is not None for inner in held.values()))
         if lists:
             notes.found("labels", "lists, though written as words", "label_lists")
         elif listed:
@@ -150,18 +151,23 @@ def _how_several(values: Sequence[Any], names: Sequence[list[str] | None], spec:
         notes.warn(f"Labels such as {several!r} may be several labels: label_separator parts them.")
     single = {word.lower() for word in bare}
     for word in sorted(single):
-        parts = re.split(r"[,;|/]", word)
-        if len(parts) > 1 and any(part.strip() in single for part in parts):
+        parts = re.split(r"[,;|/#]", word)
+        if sum(map(bool, map(str.strip, parts))) > 1 and any(part.strip() in single for part in parts):
             notes.warn(f"Labels such as {word!r} may be several labels: label_separator parts them; now each is a class of its own.")
             break
     return False, None
 
 
+def _choices(value: Any) -> list[Any] | None:
+    """Return several labels as Label Studio writes them into CSV and JSON-MIN, where one label is a word; None: it is something else."""
+    chosen = value.get("choices") if isinstance(value, dict) and len(value) == 1 else None
+    return chosen if isinstance(chosen, list) else None
+
+
 def _atoms(items: Any, known: list[str] | None, spec: UserCorpus, kinds: Counter[str], spelt: dict[str, set[str]]) -> list[str] | str:
     """Return the single labels of a cell as strings; or what is wrong with it."""
     if isinstance(items, dict):
-        # Label Studio writes several into a CSV so
-        items = items["choices"] if set(items) == {"choices"} and isinstance(items["choices"], list) else [items]
+        items = [items] if (chosen := _choices(items)) is None else chosen
     if len({isinstance(item, str) for item in items if isinstance(item, str | int | float)}) > 1:
         return "a label that is a list of words and numbers"
     declared = {str(name).strip().lower() for name in spec.class_names} if isinstance(spec.class_names, dict) else ()
@@ -287,7 +293,7 @@ def _say_of(found: set[str], declared: bool, spec: UserCorpus, notes: Notes) -> 
     if spec.classes is None and not declared:
         if numbers := [name for name in names if _NUMERIC.fullmatch(name)]:
             notes.warn(f"Labels are numbers ({some(numbers)}), which say nothing in a prompt: class_names names them.")
-        if names and {name.casefold() for name in names} <= {"true", "false", "yes", "no"}:
+        if names and {name.casefold() for name in names} <= {mark for mark in MARKS if len(mark) > 1}:
             notes.warn(f"Labels are {some(names)}, which say nothing in a prompt: class_names names them.")
     alike: dict[str, list[str]] = {}
     for name in names:

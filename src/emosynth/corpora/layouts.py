@@ -10,8 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from emosynth.corpora.decoding import Notes, broken, cut, decode, fault, read_bytes, some
+from emosynth.corpora.arrow import read_ipc
+from emosynth.corpora.decoding import Notes, bounded, broken, cut, decode, fault, read_bytes, some
 from emosynth.corpora.files import SPLIT_NAMES
+from emosynth.corpora.headers import RATER
 from emosynth.corpora.tables import ABSENT, Table, arrow_table, class_names, read_file
 from emosynth.errors import UserError
 from emosynth.params import UserCorpus
@@ -66,10 +68,15 @@ def _of_split(table: Table, name: str, file: str, where: Path) -> Table:
 def _saved(folder: Path) -> Table:
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        parts = []
+        parts, size = [], 0
         for item in state["_data_files"]:
-            with pa.memory_map(str(folder / item["filename"])) as source:
-                parts.append(pa.ipc.open_stream(source).read_all())
+            file = folder / Path(item["filename"]).name
+            if not file.is_file():
+                raise ValueError(f"{file.name} is not there, or no file")
+            bounded(size := size + file.stat().st_size, folder)
+            with pa.memory_map(str(file)) as source:
+                parts.append(read_ipc(source.read_buffer(), file))
+            bounded(sum(part.nbytes for part in parts), folder)
         table = arrow_table(pa.concat_tables(parts), "datasets", folder)
         info = folder / "dataset_info.json"
         table.names |= class_names(json.loads(info.read_text(encoding="utf-8")).get("features") or {} if info.is_file() else {})
@@ -189,13 +196,13 @@ def _by_class(folders: Sequence[Path], folder: Path, notes: Notes) -> list[Table
 def _exported(table: Table, spec: UserCorpus, notes: Notes, path: Path) -> Table:
     """Return the rows that an annotation program exported, one for each annotator of a text; any other table as it is."""
     json_, columns = table.format in ("json", "jsonl"), set(table.columns)
-    found = next((name for name, (is_so, _, _) in _EXPORTS.items() if json_ and is_so(table, columns)), None)
-    if spec.format in _EXPORTS and found != spec.format and not (spec.format == "doccano" and table.rows):
+    found = next((name for name, (is_so, _, _) in EXPORTS.items() if json_ and is_so(table, columns)), None)
+    if spec.format in EXPORTS and found != spec.format and not (spec.format == "doccano" and table.rows):
         raise fault(f"This is no export of {spec.format}.", path, "Correct the parameter format.")
     if found is None or spec.format not in (None, found):
         return table
     notes.found("format", f"export of {found}", "format")
-    _, texts, answers = _EXPORTS[found]
+    _, texts, answers = EXPORTS[found]
     names = texts(table)
     rows = [(table.places[place], [*(row.get(name, ABSENT) for name in names), given]) for place, row, given in answers(table, notes, path)]
     table.places, table.rows = [place for place, _ in rows], [row for _, row in rows]
@@ -256,11 +263,13 @@ def _doccano(table: Table, notes: Notes, path: Path) -> _Answers:
         for item in made:
             if not isinstance(item, dict) or "label" not in item:
                 raise broken("Not an annotation of Doccano: it has no label.", path, place + 1, "Export it again as JSONL.")
-            by_user.setdefault(str(item.get("user", "")), []).append(item["label"])
+            by_user.setdefault(next((f"{item[key]}" for key in item if key == "user" or RATER.search(key.lower())), ""), []).append(
+                item["label"]
+            )
         yield from ((place, {"text": text}, _one(chosen)) for chosen in by_user.values() or [[]])
 
 
-_EXPORTS: dict[str, tuple[Callable[[Table, set[str]], bool], Callable[[Table], list[str]], Callable[[Table, Notes, Path], _Answers]]] = {
+EXPORTS: dict[str, tuple[Callable[[Table, set[str]], bool], Callable[[Table], list[str]], Callable[[Table, Notes, Path], _Answers]]] = {
     "label-studio": (
         lambda table, columns: {"data", "annotations"} <= columns and any(isinstance(value, dict) for value in table.column("data")),
         lambda table: list(dict.fromkeys(key for item in table.column("data") if isinstance(item, dict) for key in item if key != "label")),

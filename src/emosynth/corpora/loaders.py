@@ -16,12 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from emosynth.catalog import CorpusSpec
+from emosynth.corpora.arrow import cells, read_parquet
 from emosynth.corpora.decoding import broken, cut, fault, read_text, some
 from emosynth.corpora.files import SPLIT_NAMES, Loaded, Row, distinct
-from emosynth.text import normalise
+from emosynth.corpora.spelling import normalise
 
 NEUTRAL = 0.5
 """VADER's own bound of neutral: texts with a mean valence of at most this size are neutral, and the two-class scheme drops them."""
@@ -99,15 +98,15 @@ def _read_hub(folder: Path, text: str, label: str, key: str | None, classes: Seq
         path = folder / f"{part}.parquet"
         if not path.is_file():
             raise fault(f"What the hub served has no {part} split.", folder, "Delete this folder and run again.")
-        table = pq.read_table(path)
+        table = read_parquet(path, path)
         if lacking := [column for column in (text, label, key) if column is not None and column not in table.column_names]:
             raise fault(f"What the hub served lacks the columns {some(lacking)}.", path, "Pin an older revision in data/catalog.yaml.")
-        for number, record in enumerate(table.to_pylist(), start=1):
-            given = record[label]
+        columns = {column: cells(table, column, path) for column in (text, label, key) if column is not None}
+        for number, (said, given, known) in enumerate(zip(columns[text], columns[label], columns[key or text], strict=True), start=1):
             multi |= isinstance(given, list)
             labels = tuple(_numbered(str(cell), names, path, number) for cell in (given if isinstance(given, list) else [given]))
-            name, place = (str(record[key]), f"{path.name} row {number}") if key else (f"{part}-{number:05d}", f"{path.name} line {number}")
-            rows.append(Row(name, normalise(str(record[text])), labels, part, place))
+            name, place = (str(known), f"{path.name} row {number}") if key else (f"{part}-{number:05d}", f"{path.name} line {number}")
+            rows.append(Row(name, normalise(str(said)), labels, part, place))
     return Loaded(distinct(rows), names, "multi" if multi else "single", str(folder), {})
 
 

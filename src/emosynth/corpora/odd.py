@@ -10,15 +10,13 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from emosynth.corpora.decoding import some
-from emosynth.corpora.spelling import folded, skeleton
+from emosynth.corpora.spelling import DATE, LINK, folded, skeleton
 
 if TYPE_CHECKING:
     from emosynth.corpora.files import Row
 
 _FEW = 0.05
 """Share of texts from which something is told."""
-_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?|\d{1,2}:\d{2}(:\d{2})?( ?[ap]m)?", re.IGNORECASE)
-_LINK = re.compile(r"(https?://|www\.)\S+", re.IGNORECASE)
 _NOTHING = frozenset(
     ["unlabeled", "unlabelled", "not labeled", "not labelled", "no label", "unknown", "unsure", "not sure", "unclear", "uncertain", "undecided", "missing",
      "skip", "skipped", "todo", "tbd", "to do", "cannot tell", "can't tell", "don't know", "not applicable", "empty", "blank"]
@@ -40,7 +38,7 @@ def _says_little(name: str) -> bool:
     if re.fullmatch(r"[+-]?\d+([.,]\d+)?", name):
         return False  # told of numbers elsewhere
     few = len(letters) < 2 and all(char < "\u0590" for char in letters)
-    return few or bool(_DATE.fullmatch(name) or _LINK.match(name) or re.fullmatch("[IVXivx]{1,4}", name))
+    return few or bool(DATE.fullmatch(name) or LINK.match(name) or re.fullmatch("[IVXivx]{1,4}", name))
 
 
 def of_names(names: Sequence[str]) -> Iterator[str]:
@@ -71,7 +69,7 @@ def wrapped(texts: Sequence[str]) -> str:
     for pattern, what in (
         (_BYTES, "bytes as Python prints them (b'…')"),
         (_TOKENS, "lists of words as a program prints them (['…', '…'])"),
-        (_LINK, "links"),
+        (LINK, "links"),
     ):
         if 2 * sum(pattern.fullmatch(text) is not None for text in texts) > len(texts):
             return what
@@ -84,7 +82,7 @@ def of_texts(rows: Sequence[Row]) -> Iterator[str]:
     kinds: tuple[tuple[str, Callable[[str], object]], ...] = (
         ("hold tags of HTML, which are learnt and written as words", _TAG.search),
         ("hold letters spelt as \\u00e9, which are learnt and written so", _ESCAPE.search),
-        ("are links", _LINK.fullmatch),
+        ("are links", LINK.fullmatch),
     )
     for what, fits in kinds:
         count = sum(bool(fits(text)) for text in texts)

@@ -13,10 +13,20 @@ from emosynth.corpora import labels as cells
 from emosynth.corpora.columns import find, guess_columns, guess_split
 from emosynth.corpora.decoding import NO_ROWS, Notes, fault, some
 from emosynth.corpora.files import SPLIT_NAMES, Loaded, Row, distinct, uncollected
-from emosynth.corpora.layouts import read_tables
+from emosynth.corpora.layouts import EXPORTS, read_tables
 from emosynth.corpora.odd import of_names, of_texts, wrapped
 from emosynth.corpora.schema import SPLITS, fingerprint
-from emosynth.corpora.shares import Conflicts, Shares, completed, flags_of_cells, named, resolved, shares_of_cells, shares_of_columns
+from emosynth.corpora.shares import (
+    Conflicts,
+    Shares,
+    completed,
+    flags_of_cells,
+    named,
+    objects_of_vectors,
+    resolved,
+    shares_of_cells,
+    shares_of_columns,
+)
 from emosynth.corpora.spelling import clean
 from emosynth.corpora.tables import Table, absent
 from emosynth.errors import UserError
@@ -26,6 +36,8 @@ from emosynth.paths import Paths
 
 _FEW = 5
 """Rows below which a class is warned of."""
+_HEAD = 2000
+"""Characters of a text that tell its language."""
 NOT_ENGLISH = (
     "These texts do not look English, but the default models, stories and word lists are: name the language (language), and a model that writes "
     "it. Until it is named, what is measured in English alone is left out."
@@ -153,7 +165,10 @@ def understand(
             if any(len(labels) > 1 for labels in (ballots[place] if ballots is not None else (given or (),))):
                 faults.add("several labels (task: multi, or label_separator, takes them)", place)
     splits = [_split(value, place, faults) for place, value in enumerate(values.splits)] if values.split is not None else None
-    left_out = _settle(faults, values, path, spec, [line for line in notes.warnings if line.startswith(cells.KINDS)])
+    more_said = [line for line in notes.warnings if line.startswith(cells.KINDS)]
+    if tables[0].format == "excel" and 2 * len(faults.get(cells.NO_LABEL, ())) > len(values.places):
+        more_said.append("Cells merged over several rows hold a value in the first of them alone: unmerge them, and fill it down.")
+    left_out = _settle(faults, values, path, spec, more_said)
     left_out |= {why: [values.places[row] for row in places] for why, places in found.left_out.items()}
     for table in tables:
         for why, numbers in table.apart.items():
@@ -207,7 +222,9 @@ def _guessed(table: Table, path: Path, spec: UserCorpus, notes: Notes, wanted: C
     guess = guess_columns(table, notes, {str(name) for one in taken for name in (one if isinstance(one, list) else [one])})
     if guess is None:
         told = "".join(f" {line}" for line in notes.warnings if line.startswith("Columns of numbers"))
-        if bare := [name for at, name in enumerate(table.columns) if all(row[at] is None for row in table.rows)]:
+        if table.format in EXPORTS:
+            told += f" No annotation of this export of {table.format} holds a choice or a label."
+        elif bare := [name for at, name in enumerate(table.columns) if all(row[at] is None for row in table.rows)]:
             told += f" Nothing stands in {some(bare)}: formulas hold no values until a spreadsheet has computed and saved them."
         there = some((name[:40] for name in table.columns), 20)
         raise fault(f"No column looks like labels; there are {there}.{told}", path, "Name the columns (text, labels).")
@@ -263,6 +280,8 @@ class _Values:
             else:
                 self.split = self.split if table.split is None else "name of the file"
                 self.splits += [table.split] * len(table.rows)
+        if not any(self.names):
+            self.given = objects_of_vectors(self.given, spec.class_names if isinstance(spec.class_names, list) else None, path)
         self.given = flags_of_cells(self.given)
         if self.split is not None and any(table.split is not None for table in tables) and spec.split is None:
             notes.found("splits", "as files or folders are named", "split")
@@ -291,6 +310,7 @@ def _found(
 
 def _looks_english(texts: Sequence[str]) -> bool:
     """Tell text of other languages from English: most letters are not Latin, or hardly a word in thirty is one of the frequent ones."""
+    texts = [text[:_HEAD] for text in texts]  # one long text is no sample of all
     letters = [letter < "\u0250" for text in texts for letter in text if letter.isalpha()]
     if letters and sum(letters) < len(letters) / 2:
         return False

@@ -14,12 +14,12 @@ import numpy.typing as npt
 from emosynth.catalog.hub import snapshot
 from emosynth.corpora.columns import literal
 from emosynth.corpora.decoding import Notes, fault, some
+from emosynth.corpora.spelling import normalise
 from emosynth.corpora.tables import ABSENT, read_file
 from emosynth.params import RowFile, UserCorpus
 from emosynth.paths import Paths
 from emosynth.progress import say
 from emosynth.taxonomy import simplify
-from emosynth.text import normalise
 
 
 @dataclass(frozen=True)

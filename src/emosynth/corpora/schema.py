@@ -13,6 +13,7 @@ import pandas as pd
 
 from emosynth import text as texts
 from emosynth.corpora.decoding import fault, some
+from emosynth.corpora.spelling import plain
 from emosynth.paths import repro
 
 SPLITS = ("train", "validation", "test")
@@ -23,7 +24,7 @@ _MORE_ROWS = "Give more rows of these classes, "
 @functools.lru_cache(maxsize=200_000)
 def fingerprint(text: str) -> str:
     """Return `emosynth.text.fingerprint`, sooner for plain texts; ids and splits of one corpus ask for the same ones."""
-    if text.isascii() and "&" not in text and "\\" not in text:  # then normalising collapses white space, and nothing else
+    if plain(text):  # and so are its small letters
         return hashlib.sha256(" ".join(text.split()).lower().encode()).hexdigest()
     return texts.fingerprint(text)
 

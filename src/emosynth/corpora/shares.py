@@ -53,6 +53,25 @@ def flags_of_cells(values: Sequence[Any]) -> list[Any]:
     ]
 
 
+def objects_of_vectors(values: list[Any], names: Sequence[str] | None, path: Path) -> list[Any]:
+    """Return cells such as ``[1, 0, 0]`` or ``[0.7, 0.2, 0.1]``, a number a class, as objects with the names of classes; others as they are.
+
+    Raises
+    ------
+    UserError
+        If there are such cells and not as many names.
+    """
+    read = [literal(value) if isinstance(value, str) and value[:1] in "[(" else value for value in values]
+    vectors = [value for value in read if isinstance(value, list)]
+    size = len(vectors[0]) if vectors else 0
+    if size < 2 or any(len(vector) != size or not all(type(one) in (int, float) and 0 <= one <= 1 for one in vector) for vector in vectors):
+        return values
+    if names is None or len(names) != size:
+        what = f"Every label is a list of {size} numbers from 0 to 1: one for each class, or what {size} people said?"
+        raise fault(what, path, f"Name {size} classes in their order (class_names), or write labels as words.")
+    return [dict(zip(names, one, strict=True)) if isinstance(one, list) else value for value, one in zip(values, read, strict=True)]
+
+
 def _word(value: Any, inner: Any) -> Shares | str | None:
     if absent(value) or value == "" or inner == {}:
         return None

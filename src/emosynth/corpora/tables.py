@@ -6,17 +6,17 @@ import io
 import json
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from emosynth.corpora.arrow import cells, read_ipc, read_parquet
 from emosynth.corpora.decoding import READ, Notes, bounded, broken, decode, fault, is_excel, read_bytes, refuse, some, unpacked_size
 from emosynth.corpora.delimited import Cells, read_cells
-from emosynth.corpora.headers import bare, header_below, is_header, without_headers, without_titles
+from emosynth.corpora.headers import bare, header_below, is_header, titles_above, without_headers, without_titles
 from emosynth.errors import UserError
 from emosynth.params import UserCorpus
 
@@ -94,10 +94,9 @@ def read_file(path: Path, spec: UserCorpus, notes: Notes) -> Table:
     """
     raw = read_bytes(path, notes)
     if raw[:4] == b"PAR1":
-        return _arrow("a Parquet", lambda: _parquet(raw, path), "parquet", path)
+        return _arrow("a Parquet", lambda: read_parquet(raw, path), "parquet", path)
     if raw[:6] == b"ARROW1" or raw[:4] == b"\xff\xff\xff\xff":
-        opened = pa.ipc.open_file if raw[:6] == b"ARROW1" else pa.ipc.open_stream
-        return _arrow("an Arrow", lambda: opened(pa.BufferReader(raw)).read_all(), "arrow", path)
+        return _arrow("an Arrow", lambda: read_ipc(pa.py_buffer(raw), path), "arrow", path)
     if is_excel(raw):
         bounded(unpacked_size(raw), path, len(raw))
         return _excel(path, raw, spec, notes)
@@ -121,7 +120,7 @@ def _of_text(path: Path, text: str, spec: UserCorpus, notes: Notes) -> Table:
             return _json(path, text)
         except UserError:
             # a bracket may begin the first cell of a delimited file too
-            if asked or re.match(r'\[\s*(\{|$)|\{\s*"', text.lstrip()):
+            if asked or re.match(r"""\[\s*(\{|$)|\{\s*["']""", text.lstrip()):
                 raise
     if spec.format is None and (table := _fasttext(text)) is not None:
         return table
@@ -150,6 +149,9 @@ def _fasttext(text: str) -> Table | None:
 def _headed(path: Path, cells: Cells, unit: str, kind: str, spec: UserCorpus, notes: Notes) -> Table:
     """Return rows below a header, if they have one, without columns that have neither name nor content."""
     rows, places, header = cells.rows, cells.lines, spec.header
+    if header is not False and (above := titles_above(rows, cells.width, spec)):
+        notes.warn(f"{above} {unit}s above the header are left out (header).")
+        rows, places = rows[above:], places[above:]
     if header is None:
         header = is_header(rows, cells.width, spec)
         notes.found("header", "the first row names the columns" if header else "none: columns are 1, 2 …", "header")
@@ -188,6 +190,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _json(path: Path, text: str) -> Table:
     """Read a JSON array of objects, one object a line, or one object that holds either rows or columns."""
     body = text.lstrip()
+    bounded(0, path, rows=text.count("\n"), values=sum(map(text.count, ",[{")))
     lines = {number: line for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
     if body[0] == "[" or len(lines) == 1 or (body[0] == "{" and next(iter(lines.values())).strip() == "{"):
         try:
@@ -202,7 +205,8 @@ def _json(path: Path, text: str) -> Table:
         try:
             found.append(json.loads(line, object_pairs_hook=_object))
         except (ValueError, RecursionError) as error:
-            raise broken(f"Not a JSON object: {error}", path, number, _ONE_OBJECT[1]) from None
+            comma = "Take away the commas at the ends of lines. " if line.rstrip().endswith(",") else ""
+            raise broken(f"Not a JSON object: {error}", path, number, comma + _ONE_OBJECT[1]) from None
     return _records(path, found, lines, "line", "jsonl")
 
 
@@ -232,6 +236,7 @@ def _records(path: Path, records: Sequence[Any], places: Iterable[int], unit: st
         if not isinstance(record, dict):
             raise fault(f"Not a JSON object but {type(record).__name__}.", f"{path}: {unit} {place}", "Write one JSON object a row.")
     columns = list(dict.fromkeys(key for record in records for key in record))
+    bounded(0, path, rows=len(records), values=len(records) * len(columns))  # each record may have keys of its own
     return Table(columns, [[record.get(column, ABSENT) for column in columns] for record in records], places, unit, kind)
 
 
@@ -245,32 +250,13 @@ def _arrow(article: str, read: Any, kind: str, path: Path) -> Table:
         raise fault(f"Not {article} file that can be read: {error}", path, "Write it again as Parquet.") from None
 
 
-def _parquet(raw: bytes, path: Path) -> pa.Table:
-    """Read a Parquet file whose size is known before it is unpacked; texts that repeat stay one until they are bounded, see `arrow_table`."""
-    about = (opened := pq.ParquetFile(pa.BufferReader(raw))).metadata
-    bounded(sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups)), path, rows=about.num_rows)
-    texts = [item.name for item in opened.schema_arrow if pa.types.is_string(item.type) or pa.types.is_large_string(item.type)]
-    return pq.ParquetFile(pa.BufferReader(raw), read_dictionary=texts).read()
-
-
-def _cells(table: pa.Table, name: str, path: Path) -> list[Any]:
-    """Return the cells of a column; one value of a dictionary may stand for millions of them."""
-    cells: list[Any] = []
-    size = 0
-    for chunk in table.select([name]).to_batches(max_chunksize=1024):
-        cells += chunk.column(0).to_pylist()
-        size += sum(len(cell) for cell in cells[len(cells) - chunk.num_rows :] if isinstance(cell, str | bytes | list))
-        bounded(size, path)
-    return cells
-
-
 def arrow_table(table: pa.Table, kind: str, path: Path) -> Table:
     """Return an Arrow table, with the names of ClassLabel columns from its metadata."""
     columns = [str(name) for name in table.column_names]
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
         raise fault(f"Columns that occur twice: {some(twice)}.", path, _TWICE)
-    bounded(0, path, rows=table.num_rows)
-    rows = list(zip(*(_cells(table, name, path) for name in columns), strict=True))
+    bounded(0, path, rows=table.num_rows, values=table.num_rows * len(columns))
+    rows = list(zip(*(cells(table, name, path) for name in columns), strict=True))
     try:
         names = class_names(json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"])
     except (KeyError, ValueError, TypeError, AttributeError):
@@ -296,6 +282,15 @@ def class_names(features: dict[Any, Any]) -> dict[str, list[str]]:
     return found
 
 
+def _rows(sheet: Any, path: Path) -> Iterator[list[Any]]:
+    """Yield the rows of a sheet; one cell far to the right makes a row of thousands."""
+    values = 0
+    for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+        values += len(row)
+        bounded(0, path, rows=number, values=values)
+        yield list(row)
+
+
 def _excel(path: Path, raw: bytes, spec: UserCorpus, notes: Notes) -> Table:
     from openpyxl import load_workbook
 
@@ -303,7 +298,10 @@ def _excel(path: Path, raw: bytes, spec: UserCorpus, notes: Notes) -> Table:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of styles and extensions, which rows do not depend on
             book = load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
-            sheets = {sheet.title: [list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets}
+            sheets = {sheet.title: list(_rows(sheet, path)) for sheet in book.worksheets}
+            hidden = [sheet.title for sheet in book.worksheets if sheet.sheet_state != "visible"]
+    except UserError:
+        raise
     except Exception as error:  # a hostile file may fail anywhere in the reader
         raise fault(
             f"Not an Excel file that can be read: {type(error).__name__}: {error}", path, "Save it again as .xlsx or CSV."
@@ -311,6 +309,12 @@ def _excel(path: Path, raw: bytes, spec: UserCorpus, notes: Notes) -> Table:
     full = [name for name, rows in sheets.items() if any(cell is not None for row in rows for cell in row)]
     if spec.sheet is not None and spec.sheet not in sheets:
         raise fault(f"There is no sheet {spec.sheet}; there are {some(sheets)}.", path, "Correct the parameter sheet.")
+    tables = [name for name in full if name not in hidden and any(sum(map(bool, map(bare, row))) > 1 for row in sheets[name])]
+    if spec.sheet is None and len(full) > len(tables) == 1:
+        notes.warn(
+            f"Sheets that are hidden or hold one column are not read: {some(name for name in full if name not in tables)} (sheet names one)."
+        )
+        full = tables
     if spec.sheet is None and len(full) != 1:
         raise fault(f"Several sheets have rows: {some(full)}." if full else "The file has no rows.", path, "Name the one to read (sheet).")
     name = spec.sheet or full[0]
@@ -324,6 +328,7 @@ def _excel(path: Path, raw: bytes, spec: UserCorpus, notes: Notes) -> Table:
         [number for number in range(1, max(filled)) if not any(map(bare, sheets[name][number - 1]))],
         max(map(len, filled.values())),
     )
+    bounded(0, path, values=len(filled) * width)
     rows = [[*row, *[None] * (width - len(row))] for row in filled.values()]
     table = _headed(path, Cells(rows, list(filled), width, blank), "row", "excel", spec, notes)
     notes.found("sheet", name, "sheet")

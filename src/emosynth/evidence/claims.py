@@ -285,16 +285,14 @@ def metrics(
     found: dict[str, Any] = {}
     if contrasts is not None and headline:
         rows = contrasts[(contrasts["corpus"] == headline["corpus"]) & (contrasts["learner"] == headline["learner"])]
-        rows = rows[(rows["size"] == headline["size"]) & (rows["version"] == "") & (rows["sweep"] == "") & (rows["budget"] == "accepted")]
-        own, real = (rows[(rows["arm"] == arm) & (rows["against"] == "seed")] for arm in (headline["arm"], headline["real"]))
-        found |= {"learner": headline["learner"], "seed_rows": headline["size"], "best_arm": headline["arm"]}
-        if len(own):
-            row, honest = own.iloc[0], headline["honest"]
-            found |= {"seed_macro_f1": float(score(row["score"] - row["gain"])), "picked_gain": round(POINTS * float(row["gain"]), 1)}
-            if honest is not None:  # not flattered by having been picked
-                ends = {"gain": honest.effect, "low": honest.low, "high": honest.high}
-                found |= {f"best_{name}": round(POINTS * value, 1) for name, value in ends.items()}
-            found["best_worth_labels"] = round(float(row["worth"])) if np.isfinite(row["worth"]) else None
+        row = headline["row"]
+        rows = rows[(rows["size"] == row.size) & (rows["version"] == "") & (rows["sweep"] == "") & (rows["budget"] == "accepted")]
+        real = rows[(rows["arm"] == headline["real"]) & (rows["against"] == "seed")]
+        found |= {"learner": headline["learner"], "seed_rows": int(row.size), "best_arm": headline["arm"]}
+        found |= {"seed_macro_f1": float(score(row.own)), "picked_gain": round(POINTS * float(row.picked), 1)}
+        if known(row.gain):  # not flattered by having been picked
+            found |= {f"best_{name}": round(POINTS * float(getattr(row, name)), 1) for name in ("gain", "low", "high")}
+        found["best_worth_labels"] = round(float(row.worth)) if known(row.worth) and row.worth_low > 0 else None
         if len(real):
             found["real_gain"] = round(POINTS * float(real.iloc[0]["gain"]), 1)
     if verdicts is not None and len(verdicts):

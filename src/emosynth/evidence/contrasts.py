@@ -248,7 +248,7 @@ def answers(scored: Scored, params: Params, kinds: Mapping[str, str]) -> pd.Data
         for size in sorted({group.size for group in seeds}):
             for kind in dict.fromkeys(kinds.values()):
                 here = [group for group in seeds if group.size == size and kinds.get(group.learner) == kind]
-                seed = max((group for group in here if written_arms(scored, params, group)), key=scored.mean, default=None)
+                seed = scored.best(group for group in here if written_arms(scored, params, group))
                 found = None if seed is None else pick(scored, written_arms(scored, params, seed))
                 if seed is not None and found is not None:
                     rows.append(_row(scored, params, seed, kind, found))

@@ -89,6 +89,27 @@ def listed(items: list[str]) -> str:
     return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
+def chance(p: float) -> str:
+    """Write the P of a gain: ``P = 0.87``; one that is not sure is never written as 0 or 1."""
+    return "P < 0.01" if 0 < p < 0.005 else "P > 0.99" if 0.995 <= p < 1 else f"P = {number(p, 2)}"
+
+
+def labels_worth(value: float, low: float, high: float, reach: float) -> tuple[str, str]:
+    """Write what a gain is worth in real labels, and the interval; infinity: more than the curve's ``reach``.
+
+    Where the interval does not lie above zero no worth is shown, and only the most that it may be is told: less than no labels is nothing to read.
+    """
+
+    def labels(many: float) -> str:
+        return f"over{_TIE}{count(reach)}" if many == math.inf else count(many)
+
+    if math.isnan(value):
+        return "–", ""
+    if not low > 0:
+        return "none shown", f"at most {labels(high)}" if high > 0 else ""
+    return labels(value), f"{labels(low)} to {labels(high)}"
+
+
 # --- sentences that figures and pages share ---
 
 

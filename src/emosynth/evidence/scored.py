@@ -13,7 +13,7 @@ import pandas as pd
 
 from emosynth.design.arms import SEED
 from emosynth.errors import UserError
-from emosynth.evidence.resampling import Contrast, Draws, Equivalence, contrast, draw_f1, equivalence
+from emosynth.evidence.resampling import Contrast, Draws, Equivalence, common, contrast, draw_f1, equivalence
 from emosynth.models.metrics import decide
 from emosynth.params import Evidence, Params
 from emosynth.paths import repro
@@ -126,18 +126,30 @@ class Scored:
         """Return left minus right; None if either is not there or they share no repeat."""
         return self.combine([(1.0, left), (-1.0, right)], classes)
 
-    def combine(self, terms: Iterable[tuple[float, Group]], classes: list[int] | None = None) -> Contrast | None:
-        """Return a weighted sum of groups, see `emosynth.evidence.resampling.contrast`."""
+    def combine(
+        self, terms: Iterable[tuple[float, Group]], classes: list[int] | None = None, repeats: tuple[int, ...] | None = None
+    ) -> Contrast | None:
+        """Return a weighted sum of groups, see `emosynth.evidence.resampling.contrast`; ``repeats``: on these alone."""
         chosen = list(terms)
         if any(group not in self.groups for _, group in chosen):
             return None
-        parts = [(weight, self.draws(group)) for weight, group in chosen]
+        parts = [(weight, self.draws(group) if repeats is None else self.draws(group).at(repeats)) for weight, group in chosen]
         return contrast(parts, self.evidence.confidence, self.evidence.random_seed, classes)
 
     def mean(self, group: Group, repeats: tuple[int, ...] | None = None) -> float:
         """Return the mean macro-F1 over repeats; None: all."""
         draws = self.draws(group)
         return float((draws if repeats is None else draws.at(repeats)).over()[0].mean())
+
+    def shared(self, groups: Iterable[Group]) -> tuple[int, ...]:
+        """Return the repeats that all groups have."""
+        return common(*map(self.draws, groups))
+
+    def best(self, groups: Iterable[Group]) -> Group | None:
+        """Return the group of the highest macro-F1 on repeats that all have; the first, where they share none; None without groups."""
+        chosen = list(groups)
+        repeats = self.shared(chosen) if chosen else ()
+        return max(chosen, key=lambda group: self.mean(group, repeats)) if repeats else next(iter(chosen), None)
 
     def growth(self, params: Params, group: Group) -> float:
         """Return how many rows an arm adds a seed row: by its own setting, or by a sweep."""

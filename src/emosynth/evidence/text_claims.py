@@ -45,10 +45,7 @@ def difference_interval(value: float, low: float, high: float, reference: float,
     if not all(known(float(item)) for item in (value, low, high, reference, ref_low, ref_high)):
         return math.nan, math.nan
     difference = value - reference
-    return (
-        difference - math.hypot(value - low, ref_high - reference),
-        difference + math.hypot(high - value, reference - ref_low),
-    )
+    return (difference - math.hypot(value - low, ref_high - reference), difference + math.hypot(high - value, reference - ref_low))
 
 
 def p_of_interval(effect: float, low: float, high: float, confidence: float, repeats: int = 1) -> float:

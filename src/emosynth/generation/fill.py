@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from emosynth.errors import UserError
 from emosynth.generation.gate import EARLY, FINAL, Gate, Kind, kind_of
-from emosynth.models.lm import Completion, LanguageModel, Portable, Request, Streaming, request_key
-from emosynth.parallel import cores, in_order, rooms
+from emosynth.models.lm import Completion, LanguageModel, Movable, Portable, Request, Streaming, request_key
+from emosynth.parallel import in_order, remote, rooms, threads_of
 from emosynth.params import Decoding
 from emosynth.progress import Progress
 from emosynth.store import RowStore
@@ -143,35 +142,32 @@ def _units(work: Work, items: Sequence[tuple[str, Request]], gates: _Gates) -> d
     return made
 
 
-@dataclass(frozen=True)
-class _Unit:
-    model: LanguageModel
-    decoding: Decoding
-    requests: Sequence[Request]
-    threads: int
+_held: list[tuple[LanguageModel, Decoding]] = []
 
 
-def _write_unit(unit: _Unit, progress: Callable[[int], None]) -> list[Completion]:
-    if isinstance(unit.model, Portable) and unit.threads:
-        unit.model.threads = unit.threads
-    return unit.model.generate(unit.requests, unit.decoding, progress=progress)
+def _hold(model: LanguageModel, decoding: Decoding) -> None:
+    _held[:] = [(model, decoding)]  # a worker keeps its model from unit to unit
+
+
+def _write_unit(unit: tuple[Sequence[Request], int], progress: Callable[[int], None]) -> list[Completion]:
+    (model, decoding), (requests, threads) = _held[0], unit
+    if isinstance(model, Portable) and threads:
+        model.threads = threads
+    return model.generate(requests, decoding, progress=progress)
 
 
 def _written(work: Work, units: Sequence[Sequence[Request]], progress: Callable[[int], None]) -> Iterator[list[Completion]]:
     """Yield the texts of each unit, in order: side by side where the model can, since its own threads leave much of the cores idle."""
-    workers = max(1, min(rooms(work.model.memory) if isinstance(work.model, Portable) else 1, len(units)))
-    last = len(units) - len(units) % workers  # the units of the last round, if they are fewer, share the cores
+    if remote():  # a model that cannot be sent stays here
+        workers = min(rooms(work.model.memory), len(units)) if isinstance(work.model, Movable) else 0
+    else:
+        workers = max(1, min(rooms(work.model.memory) if isinstance(work.model, Portable) else 1, len(units)))
+    last = len(units) - len(units) % max(1, workers)  # the units of the last round, if they are fewer, share the cores
     tasks = [
-        _Unit(work.model, work.decoding, unit, 0 if workers == 1 else cores() // (workers if place < last else len(units) - last))
+        (unit, 0 if workers == 1 and not remote() else threads_of(workers if place < last else len(units) - last))
         for place, unit in enumerate(units)
     ]
-    try:
-        yield from in_order(_write_unit, tasks, workers, progress)
-    except ChildProcessError as error:
-        raise UserError(
-            f"Writing failed: {error}.", where=work.what,
-            remedy="Often the memory was full: close other programs, or set EMOSYNTH_THREADS=1. The same command goes on; finished units are kept.",
-        ) from None  # fmt: skip
+    yield from in_order(_write_unit, tasks, workers, progress, _hold, (work.model, work.decoding))
 
 
 def _stream(work: Work, items: Sequence[tuple[str, Request]], gates: _Gates) -> dict[str, Value]:

@@ -65,6 +65,7 @@ def plan_class(origin: Origin, cell: Cell, total: int, space: Space, seeds: Seed
     shower = Shower(origin, cell, space, seeds)
     chat = params.generation.style == "chat"
     planned = []
+    same: dict[str, str] = {}  # prompts are few, candidates may be many
     for turn, label in enumerate(space.labels):
         for index in range(shares[label]):
             asked, writer = labels[label, index], writers[index + turn]
@@ -76,6 +77,6 @@ def plan_class(origin: Origin, cell: Cell, total: int, space: Space, seeds: Seed
             else:
                 prompt = build_prompt(style, noun, " and ".join(space.phrases[each] for each in asked), aid.tokens, aid.exemplars)
             # The row seed leaves out origin and size: arms are compared on common random numbers.
-            request = Request(prompt, stable_seed("row", cell.repeat, label, index), chat and not tuned, aid.bias)
+            request = Request(same.setdefault(prompt, prompt), stable_seed("row", cell.repeat, label, index), chat and not tuned, aid.bias)
             planned.append(ClassText(Slot(origin, writer, cell, index, asked), request, style))
     return planned

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from emosynth.catalog import Catalog, Entry, HubSource, hash_files, sha256_of
+from emosynth.corpora import arrow
 from emosynth.corpora.decoding import read_text
 from emosynth.errors import UserError
 from emosynth.paths import Paths
@@ -215,19 +215,21 @@ def read_tab(path: Path, source: str) -> Iterator[_Raw]:
 def read_parquet(path: Path, source: str) -> Iterator[_Raw]:
     """Read one split of a data set of the hub: a text column (:data:`TEXT_COLUMNS`) and, if there is one, a title."""
     try:
-        table = pq.read_table(path)
+        table = arrow.read_parquet(path, path)
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"Not a Parquet file: {error}", where=str(path), remedy="Delete it and run again; it is fetched anew.") from None
     columns = {name.lower(): name for name in table.column_names}
     column = next((columns[name] for name in TEXT_COLUMNS if name in columns), None)
-    if column is None or table.schema.field(column).type not in (pa.string(), pa.large_string()):
+    if column is None or table.schema.field(column).type not in [
+        pa.dictionary(pa.int32(), kind) for kind in (pa.string(), pa.large_string())
+    ]:
         raise UserError(
             f"There is no text column; there are {', '.join(table.column_names)}.", where=f"{source}: {path.stem}",
             remedy=f"Use a data set with a column of text called {', '.join(TEXT_COLUMNS[:-1])} or {TEXT_COLUMNS[-1]}.",
         )  # fmt: skip
     title = next((columns[name] for name in TITLE_COLUMNS if name in columns), None)
-    for row in table.select([column] if title is None else [column, title]).to_pylist():
-        yield source.rsplit("/", 1)[-1], str(row[title] or "") if title else "", source, _BLANK.split(row[column] or "")
+    for text, called in zip(*(arrow.cells(table, name, path) for name in (column, title or column)), strict=True):
+        yield source.rsplit("/", 1)[-1], str(called or "") if title else "", source, _BLANK.split(text or "")
 
 
 # --- stories cut into passages of a few sentences ---

@@ -19,12 +19,13 @@ from emosynth.errors import UserError
 from emosynth.params.analysis import Authenticity, Context, Evidence, Figures, Responsible, Shap
 from emosynth.params.arms import Arm, Flaw, Grid, Mix, PieceSpec, RowFile, Teacher, Training
 from emosynth.params.base import Named, Section, Sizes, addresses, deep_merge, explain, read_file
+from emosynth.params.compute import Compute
 from emosynth.params.corpora import Cells, CellsOf, Corpora, UserCorpus
 from emosynth.params.writing import Decoding, Generation, Generator, Models, Narratives, Tuning, WriterSpec
 from emosynth.paths import work_on
 
 __all__ = [
-    "Arm", "Authenticity", "Cells", "CellsOf", "Context", "Corpora", "Decoding", "Evidence", "Figures", "Flaw", "Generation", "Generator", "Grid",
+    "Arm", "Authenticity", "Cells", "CellsOf", "Compute", "Context", "Corpora", "Decoding", "Evidence", "Figures", "Flaw", "Generation", "Generator", "Grid",
     "Mix", "Models", "Narratives", "Params", "PieceSpec", "Responsible", "RowFile", "Section", "Shap", "Sizes", "Teacher", "Training", "Tuning", "UserCorpus", "WriterSpec",
     "deep_merge", "explain", "load_params", "read_file", "section_types", "select",
 ]  # fmt: skip
@@ -59,6 +60,7 @@ class Params(Section):
     responsible: Responsible = Responsible()
     evidence: Evidence = Evidence()
     figures: Figures = Figures()
+    compute: Compute = Compute()
 
     @model_validator(mode="after")
     def _names(self) -> Params:

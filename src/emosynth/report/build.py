@@ -72,5 +72,5 @@ def headline(tables: Tables) -> dict[str, Any]:
     head = tables.headline
     if head is None:
         return {}
-    said = {"corpus": head.corpus, "learner": head.learner, "arm": head.arm, "real": head.real, "size": head.size, "honest": head.honest}
+    said = {"corpus": head.corpus, "learner": head.learner, "arm": head.arm, "real": head.real, "row": head.row}
     return {key: terminal(value) if isinstance(value, str) else value for key, value in said.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import pandas as pd
@@ -12,11 +11,13 @@ from emosynth.evidence import VERDICTS, naive_arm
 from emosynth.evidence.contrasts import LEAST
 from emosynth.evidence.numbers import (
     POINTS,
+    chance,
     count,
     gain,
     gain_span,
     gain_words,
     known,
+    labels_worth,
     listed,
     number,
     p_text,
@@ -27,7 +28,6 @@ from emosynth.evidence.numbers import (
     told,
 )
 from emosynth.params import Params
-from emosynth.report.figures.answer import headline_row
 from emosynth.report.figures.base import learners_in, rows_of
 from emosynth.report.provenance import public
 from emosynth.report.tables import Tables, main_rows
@@ -50,7 +50,7 @@ def answer(tables: Tables) -> str:
     said += [f"is not shown to {'' if said else 'help '}at {listed(not_)}{'' if said else ' labels'}"] if not_ else []
     gains = [_told(row, tables.params, first=row is rows[0]) for row in rows]
     last = rows[-1]
-    guess = "" if helps else f" Best guess at {count(last.size)} labels: {looks.title(last.arm)}, P = {number(last.p_better, 2)}."
+    guess = "" if helps else f" Best guess at {count(last.size)} labels: {looks.title(last.arm)}, {chance(last.p_better)}."
     return f"{where} {' and '.join(said)}: picking the best way adds {'; '.join(gains)}.{guess}"
 
 
@@ -60,8 +60,14 @@ def _told(row: Any, params: Params, first: bool) -> str:
     if not known(row.gain):
         return f"{gain(row.picked)} {at} as picked, from one repeat"
     said = gain_words(row, params) if first else told(row.gain, row.low, row.high)
-    worth = f", worth {_labels(row.worth, row.reach)} more real ones" if row.shown and not math.isnan(row.worth) else ""
-    return f"{said} {at}{worth}"
+    if row.shown and row.worth_low > 0:
+        return f"{said} {at}, worth {labels_worth(*_worth(row))[0]} more real ones"
+    unsure = not verdict(row, params) and (row.low > 0 or row.high < 0)  # an interval that seems to contradict what is said of it
+    return f"{said} {at}{f', p = {p_text(row.p_adjusted)} once corrected for all rows of the table below' if unsure else ''}"
+
+
+def _worth(row: Any) -> tuple[float, float, float, float]:
+    return row.worth, row.worth_low, row.worth_high, row.reach
 
 
 def elsewhere(tables: Tables) -> str:
@@ -72,8 +78,9 @@ def elsewhere(tables: Tables) -> str:
     shown: list[str] = []
     not_: list[str] = []
     for corpus, own in rows.groupby("corpus", sort=False):
-        helps = [count(at) for at in own.loc[own["shown"], "size"]]
-        (shown if helps else not_).append(f"{corpus} (at {listed(helps or [count(at) for at in own['size']])} labels)")
+        helps, other = ([count(at) for at in own.loc[own["shown"] == value, "size"]] for value in (True, False))
+        also = f", not at {listed(other)}" if helps and other else ""
+        (shown if helps else not_).append(f"{corpus} (at {listed(helps or other)} labels{also})")
     said = [f"shown to help on {listed(shown)}"] if shown else []
     said += [f"not shown to help on {listed(not_)}"] if not_ else []
     return f"On other corpora: {'; '.join(said)}." if said else ""
@@ -89,7 +96,7 @@ def shown(row: Any, params: Params) -> str:
     found = verdict(row, params)
     if found:
         return f"shown{' to hurt' if found == 'hurts' else ''}: p = {p_text(row.p_adjusted)}"
-    return f"not shown: P = {number(row.p_better, 2)}" + ("" if known(row.gain) else ", one repeat")
+    return f"not shown: p = {p_text(row.p_adjusted)}" if known(row.gain) else "not shown: one repeat"
 
 
 def advice(tables: Tables) -> list[dict[str, str]]:
@@ -99,24 +106,21 @@ def advice(tables: Tables) -> list[dict[str, str]]:
     looks, found = tables.looks, []
     for row in rows_of(tables.answers):
         cheaper = [looks.title(arm) for arm in row.cheaper.split()]
-        best = f"{looks.title(row.arm)}, P = {number(row.p_better, 2)}"
+        best = f"{looks.title(row.arm)}, {chance(row.p_better)}"
         planned = tables.params.cells.repeats_of(row.corpus)
         cut = f" of {count(planned)}" if row.repeats < planned else ""
+        worth, worth_span = labels_worth(*_worth(row))
         found.append({
             "situation": f"{row.corpus}, {count(len(tables.corpora[row.corpus]['classes']))} classes, {count(row.size)} labels",
             "learner": looks.learner(row.learner),
             "recipe": looks.title(row.arm) if row.shown else f"nothing shown to help at this size; best guess: {best}",
             "gain": gain(row.gain), "span": gain_span(row.low, row.high), "picked": gain(row.picked),
-            "worth": _labels(row.worth, row.reach), "worth_span": f"{_labels(row.worth_low, row.reach)} to {_labels(row.worth_high, row.reach)}",
+            "worth": worth, "worth_span": worth_span,
             "cost": f"{count(row.written)} texts written for {count(row.added)} kept; {count(row.each)} tokens a kept text",
             "cheaper": listed(cheaper) if cheaper else "", "sure": shown(row, tables.params),
             "basis": f"{count(row.repeats)}{cut} repeat{'s' * (planned > 1)}, {some(row.rows, 'test row')}; picked from {some(row.among, 'arm')}",
         })  # fmt: skip
     return found
-
-
-def _labels(value: float, reach: float) -> str:
-    return f"over\u00a0{count(reach)}" if value == math.inf else number(value, 0)
 
 
 def paying(tables: Tables) -> list[str]:
@@ -240,15 +244,14 @@ def trust(tables: Tables) -> list[str]:
         right = f"The language model that reads labels off stories is right in {per_cent(row.top1)} of real {row.corpus} posts"
         said.append(f"{right}; guessing the most frequent label, in {per_cent(row.frequency_top1)}.")
     head = tables.headline
-    if head is not None and head.honest is not None:
-        row = headline_row(tables, head.learner, head.arm)
+    if head is not None and known(head.row.gain):
         said.append(
-            f"The best way was picked on these test rows, which flatters it: {gain(row.gain)}. What is told instead is cross-fitted, each repeat and half "
-            f"of the test rows judged with the way that the other repeats pick on the other half: {gain(head.honest.effect)} points."
+            f"The best way was picked on these test rows, which flatters it: {gain(head.row.picked)}. What is told instead is cross-fitted, each repeat and half "
+            f"of the test rows judged with the way that the other repeats pick on the other half: {gain(head.row.gain)} points."
         )
     arms = json.dumps(params.model_dump(mode="json")["arms"])
-    known = {"shuffled": "shuffled labels", "unlabelled": "unlabelled real text as a rival"}
-    rivals = [what for name, what in known.items() if f'"{name}"' not in arms]
+    usual = {"shuffled": "shuffled labels", "unlabelled": "unlabelled real text as a rival"}
+    rivals = [what for name, what in usual.items() if f'"{name}"' not in arms]
     said.append(f"Not done: {listed([*rivals, 'other language models', 'people’s judgement of the texts'])}.")
     return said
 

@@ -22,7 +22,7 @@ from emosynth.catalog import Catalog
 from emosynth.escape import printable, readable
 from emosynth.evidence import Claim
 from emosynth.evidence import reading as reading_of
-from emosynth.evidence.numbers import count, known, number, p_text, per_cent, sized, span
+from emosynth.evidence.numbers import count, known, number, p_text, per_cent, size, sized, span
 from emosynth.params import Params
 from emosynth.pipeline import STAGES
 from emosynth.report import first_page as first
@@ -114,7 +114,7 @@ def render_pages(tables: Tables, catalog: Catalog, left_out: Mapping[str, str]) 
         shown, missing = _figures(tables, page.name, left_out)
         content = environment.get_template("theme.html.j2").render(
             **shared, page=page, figures=shown, missing=missing, blocks=[block for block in _blocks(tables, catalog, page.name) if block],
-            claims=_claims(tables) if page.name == "claims" else {}, references=provenance.bibliography(tables, catalog) if page.name == "data" else [],
+            claims=_claims(tables) if page.name == "claims" else {}, energy=responsible.energy(tables) if page.name == "responsible" else [], references=provenance.bibliography(tables, catalog) if page.name == "data" else [],
             parameters=provenance.parameters(tables.params, page.sections or None),
         )  # fmt: skip
         _write(folder / f"{page.name}.html", content)
@@ -193,7 +193,7 @@ def _blocks(tables: Tables, catalog: Catalog, page: str) -> list[Block | None]:
         "writing": lambda: [_arms(tables), _stories(tables)],
         "training": lambda: [*(first.score_rows(tables, corpus) for corpus in tables.params.corpora.names), first.flaw_rows(tables)],
         "authenticity": lambda: [*(_reach(tables, corpus) for corpus in tables.params.corpora.names), _panel(tables)],
-        "context": lambda: [_reader(tables), _scale(tables)],
+        "context": lambda: [_reader(tables)],
         "responsible": lambda: [_rows(*told) for told in responsible.blocks(tables)],
         "claims": lambda: [_rows("A published gain, taken apart: each departure of the code from its report", apart_rows(tables), APART)],
         "data": lambda: [
@@ -297,10 +297,6 @@ def _reader(tables: Tables) -> Block | None:
     }, "Beside it a guess by how frequent labels are.")  # fmt: skip
 
 
-def _scale(tables: Tables) -> Block | None:
-    return _records(tables, "context/scale", "What it would take at the published scale", _cells)
-
-
 def _cells(row: Mapping[str, object]) -> dict[str, str]:
     return {key.replace("_", " "): p_text(cast(float, value)) if key == "p" else _cell(value) for key, value in row.items()}
 
@@ -325,7 +321,7 @@ def _claim_rows(tables: Tables, claims: Iterable[Claim]) -> list[dict[str, Any]]
     for claim in claims:
         declared, finding = claim.declared, claim.finding
         digits = 1 if finding.unit == "F1 points" else 3
-        setting = (claim.corpus, tables.looks.learner(claim.learner) if claim.learner else "", f"n = {claim.size}" if claim.size else "")
+        setting = (claim.corpus, tables.looks.learner(claim.learner) if claim.learner else "", size(claim.size) if claim.size else "")
         rows.append({
             "id": declared.id, "statement": declared.statement, "source": f"{declared.source}; {declared.place}", "verdict": claim.verdict,
             "outcome": claim.outcome, "effect": number(finding.effect, digits, sign=True), "unit": finding.unit if known(finding.effect) else "",
@@ -334,12 +330,14 @@ def _claim_rows(tables: Tables, claims: Iterable[Claim]) -> list[dict[str, Any]]
             "replications": _rows(declared.id, [_cells(row) for row in claim.replications]),
         })  # fmt: skip
         if declared.claimed is not None:  # a claim of a size is a row of its own
-            size = f"{'−' if declared.expects == 'worse' else '+'}{number(declared.claimed.points, 0)} F1 points, {declared.claimed.bound}"
+            amount = (
+                f"{'−' if declared.expects == 'worse' else '+'}{number(declared.claimed.points, 0)} F1 points, {declared.claimed.bound}"
+            )
             apart = known(finding.sized) and finding.sized != finding.effect  # the direction is decided by another difference
             on = f"by the difference to {declared.right[0].words()}" if apart else "on the same difference"
             rows.append(rows[-1] | {
                 "effect": number(finding.sized, digits, sign=True), "span": "" if apart else rows[-1]["span"], "id": f"{declared.id}-size",
-                "statement": f"The size of it: {size}.", "verdict": claim.size_verdict or "not tested", "outcome": "size",
+                "statement": f"The size of it: {amount}.", "verdict": claim.size_verdict or "not tested", "outcome": "size",
                 "p": p_text(claim.size_p_adjusted), "reading": f"Judged apart from the direction, {on}.", "replications": None,
             })  # fmt: skip
     return rows

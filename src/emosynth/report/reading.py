@@ -29,7 +29,7 @@ _WORDS = (
     ("embeddings", "Numbers that a pretrained encoder gives a text; the encoder itself learns nothing here."),
     ("fine-tuned encoder", "The same kind of encoder, trained further on the rows."),
     ("guided", "The prompt shows words or posts of the seed that carry the class."),
-    ("headline", "The arm and the classifier that the first page is about."),
+    ("headline", "The arm and the classifier that the answer names at the largest seed."),
     ("learner", "A classifier that is trained on an arm's rows and scored on real posts."),
     ("macro-F1", "The mean over classes of F1, each class counting alike. In points, perfect being a hundred."),
     ("margin", "The smallest difference that would matter: a share of what real posts gain in the same cell."),
@@ -63,13 +63,15 @@ def _numbers(tables: Tables) -> Pairs:
     return [
         ("gain (low to high)", f"What an arm adds to the labels alone, in points of macro-F1, with a {level(tables.params)}: drawn again with other "
          "seeds, texts and test posts of the same corpus, such intervals hold the true gain that often. Another corpus or another language model is not in it."),
-        ("its two ends", "If both are above zero, it helps; if one is below, it may not. Read the end nearer to zero first."),
+        ("its two ends", "If one is below zero, it may not help. If both are above, it looks as if it helps: of many such rows some do by luck, so that only what is “shown” counts. "
+         "Read the end nearer to zero first."),
         ("as picked", "The gain of the best of several ways, on the posts that it was picked on. Of many ways that gain nothing one looks good by luck, so that this flatters."),
         ("cross-fitted", "The same without the flattery: each repeat, and each half of the test posts, is judged with the way that the other repeats pick on the "
          "other half. It is what picking gains, not what one way gains. With one repeat there is none."),
         ("shown", f"The cross-fitted gain is above zero with a p below {given.alpha:g}, corrected for all rows of the table. Anything else is “not shown”, which is not “shown not to help”."),
         ("worth in labels", "How many further real labelled posts would have gained as much, read off the curve of real posts alone. The interval has the curve's "
-         "own uncertainty in it, and is wide where the curve is flat. A negative number: worth less than nothing."),
+         "own uncertainty in it, and is wide where the curve is flat."),
+        ("none shown", "The interval of the worth does not lie above zero: it may be worth no label at all. Below stands the most that it may be worth."),
         ("worth over a number", "The curve of real posts ends there, and the gain lies above it."),
         ("equivalent and cheaper", f"Ways that take fewer tokens and whose difference from the best is shown to be below {per_cent(given.margin)} of what real posts gain."),
         ("texts written for … kept", "What checks reject has been paid for, too. Seconds are not told: they are of one machine; the page on data has those of this run."),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pandas as pd
 
 from emosynth.evidence.numbers import POINTS, count, known, listed, number, p_text, per_cent, span, told
 from emosynth.report.figures.authenticity import title_of
 from emosynth.report.figures.base import rows_of
+from emosynth.report.figures.responsible import accepted
 from emosynth.report.tables import Tables, main_rows
-from emosynth.responsible.rates import CALIBRATED, LEVELS, LOSS, OTHER, REAL, SEED, TEST, UNTUNED
+from emosynth.responsible.rates import CALIBRATED, LEVELS, LOSS, OTHER, SEED, TEST, UNTUNED
 
 Told = tuple[str, list[dict[str, str]], str]
 """Title, rows, note."""
@@ -43,28 +45,11 @@ def costs(tables: Tables) -> pd.DataFrame | None:
 
 def blocks(tables: Tables) -> list[Told]:
     """Return the tables of the page; those that lack their results have no rows."""
-    return [
-        _cost(tables),
-        _forecast(tables),
-        _copies(tables),
-        _held(tables),
-        _named(tables),
-        _noise(tables),
-        _told(tables),
-        _planted(tables),
-    ]
+    return [block(tables) for block in (_cost, _forecast, _copies, _held, _named, _noise, _told, _planted)]
 
 
-def _accepted(tables: Tables, name: str) -> pd.DataFrame:
-    frame = tables.get(f"responsible/{name}")
-    if frame is None:
-        return pd.DataFrame()
-    frame = frame[frame["corpus"] == tables.target]
-    return frame[frame["verified"].astype(bool) | (frame["arm"] == REAL)] if "verified" in frame else frame
-
-
-def _arms(tables: Tables, frame: pd.DataFrame) -> list[str]:
-    return [arm for arm in [REAL, *tables.looks.order(set(frame["arm"]) - {REAL})] if arm in set(frame["arm"])] if len(frame) else []
+def _arms(frame: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(frame["arm"])) if len(frame) else []
 
 
 def _cost(tables: Tables) -> Told:
@@ -72,17 +57,42 @@ def _cost(tables: Tables) -> Told:
     learner = tables.headline.learner if tables.headline else ""
     rows = []
     for row in rows_of(found[(found["corpus"] == tables.target) & (found["learner"] == learner)]) if found is not None else ():
-        ends = f"{count(row.per_point_low)} {f'to {count(row.per_point_high)}' if known(row.per_point_high) else 'or more'}"
         rows.append({
             "arm": tables.looks.title(row.arm), "labels": count(row.size), "kept": count(row.accepted), "thrown away": count(row.thrown),
             "tokens read a kept row": number(row.read_per_row, 0), "written a kept row": number(row.written_per_row, 0),
-            "gain": told(row.gain, row.low, row.high), "tokens a point": f"{count(row.per_point)} ({ends})" if known(row.per_point) else "no gain",
+            "gain": told(row.gain, row.low, row.high), "tokens a point": _a_point(row),
         })  # fmt: skip
     note = (
-        f"At each arm's largest seed, gain in points of macro-F1 with {tables.looks.learner(learner)}. Tokens a point: the gain's interval turned round; “or more” where the "
-        "gain may be zero. Arms that share texts are each charged for them. Tuning, checks and training are not in it. Seconds and energy of each step are on the page on data."
+        f"At each arm's largest seed, gain in points of macro-F1 with {tables.looks.learner(learner)}. Tokens a point: the gain's interval turned round; where the gain may be "
+        "zero, only the least. Arms that share texts are each charged for them. Tuning, checks and training are not in it. Seconds and energy of each step are on the page on data; energy by arm, where it can be told, is below."
     )
     return "What a kept row and a point cost", rows, note
+
+
+def _a_point(row: Any) -> str:
+    """Write the tokens of a point; of a gain that may be zero the quotient says nothing, and only the least is told."""
+    if row.low > 0:
+        return f"{count(row.per_point)} ({count(row.per_point_low)} to {count(row.per_point_high)})"
+    return f"at least {count(row.per_point_low)}" if row.high > 0 else "no gain"
+
+
+def energy(tables: Tables) -> list[dict[str, str]]:
+    """Return of each arm what the energy of step 05 is to be multiplied with for a thousand kept rows, and for a point of macro-F1.
+
+    Energy is of one machine and stands in ``timings.js`` alone: the page multiplies while it is read. It is split by tokens, since local models write texts
+    of many arms together. Empty where nothing is known, or a server writes, whose energy nobody counts here.
+    """
+    found, paid, head = costs(tables), tables.get("responsible/cost"), tables.headline
+    if found is None or paid is None or "share" not in paid or head is None or tables.params.models.writer.backend == "server":
+        return []
+    own = found[(found["corpus"] == head.corpus) & (found["learner"] == head.learner)]
+    made = own.merge(paid[["corpus", "arm", "tokens_read", "tokens_written", "share"]], on=["corpus", "arm"])
+    made = made[(made["share"] > 0) & (made["accepted"] > 0)]
+    return [
+        {"arm": tables.looks.title(row.arm), "rows": f"{1000 * row.share / row.accepted:.6g}",
+         "point": f"{row.share * row.per_point / (row.tokens_read + row.tokens_written):.6g}" if row.low > 0 else ""}
+        for row in rows_of(made)
+    ]  # fmt: skip
 
 
 def _forecast(tables: Tables) -> Told:
@@ -92,7 +102,7 @@ def _forecast(tables: Tables) -> Told:
         texts, read, written = (count(value) if known(value) else row.note for value in (row.texts, row.tokens_read, row.tokens_written))
         rows.append({
             "arm": tables.looks.title(row.arm), "published rows": count(row.rows), "texts to be written": texts, "tokens read": read, "tokens written": written,
-            "GPU hours": number(row.gpu_hours) if known(row.gpu_hours) else "", "money": f"{number(row.money, 2)} {row.currency}" if known(row.money) else "no price given",
+            "GPU hours": number(row.gpu_hours) if known(row.gpu_hours) else "", **({"money": f"{number(row.money, 2)} {row.currency}"} if known(row.money) else {}),
         })  # fmt: skip
     bases = listed(list(dict.fromkeys(basis for basis in own["basis"] if basis)))
     note = (
@@ -103,8 +113,8 @@ def _forecast(tables: Tables) -> Told:
 
 
 def _copies(tables: Tables) -> Told:
-    frame, rows = _accepted(tables, "memorisation"), []
-    for arm in _arms(tables, frame):
+    frame, rows = accepted(tables, "memorisation"), []
+    for arm in _arms(frame):
         own = frame[frame["arm"] == arm]
         held = {(str(row.source), str(row.measure)): float(row.value) for row in rows_of(own)}
         row = {"arm": title_of(tables, arm)}
@@ -117,10 +127,10 @@ def _copies(tables: Tables) -> Told:
 
 
 def _held(tables: Tables) -> Told:
-    frame = pd.concat([_accepted(tables, "personal"), _accepted(tables, "toxicity")], ignore_index=True)
+    frame = pd.concat([accepted(tables, "personal"), accepted(tables, "toxicity")], ignore_index=True)
     found = set(frame.loc[frame["value"] > 0, "kind"]) if len(frame) else set()
     rows = []
-    for arm in _arms(tables, frame):
+    for arm in _arms(frame):
         own = [row for row in rows_of(frame[frame["arm"] == arm]) if row.kind in found]
         cells = {str(row.kind): f"{number(row.value)} ({span(row.low, row.high, sign=False)})" for row in own}
         rows.append({"arm": title_of(tables, arm), **cells})
@@ -130,7 +140,7 @@ def _held(tables: Tables) -> Told:
 
 
 def _named(tables: Tables) -> Told:
-    frame, alpha = _accepted(tables, "identity"), tables.params.evidence.alpha
+    frame, alpha = accepted(tables, "identity"), tables.params.evidence.alpha
     far = frame[frame["p_holm"] < alpha] if len(frame) else frame
     rows = [
         {"arm": tables.looks.title(row.arm), "group": row.group, "class": row.label or "all", "ratio": f"×{number(row.ratio, 2)} ({span(row.low, row.high, 2, sign=False)})" if known(row.ratio) else f"×{number(row.low, 2)} or more",
@@ -143,8 +153,8 @@ def _named(tables: Tables) -> Told:
 
 
 def _noise(tables: Tables) -> Told:
-    frame, rows = _accepted(tables, "label_noise"), []
-    for arm in _arms(tables, frame):
+    frame, rows = accepted(tables, "label_noise"), []
+    for arm in _arms(frame):
         row = next(rows_of(frame[frame["arm"] == arm]))
         rows.append(
             {"arm": title_of(tables, arm), "held for wrong": per_cent(row.noise), "of planted errors found": per_cent(row.recall), "of what is suspected planted": per_cent(row.precision),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -13,9 +13,9 @@ import pandas as pd
 from emosynth import pieces
 from emosynth.cards import read_json, read_table
 from emosynth.corpora.schema import total_of
-from emosynth.design.arms import SEED
-from emosynth.evidence import Claim, Contrast, Found, Group, Labels, Scored, check_declared, judge
-from emosynth.evidence.contrasts import answers, contrasts, pick, usable, written_arms
+from emosynth.evidence import Claim, Found, Group, Labels, Scored, check_declared, judge
+from emosynth.evidence.contrasts import answers, contrasts
+from emosynth.evidence.scored import seed_of
 from emosynth.languages import spaced
 from emosynth.learners.base import Learner
 from emosynth.params import Params
@@ -32,9 +32,8 @@ class Missing(Exception):
 class Headline:
     """What the first page is about.
 
-    ``learner``: of those run on every seed size of the target, the best with the labels alone. ``other``: the one with which the arm falls
-    short of real rows most. ``arm``: whose checked rows gain most with this learner, averaged over seed sizes. ``real``: the real expansion
-    that adds as many rows. ``honest``: what picking among these arms gains at the largest size, cross-fitted; None with one repeat.
+    ``row``: the answer (`emosynth.evidence.contrasts.answers`) on the target's largest seed; ``learner`` and ``arm`` are its. ``other``: the learner
+    with which the arm falls short of real rows most. ``real``: the real expansion that adds as many rows. ``sizes``: those that the answer tells of.
     """
 
     corpus: str
@@ -43,7 +42,7 @@ class Headline:
     arm: str
     real: str | None
     sizes: tuple[int, ...]
-    honest: Contrast | None
+    row: Any
 
     @property
     def size(self) -> int:
@@ -178,7 +177,7 @@ class Tables:
     @cached_property
     def headline(self) -> Headline | None:
         """What the first page is about; None: the run has no trials that it could be about."""
-        return None if self.contrasts is None else _headline(self)
+        return None if self.answers is None else _headline(self, self.answers)
 
 
 def main_rows(contrasts: pd.DataFrame, against: str = "seed") -> pd.DataFrame:
@@ -186,31 +185,44 @@ def main_rows(contrasts: pd.DataFrame, against: str = "seed") -> pd.DataFrame:
     return contrasts[(contrasts["budget"] == "accepted") & (contrasts["sweep"] == "") & (contrasts["against"] == against)]
 
 
-def _headline(tables: Tables) -> Headline | None:
-    assert tables.contrasts is not None and tables.scored is not None
-    params, target, scored = tables.params, tables.target, tables.scored
-    sizes = tuple(sorted({group.size for group in scored.groups if group.corpus == target and group.arm == SEED}))
-    rows = main_rows(tables.contrasts)
-    rows = rows[(rows["corpus"] == target) & (rows["version"] == "")]
-    own = rows[[name in params.arms and usable(params.arms[name]) for name in rows["arm"]]]
-    complete = own.groupby(["learner", "arm"], sort=False).filter(lambda part: set(part["size"]) == set(sizes))
-    if complete.empty or not sizes:
+def _headline(tables: Tables, found: pd.DataFrame) -> Headline | None:
+    """Return the headline of a table of answers: of the kinds of learner that most sizes were run with, the better one with the labels alone."""
+    assert tables.scored is not None
+    scored, target = tables.scored, tables.target
+    kinds = [rows for _, rows in found[found["corpus"] == target].groupby("kind", sort=False)]
+    most = max(map(len, kinds), default=0)
+    picked = {_group(rows): rows for rows in kinds if len(rows) == most}
+    best = scored.best(map(seed_of, picked))
+    if best is None:
         return None
-    seeds = {group.learner: scored.mean(group) for group in scored.groups
-             if group.corpus == target and group.arm == SEED and group.size == sizes[-1] and group.sweep == ""}  # fmt: skip
-    learner = max(dict.fromkeys(complete["learner"]), key=lambda name: seeds.get(name, -1.0))
-    gains = complete[complete["learner"] == learner].groupby("arm", sort=False)["gain"].mean()
-    arm = str(gains.index[int(gains.to_numpy().argmax())])
-    groups = [group for group in scored.groups if (group.corpus, group.learner, group.arm, group.version) == (target, learner, arm, "")]
-    real = scored.real_of(params, groups[0])
-    versus = main_rows(tables.contrasts, "real")
-    versus = versus[(versus["corpus"] == target) & (versus["arm"] == arm) & (versus["version"] == "") & (versus["learner"] != learner)]
-    short = versus.groupby("learner", sort=False)["gain"].mean()
-    others = [name for name in dict.fromkeys(own["learner"]) if name != learner]
-    other = str(short.index[int(short.to_numpy().argmin())]) if len(short) else next(iter(others), None)
-    picked = pick(scored, written_arms(scored, params, Group(target, learner, sizes[-1], SEED)))  # as the table of answers does
-    honest = None if picked is None else picked.honest
-    return Headline(target, learner, other, arm, None if real is None else real.arm, sizes, honest)
+    group, rows = next((group, rows) for group, rows in picked.items() if seed_of(group) == best)
+    sizes = tuple(int(size) for size in rows["size"])
+    real = scored.real_of(tables.params, group)
+    run = [size for size in sizes if replace(group, size=size) in scored.groups]
+    others = [name for name in tables.params.learners if name != group.learner
+              and all(replace(group, learner=name, size=size) in scored.groups for size in run)]  # fmt: skip
+    other, beside = _shortest(scored, group, real, others), None if real is None else real.arm
+    return Headline(target, group.learner, other, group.arm, beside, sizes, _last(rows))
+
+
+def _last(rows: pd.DataFrame) -> Any:
+    return list(rows.itertuples())[-1]
+
+
+def _group(rows: pd.DataFrame) -> Group:
+    """Return what answers of one corpus pick at the largest seed."""
+    row = _last(rows)
+    return Group(row.corpus, row.learner, row.size, row.arm)
+
+
+def _shortest(scored: Scored, group: Group, real: Group | None, learners: list[str]) -> str | None:
+    """Return the learner with which an arm falls short of real rows most, on repeats that all have; the first, where that cannot be told."""
+    pairs = {} if real is None else {name: (replace(group, learner=name), replace(real, learner=name)) for name in learners}
+    pairs = {name: pair for name, pair in pairs.items() if pair[1] in scored.groups}
+    repeats = scored.shared(one for pair in pairs.values() for one in pair) if pairs else ()
+    if not repeats:
+        return next(iter([*pairs, *learners]), None)
+    return min(pairs, key=lambda name: scored.mean(pairs[name][0], repeats) - scored.mean(pairs[name][1], repeats))
 
 
 # --- a guard: no corpus text on the pages ---

@@ -172,9 +172,9 @@ _WHAT = {
     "cost": (
         "Cost", "Tokens that each arm's texts for its largest seeds took, all repeats together, and what its checks threw away.",
         {"size": "seed size", "repeats": "repeats together", "written": "candidates, empty ones too", "accepted": "of them", "thrown": "the others", "tokens_read": "of prompts",
-         "tokens_written": "of answers", "read_per_row": "for each accepted row", "written_per_row": "likewise"},
+         "tokens_written": "of answers", "read_per_row": "for each accepted row", "written_per_row": "likewise", "share": "of the tokens of all candidates of the run"},
         ["Arms may share candidates; each is counted as if it had paid for all of its own.", "Not counted: tuning, checks and labels by a language model, and training.",
-         "Energy and seconds are of one machine: the report's page on data has those of each step."],
+         "Energy and seconds are of one machine: the report's page on data has those of each step, its page on responsibility energy by arm, split by tokens."],
     ),
     "forecast": (
         "Forecast", "What the rows that an arm's source published would take: arithmetic on the tokens of a row measured here, not a measurement.",

@@ -9,7 +9,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from emosynth.params import Params, load_params
 from emosynth.paths import Paths, repro
 from emosynth.pipeline import Stage, stale_pipelines
 from emosynth.pipeline import stage as find_stage
-from emosynth.runner.record import last_lines, short, write_record
+from emosynth.progress import AFTER
+from emosynth.runner.record import ahead, last_lines, short, write_record
 from emosynth.runner.render import normalise, publish
 from emosynth.runner.stopping import alone, kernel_folder, stoppable, sweep_pages
 from emosynth.secrets import redact, redact_json
@@ -63,9 +64,12 @@ def run_stage(root: Path, name: str, profile: str) -> None:
     if not item.makes:
         _check_inputs(paths, item)
     started = time.monotonic()
+    follows = ahead(paths, item.name)
+    if follows:
+        print(f"{item.name}: {follows[2]}", flush=True)
     with stoppable(paths, item), alone(paths, item):
         with _memory_watch() as peak:
-            notebook = _execute(paths, item, params)
+            notebook = _execute(paths, item, params, {AFTER: f"{follows[0]:.0f} {follows[1]:.0f}" if follows else ""})
         publish(notebook, paths, item)
         if not item.makes:
             sweep_pages(paths)
@@ -115,7 +119,7 @@ def check_parameter_cell(notebook: Any, names: set[str], where: str) -> None:
         )
 
 
-def _execute(paths: Paths, item: Stage, params: Params) -> Any:
+def _execute(paths: Paths, item: Stage, params: Params, more: Mapping[str, str] | None = None) -> Any:
     import nbformat
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -138,7 +142,7 @@ def _execute(paths: Paths, item: Stage, params: Params) -> Any:
         kernel.mkdir(parents=True, exist_ok=True)
         log.write_text("", encoding="utf-8")
     try:
-        with disk_errors(partial), _environment(kernel, log), _follow(log):
+        with disk_errors(partial), _environment(kernel, log, more or {}), _follow(log):
             for left in reversed(range(LIVES)):
                 try:
                     executed = papermill.execute_notebook(
@@ -184,7 +188,7 @@ def _execute(paths: Paths, item: Stage, params: Params) -> Any:
 
 
 @contextmanager
-def _environment(folder: Path, log: Path) -> Iterator[None]:
+def _environment(folder: Path, log: Path, more: Mapping[str, str]) -> Iterator[None]:
     """Give the kernel this interpreter, a quiet and deterministic surrounding, and the progress file."""
     kernel = folder / "kernels" / "emosynth"
     kernel.mkdir(parents=True)
@@ -205,6 +209,7 @@ def _environment(folder: Path, log: Path) -> Iterator[None]:
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        **more,
     }
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)

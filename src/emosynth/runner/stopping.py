@@ -103,7 +103,9 @@ def stoppable(paths: Paths, item: Stage) -> Iterator[None]:
 
 
 def _words(paths: Paths, item: Stage) -> str:
-    command = repro(profile=paths.profile) if "DVC_STAGE" in os.environ else f"python -m emosynth run {item.name} --profile {paths.profile}"
+    command = f"python -m emosynth run {item.name} --profile {paths.profile}"
+    if "DVC_STAGE" in os.environ:  # make finds DVC in the environment that it made, a shell may not
+        command = f"make reproduce PROFILE={paths.profile}" if "MAKELEVEL" in os.environ else repro(profile=paths.profile)
     return f"stopped: {item.name} of {paths.profile}; earlier stages and all finished rows are kept; to go on: {command}"
 
 

@@ -24,6 +24,7 @@ from emosynth.design.arms import learners_of
 from emosynth.design.rows import Rows
 from emosynth.design.space import FloatArray
 from emosynth.learners.base import Learner, Resources, Task
+from emosynth.models.ahead import embed_ahead
 from emosynth.models.embeddings import embedding_cache
 from emosynth.params import Params
 from emosynth.paths import Paths
@@ -174,14 +175,13 @@ class _Step:
                 validation = job.task.validation[0] if job.task.validation else []
                 texts.update(dict.fromkeys([*job.built.texts, *job.test, *validation]))
         if texts:
-            self.embeddings.embed(list(texts), say)
+            embed_ahead(self.embeddings, list(texts), say)
         files = [self.paths.own(file) for file in self.params.pieces]
-        assert self.embeddings.store is not None  # it was opened on a file
         for per in sorted({per_worker(learner) for learner in self.learners.values()}, reverse=True):
             part = [trial for trial in pending.values() if per_worker(self.learners[trial.learner]) == per]
             enough = 0 if per == ALONE else len(part) // per
-            for job, value in train_all(self._jobs(part), enough, self.resources, self.embeddings.store.path, files):
-                store.commit({job.key: value})
+            for key, value in train_all(self._jobs(part), enough, self.resources, self.embeddings, files):
+                store.commit({key: value})
                 progress.advance()
         return known
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from emosynth import pieces
 from emosynth.learners.base import Learner, Resources, Task
-from emosynth.parallel import cores, worker_pool
+from emosynth.parallel import as_done, remote, rooms
 from emosynth.store import RowStore
 from emosynth.trials.rows import Built
+
+if TYPE_CHECKING:
+    from emosynth.models.embeddings import EmbeddingCache
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -135,22 +137,24 @@ class _Borrowed(RowStore):
 _worker: list[Resources] = []
 
 
-def _start(encoder: Path, cache: Path, embeddings: Path, files: Sequence[Path]) -> None:
+def _start(encoder: Path, cache: Path, embeddings: Path | tuple[list[str], npt.NDArray[np.float32]], files: Sequence[Path]) -> None:
     from emosynth.models.embeddings import EmbeddingCache, Encoder
 
     pieces.load_files(files)  # learners of the user's own are sent by name
-    made = EmbeddingCache(Encoder(encoder), _Borrowed(embeddings, read_only=True))
+    made = EmbeddingCache(Encoder(encoder), _Borrowed(embeddings, read_only=True) if isinstance(embeddings, Path) else None)
+    if not isinstance(embeddings, Path):
+        made._memory.update(zip(*embeddings, strict=True))
     _worker[:] = [Resources(made.embed, encoder, made.encoder.hash, cache)]
 
 
-def _work(job: Job) -> bytes:
-    return train(job, _worker[0]).pack()
+def _work(job: Job, _progress: Callable[[int], None]) -> tuple[str, bytes]:
+    return job.key, train(job, _worker[0]).pack()
 
 
 def train_all(
-    jobs: Iterable[Job], enough: int, resources: Resources, embeddings: Path, files: Sequence[Path]
-) -> Iterator[tuple[Job, bytes]]:
-    """Train models on the cores that there are, and yield them as they are done.
+    jobs: Iterable[Job], enough: int, resources: Resources, embeddings: EmbeddingCache, files: Sequence[Path]
+) -> Iterator[tuple[str, bytes]]:
+    """Train models on the cores that there are, and yield their keys and what is kept of them as they are done.
 
     Parameters
     ----------
@@ -159,21 +163,17 @@ def train_all(
     enough
         Processes that they pay for.
     embeddings
-        File of the embeddings, which other processes only read.
+        What the models are trained on: other processes only read its file, and a cluster, where a database cannot be shared, is sent what it holds
+        in memory.
     files
         Files with pieces of the user's own.
     """
-    workers = min(cores(), enough)
-    if workers < 2:
+    workers = min(rooms(), enough) if enough else 0
+    if workers < (1 if remote() else 2):
         for job in jobs:
-            yield job, train(job, resources).pack()
+            yield job.key, train(job, resources).pack()
         return
-    with worker_pool(workers, _start, (resources.encoder, resources.cache, embeddings, tuple(files))) as pool:
-        waiting: dict[Future[bytes], Job] = {}
-        for job in jobs:
-            waiting[pool.submit(_work, job)] = job
-            while len(waiting) >= 2 * workers:
-                for done in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    yield waiting.pop(done), done.result()
-        for done in list(waiting):
-            yield waiting.pop(done), done.result()
+    assert embeddings.store is not None  # it was opened on a file
+    known = embeddings._memory
+    given = (list(known), np.stack([*known.values()]) if known else np.zeros((0, 0), np.float32)) if remote() else embeddings.store.path
+    yield from as_done(_work, jobs, workers, _start, (resources.encoder, resources.cache, given, tuple(files)))

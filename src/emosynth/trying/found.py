@@ -202,9 +202,13 @@ class Rows:
         """Return all verdicts on one candidate."""
         return self.verdicts.iloc[self._verdicts_by_place.get(place, [])]
 
+    @cached_property
+    def _scores_by_place(self) -> dict[int, np.ndarray]:
+        return self.scores.reset_index(drop=True).groupby("place").indices  # type: ignore[return-value]
+
     def scores_of(self, place: int) -> pd.DataFrame:
         """Return all scores of one candidate."""
-        return self.scores[self.scores["place"] == place]
+        return self.scores.iloc[self._scores_by_place.get(place, [])]
 
     def place_of(self, candidate_id: str) -> int | None:
         """Return where a candidate stands; None: there is none."""

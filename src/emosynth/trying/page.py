@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from emosynth.escape import readable, terminal
+from emosynth.languages import is_english
 from emosynth.trying import forecast
 from emosynth.trying.preview import Preview
 from emosynth.trying.web import document, escaped, verdict
@@ -15,11 +16,29 @@ _OTHERS = ("04_tuning", "07_training", "08_authenticity", "09_context")
 """Steps of which a preview measures nothing."""
 
 
+_ARM = (
+    "An arm is one way to make texts: what a prompt shows, who writes, what is checked. Arms that write the same stand together; those that write emotions "
+    "of another list than your classes are named by these."
+)
+_ORIGIN = "What a prompt shows (none: the class alone) @ who writes; behind the colon a list of emotions other than your classes."
+
+
+def reasons(made: Preview) -> list[str]:
+    """Return what the checks say that rejected texts, by name."""
+    from emosynth.report.figures.writing import reason_words
+
+    return [f"{name}: {reason_words(name)}" for name in sorted(set(made.rows["reason"]) - {""})]
+
+
 def summary(made: Preview, name: str) -> list[str]:
     """Return what is forecast of the full run, and what the preview leaves out."""
     out = [f"classes (training rows): {', '.join(f'{label} {count:,}' for label, count in made.classes.items())}"]
-    out.append(f"seeds of {' and '.join(map(str, made.sizes))} rows")
+    out.append(f"seeds, the labelled rows that an arm starts from: {' and '.join(map(str, made.sizes))} rows")
     out += forecast.lines(made.forecast)
+    if not is_english(made.languages):
+        out.append(
+            f"texts in {', '.join(made.languages)}: prompts and stories are English, and so is the default model; set one that writes it (models.writer)"
+        )
     others = [made.reference[step] for step in _OTHERS if step in made.reference]
     known = forecast.clock(sum(others)) if others else ""
     out.append(
@@ -28,6 +47,8 @@ def summary(made: Preview, name: str) -> list[str]:
     )
     out.append(f"this preview took {forecast.clock(sum(made.seconds.values()))}, and shows too few texts to conclude from")
     out += [f"left out: {line}" for line in made.left_out]
+    if told := reasons(made):
+        out.append(f"checks that rejected texts here: {'; '.join(told)}")
     return [terminal(line) for line in [f"full run of the profile {name}:", *(f"  {line}" for line in out)]]
 
 
@@ -43,6 +64,7 @@ def _arms(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def lines(made: Preview) -> Iterator[str]:
     """Yield the texts of each arm and class for a terminal."""
+    yield _ARM
     for title, part in _arms(made.rows):
         yield terminal(f"{title}: {int(part['accepted'].sum())} of {len(part)} accepted")
         for row in part.itertuples(index=False):
@@ -54,12 +76,17 @@ def page(made: Preview, name: str, understood: Sequence[str]) -> str:
     """Return the preview as a page. Everything in it is escaped."""
     out = [f"<h2>What the file is understood as</h2><pre>{escaped(chr(10).join(understood))}</pre>"]
     out.append(f"<h2>What is to be expected</h2><pre>{escaped(chr(10).join(summary(made, name)))}</pre>")
-    out.append("<h2>Writing, by origin</h2><table><thead><tr><th>origin</th><th>candidates</th><th>tokens written</th></tr></thead><tbody>")
+    out.append(
+        "<h2>Writing, by origin</h2><p class=soft>"
+        + _ORIGIN
+        + "</p><table><thead><tr><th>origin</th><th>candidates</th><th>tokens written</th></tr></thead><tbody>"
+    )
     out += [
         f"<tr><td>{escaped(part.origin)}{'' if part.measured else ' (not previewed)'}</td><td>{part.candidates:,}</td><td>{part.tokens_out:,.0f}</td></tr>"
         for part in made.forecast.parts
     ]
-    out.append("</tbody></table>")
+    out.append(f"</tbody></table><h2>Texts, by arm</h2><p class=soft>{_ARM}</p>")
+    told = dict(line.split(": ", 1) for line in reasons(made))
     for title, part in _arms(made.rows):
         out.append(f"<h2>{escaped(title)}</h2><p class=soft>{int(part['accepted'].sum())} of {len(part)} accepted</p>")
         for label, own in part.groupby("label", sort=False):
@@ -67,7 +94,7 @@ def page(made: Preview, name: str, understood: Sequence[str]) -> str:
             for row in own.itertuples(index=False):
                 context = f"<p class=soft>{escaped(row.context)}</p>" if row.context and row.kind == "contextual" else ""
                 out.append(
-                    f"<li>{context}<p>{escaped(row.text or row.error)}</p>{verdict(bool(row.accepted), str(row.reason))} "
+                    f"<li>{context}<p>{escaped(row.text or row.error)}</p>{verdict(bool(row.accepted), ': '.join(filter(None, [str(row.reason), told.get(str(row.reason), '')])))} "
                     f"<span class=soft>{escaped(row.labels)}</span><details><summary>prompt</summary><pre>{escaped(row.prompt)}</pre></details></li>"
                 )
             out.append("</ul>")

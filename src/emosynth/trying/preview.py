@@ -56,6 +56,7 @@ class Preview:
     left_out: list[str]
     seconds: dict[str, float] = field(default_factory=dict)
     reference: dict[str, float] = field(default_factory=dict)
+    languages: list[str] = field(default_factory=lambda: ["en"])
 
 
 def params_with(root: Any, corpora: Mapping[str, Any]) -> Params:
@@ -171,7 +172,7 @@ def preview(
     made = forecast(params, frame, account, watch)
     counts = {label: int(corpus.counts["train"][label]) for label in corpus.classes}
     sizes = params.cells.sizes_of(params.corpora.target)
-    return Preview(_rows(small, frame, verdicts), made, counts, sizes, left, seconds, _reference(paths))
+    return Preview(_rows(small, frame, verdicts), made, counts, sizes, left, seconds, _reference(paths), corpus.languages)
 
 
 def _judge(params: Params, catalog: Catalog, paths: Paths) -> pd.DataFrame:

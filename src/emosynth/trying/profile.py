@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emosynth.cards import write_text
+from emosynth.corpora.files import uncollected
 from emosynth.corpora.own import Understanding, understand
 from emosynth.corpora.shares import Conflicts
 from emosynth.errors import UserError
@@ -64,6 +65,7 @@ def spelled_out(path: Path, seen: Understanding, said: Mapping[str, Any], confli
     return needed
 
 
+@uncollected()
 def refused(root: Path, path: Path, seen: Understanding, name: str = "mine") -> tuple[UserError | None, list[str]]:
     """Return why a run would refuse what a file is understood as, None if it would not, and what is to be known of its splits.
 

@@ -123,7 +123,7 @@ def _lines(seen: Understanding) -> Iterator[str]:
         yield "splits: " + ", ".join(f"{name} {count:,}" for name, count in seen.splits.items())
     torn = seen.conflicts
     yield (
-        f"texts with several labels: {torn['texts']:,}"
+        f"texts {'that rows label differently' if seen.task == 'multi' else 'with several labels'}: {torn['texts']:,}"
         + (f", in {torn['rows']:,} rows ({torn['done']}: {torn['kept']:,} kept, {torn['dropped']:,} left out)" if torn["texts"] else "")
         + (f": {_some(torn['places'], torn['texts'])}" if torn["places"] else "")
     )

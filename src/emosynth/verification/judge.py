@@ -82,7 +82,9 @@ class OpenJudge:
     def read_ahead(self, texts: Sequence[str]) -> None:
         """Take note of all texts that teachers will be asked about: embeddings are made at once, in full batches."""
         if self.params.teacher.kind == "embedding" and len(texts):
-            self._embeddings.embed(list(dict.fromkeys(texts)), say)
+            from emosynth.models.ahead import embed_ahead
+
+            embed_ahead(self._embeddings, list(dict.fromkeys(texts)), say)
 
     def _fit(self, texts: list[str], targets: FloatArray, space: Space, seed: int) -> Model:
         if self.params.teacher.kind == "encoder":

@@ -60,5 +60,5 @@ class KeptEncoder:
     def predict_proba(self, texts: Sequence[str]) -> FloatArray:
         """Return (n, k) probabilities; a text's depend on that text alone."""
         keys = {text: hashlib.sha256(f"{self.identity}\n{text}".encode("utf-8", "surrogatepass")).hexdigest() for text in texts}
-        found = kept(self.path, keys, lambda part: self._model.predict_proba(part).tolist(), UNIT)
+        found = kept(self.path, keys, lambda parts: (self._model.predict_proba(part).tolist() for part in parts), UNIT)
         return np.array([found[keys[text]] for text in texts], dtype=np.float64).reshape(len(texts), len(self.space.labels))

@@ -168,7 +168,7 @@ def _error_inside(content: Mapping[str, Any], answer: httpx.Response, safe: Call
 
 def read_refusal(status: int, content: Any, text: str, headers: Mapping[str, str], safe: Callable[[str], str]) -> Refusal:
     """Return what a refusal says about itself."""
-    message = _message(content) or text
+    message = (_message(content) or text)[:20_000]  # it is searched for much
     # A limit of rate that is over in a minute may speak of quotas and bills too.
     rate = status == 429 and "insufficient_quota" not in message and bool(_RATE.search(message) or _WAIT.search(message))
     quota = status == 402 or (status in (400, 403, 429) and not rate and bool(_QUOTA.search(message)))

@@ -95,19 +95,29 @@ class LanguageModel(Protocol):
 
 
 @runtime_checkable
-class Portable(LanguageModel, Protocol):
-    """A generator that can be sent to another process, since each call opens all that it needs.
+class Movable(LanguageModel, Protocol):
+    """A generator that can be sent to a worker of a cluster: what is sent is how to load it, and it is loaded there.
+
+    Attributes
+    ----------
+    memory
+        Bytes that it takes at most, about.
+    """
+
+    memory: int
+
+
+@runtime_checkable
+class Portable(Movable, Protocol):
+    """A generator that can be sent to another process of this machine too, since each call opens all that it needs.
 
     Attributes
     ----------
     threads
         Threads of a call, on which its texts do not depend; None: as many as there are cores.
-    memory
-        Bytes that a call takes at most, about.
     """
 
     threads: int | None
-    memory: int
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -161,7 +162,7 @@ class LabelScorer(KeptScorer):
         keys = {prompt: self._digest(prompt=prompt, labels=names) for prompt in dict.fromkeys(prompts)}
         if not names or not keys:
             return np.zeros((len(prompts), len(labels)))
-        kept = self._kept(keys, lambda part: self._compute(part, names).tolist(), progress)
+        kept = self._kept(keys, partial(self._rows, names), progress)
         found = np.array([kept[keys[prompt]] for prompt in prompts], dtype=np.float64)
         return found[:, [names.index(label) for label in labels]]
 
@@ -192,6 +193,10 @@ class LabelScorer(KeptScorer):
         if not content_free:
             raise UserError("Calibration needs a prompt without content.", where="content_free", remedy="Give row_prompt of N/A.")
         return np.asarray(logsumexp(self.score(content_free, labels), axis=0) - math.log(len(content_free)), dtype=np.float64)
+
+    def _rows(self, names: Sequence[str], prompts: Sequence[str]) -> list[list[float]]:
+        rows: list[list[float]] = self._compute(prompts, names).tolist()
+        return rows
 
     def _compute(self, prompts: Sequence[str], names: Sequence[str]) -> FloatArray:
         tokenizer, model, head_ids, head = self._parts()

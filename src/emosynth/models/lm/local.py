@@ -18,6 +18,7 @@ from emosynth.models.lm.assets import dequantised_folder, generator_files, model
 from emosynth.models.lm.base import STOP, Completion, Progress, Request, one_line, shortened
 from emosynth.models.lm.sampling import WordBias, sample
 from emosynth.models.lm.shared import ATTENTION, PlainDecoder, SharedDecoder, attend
+from emosynth.parallel import remote
 from emosynth.params import Decoding, Generator
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ class TransformersModel:
         Hash of the model it was made from.
     device, dtype
         Where and in what precision it computes.
+    load
+        Load it now, and not with the first text: of a model that a worker of a cluster is to hold, this machine needs no device for it.
 
     Raises
     ------
@@ -43,9 +46,30 @@ class TransformersModel:
         If the model cannot be loaded or the device does not exist.
     """
 
-    def __init__(self, folder: Path, sha256: str, device: str = "cpu", dtype: str = "float32") -> None:
+    def __init__(self, folder: Path, sha256: str, device: str = "cpu", dtype: str = "float32", load: bool = True) -> None:
+        self.folder, self._recipe = folder, (folder, sha256, device, dtype, False)
+        kind = device.partition(":")[0]
+        self.deterministic = kind == "cpu"
+        self.memory = 2 * sum(file.stat().st_size for file in folder.glob("*.safetensors")) + 10**9
+        self.identity: dict[str, Any] = {
+            "backend": "transformers",
+            "model": sha256,
+            "dtype": dtype,
+            "device": kind,
+            "torch": version("torch").split("+")[0],
+            "transformers": version("transformers"),
+        }
+        self.model: Any = None
+        if load:
+            self._load()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._recipe
+
+    def _load(self) -> None:
         from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer
 
+        folder, _, device, dtype, _ = self._recipe
         try:
             self.device = torch.device(device)
             self.tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
@@ -55,18 +79,10 @@ class TransformersModel:
             raise UserError(
                 f"transformers cannot load the model on {device}: {shortened(error)}",
                 where=f"models: {folder.name}",
-                remedy="Check model and device; the folder needs config.json, safetensors and a tokenizer of a causal language model.",
+                remedy="Check model and device (of a cluster's workers: compute.gpus_per_worker); the folder needs config.json, safetensors and "
+                "a tokenizer of a causal language model.",
             ) from None
         AttentionInterface.register(ATTENTION, attend)  # type: ignore[arg-type]
-        self.deterministic = self.device.type == "cpu"
-        self.identity: dict[str, Any] = {
-            "backend": "transformers",
-            "model": sha256,
-            "dtype": dtype,
-            "device": self.device.type,
-            "torch": version("torch").split("+")[0],
-            "transformers": version("transformers"),
-        }
         ends = self.model.generation_config.eos_token_id
         self._ends = {*([ends] if isinstance(ends, int) else ends or []), self.tokenizer.eos_token_id} - {None}
         pieces = self.tokenizer.batch_decode([[token] for token in range(len(self.tokenizer))])
@@ -78,7 +94,7 @@ class TransformersModel:
         """Find, convert if need be, and open the model."""
         found = generator_files(generator, catalog)
         folder = dequantised_folder(found, catalog.paths.cache) if found.is_file() else found
-        return cls(folder, model_hash(found), generator.device, generator.dtype)
+        return cls(folder, model_hash(found), generator.device, generator.dtype, load=not remote())
 
     @torch.inference_mode()
     def _can_share(self) -> bool:
@@ -124,6 +140,8 @@ class TransformersModel:
         UserError
             If a prompt does not fit the model or memory runs out.
         """
+        if self.model is None:
+            self._load()
         try:
             return self._generate(requests, decoding, progress)
         except torch.OutOfMemoryError:

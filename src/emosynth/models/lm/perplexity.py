@@ -146,12 +146,13 @@ class ReferenceModel(KeptScorer):
         """Return tokeniser and forward pass."""
         if self._loaded is None:
             with self._loading() as (tokenizer, folder):
-                if self.backend == "openvino":
-                    forward = _openvino_forward(openvino_folder(self.files, self.cache) if self.files.is_file() else self.files)
-                else:
-                    forward = _torch_forward(folder)
+                forward = _openvino_forward(self._folder()) if self.backend == "openvino" else _torch_forward(folder)
             self._loaded = tokenizer, forward
         return self._loaded
+
+    def _folder(self) -> Path:
+        found = super()._folder()  # the tokeniser's
+        return openvino_folder(self.files, self.cache) if self.backend == "openvino" and self.files.is_file() else found
 
     def _key(self, text: str) -> str:
         return self._digest(text=text)

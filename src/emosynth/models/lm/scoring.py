@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -14,6 +14,7 @@ from emosynth.errors import UserError
 from emosynth.models.lm.assets import dequantised_folder, generator_files
 from emosynth.models.lm.base import shortened
 from emosynth.models.transformer import STEP, threads
+from emosynth.parallel import in_order, remote, rooms
 from emosynth.params import Generator
 from emosynth.store import kept
 
@@ -29,6 +30,17 @@ def load_causal(folder: Path) -> Any:
         str(folder), dtype=torch.float32, local_files_only=True, trust_remote_code=False
     )
     return model.eval()
+
+
+_held: list[Callable[[list[str]], list[Any]]] = []
+
+
+def _hold(compute: Callable[[list[str]], list[Any]]) -> None:
+    _held[:] = [compute]
+
+
+def _score(part: list[str], _progress: Callable[[int], None]) -> list[Any]:
+    return _held[0](part)
 
 
 class KeptScorer:
@@ -89,7 +101,7 @@ class KeptScorer:
         """Yield tokeniser and Hugging Face folder; whatever fails to load inside is one error that says so."""
         from transformers import AutoTokenizer
 
-        folder = dequantised_folder(self.files, self.cache) if self.files.is_file() else self.files
+        folder = KeptScorer._folder(self)
         try:
             yield AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False), folder
         except (OSError, ValueError, RuntimeError, ImportError) as error:
@@ -99,9 +111,24 @@ class KeptScorer:
     def _kept(
         self, keys: dict[str, str], compute: Callable[[list[str]], list[Any]], progress: Callable[[str], None] | None
     ) -> dict[str, Any]:
-        """Return the scores of texts by their keys, given by text."""
+        """Return the scores of texts by their keys, given by text; ``compute`` can be sent to another machine."""
         tell = None if progress is None else lambda done: progress(f"{self.scores}: {done}")
-        return kept(self.cache / "rows" / f"{self.scores}.sqlite", keys, compute, self.unit, tell)
+
+        def spread(parts: list[list[str]]) -> Iterable[list[Any]]:
+            if not remote() or len(parts) < 2:  # the model is loaded here once, and in a worker for each call
+                return map(compute, parts)
+            memory = 3 * sum(file.stat().st_size for file in ([self.files] if self.files.is_file() else self.files.glob("*.*"))) + 2 * 10**9
+            self._folder()  # converted once, and not by each worker
+            return in_order(_score, parts, min(rooms(memory), len(parts)), lambda _: None, _hold, (compute,))
+
+        return kept(self.cache / "rows" / f"{self.scores}.sqlite", keys, spread, self.unit, tell)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_loaded": None, "_memory": {}}  # it is loaded where it is sent
+
+    def _folder(self) -> Path:
+        """Return the folder that the model is loaded from, converted if need be."""
+        return dequantised_folder(self.files, self.cache) if self.files.is_file() else self.files
 
     def _batches(self, lengths: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
         """Yield padded length and places of up to ``rows`` inputs.

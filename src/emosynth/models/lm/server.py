@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Iterator, Sequence
+import zlib
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ _NEEDED = {"model", "prompt", "messages", "max_completion_tokens", "stream"}
 """Fields that cannot be left out when a server does not take them."""
 
 _BLANKS = 3
+_MOST_BYTES = 8 << 20
+"""Of one answer, packed and unpacked: a text of many thousand tokens with the probabilities of each is a third of it."""
 
 
 class ServerModel:
@@ -139,7 +142,7 @@ class ServerModel:
         most = self.concurrency * len(self.addresses)
         try:
             client = httpx.AsyncClient(
-                headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+                headers={"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {}),
                 timeout=None,  # the whole of a request has a limit, see `ask`
                 limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
                 trust_env=not at_home,  # no proxy to reach this machine
@@ -212,7 +215,9 @@ class ServerModel:
         assert self._client is not None
         try:
             async with asyncio.timeout(self.generator.timeout):
-                return await self._client.post(f"{base}/{'chat/completions' if chat else 'completions'}", json=payload)
+                url = f"{base}/{'chat/completions' if chat else 'completions'}"
+                async with self._client.stream("POST", url, json=payload) as answer:
+                    return await _whole(answer, self._safe)
         except (TimeoutError, httpx.TimeoutException):
             raise Passing(f"it did not answer within {self.generator.timeout:g} s", absent=True) from None
         except httpx.ConnectError as error:
@@ -284,6 +289,25 @@ class ServerModel:
 
     def __repr__(self) -> str:
         return f"ServerModel({self.generator.model!r} at {', '.join(each.shown for each in self.addresses)!r})"
+
+
+async def _whole(answer: httpx.Response, safe: Callable[[str], str]) -> httpx.Response:
+    """Return an answer that was read up to a bound, counted as it arrives and as it unpacks: the client's own readers know none."""
+    packed = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if packed not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        raise Passing(safe(f"an answer in an encoding that was not asked for ({packed[:40]})"))
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 32) if packed not in ("identity", "") else None
+    content, read = bytearray(), 0
+    async for part in answer.aiter_raw():
+        read += len(part)
+        try:
+            content += unpack.decompress(part, _MOST_BYTES + 1 - len(content)) if unpack else part
+        except zlib.error as error:
+            raise Passing(f"an answer that cannot be unpacked ({error})") from None
+        if max(read, len(content)) > _MOST_BYTES:
+            raise Passing(f"an answer of more than {_MOST_BYTES >> 20} MiB")
+    headers = [(name, value) for name, value in answer.headers.multi_items() if name not in ("content-encoding", "transfer-encoding")]
+    return httpx.Response(answer.status_code, headers=headers, content=bytes(content))
 
 
 def raise_for(found: Refusal, shown: str, key_env: str, sent: bool) -> None:

@@ -197,6 +197,7 @@ class TunedModel:
         self._generator, self._weights, self._catalog = generator, weights, catalog
         self._model: LanguageModel | None = None
         self._export = contextlib.ExitStack()
+        self.memory = 8 * weights.total + 10**9  # float32, twice while it is written out
         found = generator_files(generator, catalog)
         self.deterministic = generator.backend == "openvino" or generator.device == "cpu"
         self.identity: dict[str, Any] = {
@@ -210,6 +211,9 @@ class TunedModel:
                 else {name: version(name).split("+")[0] for name in ("torch", "transformers")} | {"device": generator.device}
             ),
         }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._generator, self._weights, self._catalog)
 
     def _open(self) -> LanguageModel:
         from safetensors.torch import load_file

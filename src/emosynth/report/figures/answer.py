@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 
 from emosynth.design.arms import SEED
 from emosynth.evidence import Group, usable
-from emosynth.evidence.numbers import INTERVALS, count, gain, gain_words, listed, score, size, some
+from emosynth.evidence.numbers import INTERVALS, count, gain, gain_words, known, listed, score, size, some
 from emosynth.params import Figures, Params
 from emosynth.report.figures import base as chart
 from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of
@@ -23,7 +23,7 @@ LABELS = {"own": "your labels only", "written": "+ generated and checked", "real
 def headline_of(tables: Tables) -> Headline:
     """Return what the first page is about. Raises Missing if the run has no trials that it could be about."""
     if tables.headline is None:
-        raise Missing("No written arm was trained on every seed size of the target.")
+        raise Missing("No written arm was trained beside the labels alone on the target.")
     return tables.headline
 
 
@@ -52,14 +52,17 @@ class Answer(Figure):
         curves = {"own": SEED, "written": head.arm, **({"real": head.real} if head.real else {})}
         rows = []
         for learner in [head.learner, *([head.other] if head.other else [])]:
-            for curve, arm in curves.items():
-                for at in head.sizes:
-                    found = scored.combine([(1.0, Group(head.corpus, learner, at, arm))])
-                    if found is not None:
-                        rows.append([learner, curve, arm, at, found.effect, found.low, found.high, found.repeats])
-        return chart.in_points(
-            pd.DataFrame(rows, columns=["learner", "curve", "arm", "size", "mean", "low", "high", "repeats"]), "mean", "low", "high"
-        )
+            for at in head.sizes:
+                groups = {curve: Group(head.corpus, learner, at, arm) for curve, arm in curves.items()}
+                groups = {curve: group for curve, group in groups.items() if group in scored.groups}
+                repeats = scored.shared(groups.values()) or None if groups else None
+                for curve, group in groups.items():
+                    found = scored.combine([(1.0, group)], repeats=repeats)
+                    assert found is not None
+                    rows.append([learner, curve, group.arm, at, found.effect, found.low, found.high, found.repeats])
+        frame = pd.DataFrame(rows, columns=["learner", "curve", "arm", "size", "mean", "low", "high", "repeats"])
+        learners = dict.fromkeys(frame["learner"])
+        return chart.ordered(chart.in_points(frame, "mean", "low", "high"), ["learner", "curve", "size"], learner=learners, curve=curves)
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
         learners = list(dict.fromkeys(frame["learner"]))
@@ -96,20 +99,20 @@ class Answer(Figure):
         own = headline_row(tables, head.learner, head.arm)
         real = None if head.real is None else headline_row(tables, head.learner, head.real)
         helps = [] if tables.told is None else [count(at) for at in tables.told.loc[tables.told["shown"], "size"]]
-        told = f"helps at {listed(helps)} labels" if helps else f"is not shown to help at {own.size} labels"
+        told = f"helps at {listed(helps)} labels" if helps else f"is not shown to help at {count(own.size)} labels"
         title = f"Written and checked text {told}"
-        title += f"; at {own.size}, as many real rows add {gain(real.gain)}" if real is not None else ""
+        title += f"; at {count(own.size)}, as many real rows add {gain(real.gain)}" if real is not None else ""
         reading = (
             f"{looks.title(head.arm)} rows on {head.corpus}, {looks.learner(head.learner)}: {gain_words(own, tables.params)} at {size(own.size)} over "
             f"{score(own.score - own.gain)} with the labels alone"
         )
-        reading += "." if head.honest is None else f"; cross-fitted, {gain_words(head.honest, tables.params)}."
+        reading += f"; cross-fitted, {gain_words(head.row, tables.params)}." if known(head.row.gain) else "."
         other = None if head.other is None else headline_row(tables, head.other, head.arm)
         if other is not None and head.other is not None:
             reading += f" With {looks.learner(head.other)}: {gain_words(other, tables.params)} at {size(other.size)}."
         limits = (
-            "The arm shown is the one whose checked rows gain most with this learner over all seed sizes, chosen on these test rows, "
-            "which flatters it; the cross-fitted gain is not flattered. "
+            "The arm shown is the one that gains most with this learner at the largest seed, chosen on these test rows, "
+            "which flatters it; the cross-fitted gain is not flattered. Curves of one panel are means over the same repeats. "
         )
         alt = "Line chart of macro-F1 against the number of labelled posts; three curves with ribbons, and a small second panel for another learner."
         return Words(title, reading, limits + INTERVALS, alt)

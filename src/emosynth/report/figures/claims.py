@@ -15,7 +15,7 @@ from emosynth.params import Figures
 from emosynth.report.figures import base as chart
 from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of
 from emosynth.report.tables import Tables
-from emosynth.style import current_theme, drawn_name, new_figure, palette_colour
+from emosynth.style import current_theme, drawn_names, new_figure, palette_colour
 
 VERDICT_MARKERS = {"supported": "o", "contradicted": "X", "undecided": "D", "not tested": "."}
 _CELL = ["corpus", "learner", "size", "effect", "low", "high"]
@@ -67,10 +67,12 @@ class Claims(Figure):
                     axes.fill_betweenx([y - 0.35, y + 0.35], -row.margin, row.margin, color=current_theme().grid, alpha=0.7, linewidth=0)
                 style = look(row.verdict if row.judged else "not tested")
                 chart.dot_interval(axes, row.effect, y, (row.low, row.high), style, size=7.0 if row.judged else 5.0)
-            corpora = [f"{name}, " if own["corpus"].nunique() > 1 else "" for name in own["corpus"]]
-            sizes = [f", n = {int(at)}" if known(at) else "" for at in own["size"].tolist()]
-            cells = zip(corpora, map(tables.looks.learner, own["learner"]), sizes, strict=True)
-            chart.bare(axes, ["".join(parts) for parts in cells])
+            several = own["corpus"].nunique() > 1
+            parts = [
+                [row.corpus] * several + [tables.looks.learner(row.learner)] + [f"n = {row.size:.0f}"] * known(row.size)
+                for row in rows_of(own)
+            ]
+            chart.bare(axes, [", ".join(cell) for cell in parts])
             axes.set_title(f"{name}: {own['verdict'].iloc[0]}")
             axes.tick_params(labelsize=0.8 * figures.font_size)
         panels[-1].set_xlabel(f"effect ({_UNIT})")
@@ -135,7 +137,8 @@ class Waterfall(Figure):
         grid = fig.subplots(len(lines), len(learners), squeeze=False, height_ratios=[len(steps[line]) + 1 for line in lines])
         start = drawn["total"] - drawn["added"]
         ends = drawn.assign(gain=drawn["total"], low=start + drawn["low"], high=start + drawn["high"])
-        for line, row in zip(lines, grid, strict=True):
+        titles = drawn_names([looks.title(arm) for arm, _ in lines], 24)
+        for line, title, row in zip(lines, titles, grid, strict=True):
             for axes, learner in zip(row, learners, strict=True):
                 own = ends[(ends["arm"] == line[0]) & (ends["corpus"] == line[1]) & (ends["learner"] == learner)]
                 axes.set_xlim(chart.limits_of(ends))
@@ -145,8 +148,8 @@ class Waterfall(Figure):
                     colour = looks.colour(line[0]) if item.part != "chain" else palette_colour(2 if item.added >= 0 else 3)
                     axes.barh(y, item.added, left=item.gain - item.added, height=0.55, color=colour, alpha=0.55)
                     chart.dot_interval(axes, item.gain, y, (item.low, item.high), {"color": theme.ink, "marker": "o"}, size=3.5)
-                chart.bare(axes, [drawn_name(name, 34) for name in steps[line]] if learner == learners[0] else [""] * len(steps[line]))
-                name = f"{drawn_name(looks.title(line[0]), 24)}, {line[1]}\n{looks.learner(learner)}"
+                chart.bare(axes, drawn_names(steps[line], 34) if learner == learners[0] else [""] * len(steps[line]))
+                name = f"{title}, {line[1]}\n{looks.learner(learner)}"
                 axes.set_title(name, fontsize=0.95 * figures.font_size)
         for axes in grid[-1]:
             axes.set_xlabel("gain over the labels alone (F1 points)")

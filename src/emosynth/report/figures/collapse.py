@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
 from emosynth.evidence.numbers import count, known, number, per_cent, some, span
-from emosynth.params import Figures
+from emosynth.params import Figures, Params
 from emosynth.report.figures import base as chart
 from emosynth.report.figures.base import Figure, Missing, Words, rows_of
 from emosynth.report.tables import Tables
@@ -34,6 +34,9 @@ class Collapse(Figure):
     page = "responsible"
     order = 40
     reads = ("responsible/collapse",)
+
+    def applies(self, params: Params) -> bool:
+        return params.responsible.collapse.rounds > 0
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return by measure, learner, variant and round the mean over seeds with its interval, and the change since round 1."""

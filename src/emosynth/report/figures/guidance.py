@@ -10,7 +10,7 @@ from emosynth.params import Figures
 from emosynth.report.figures import base as chart
 from emosynth.report.figures.base import Figure, Missing, Words, rows_of
 from emosynth.report.tables import Tables
-from emosynth.style import current_theme, drawn_name, new_figure, palette_colour
+from emosynth.style import current_theme, drawn_names, new_figure, palette_colour
 
 SHOWN = 8
 _PANELS_WIDE = 3
@@ -42,6 +42,7 @@ class Tokens(Figure):
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
         labels = list(dict.fromkeys(frame["label"]))
+        titles = drawn_names(list(map(str, labels)), 22)
         fig = new_figure(figures, 0.4 + 2.2 * -(-len(labels) // _PANELS_WIDE))
         for place, (axes, label) in enumerate(zip(chart.grid_of(fig, len(labels), _PANELS_WIDE), labels, strict=True)):
             rows = frame[frame["label"] == label]
@@ -49,9 +50,9 @@ class Tokens(Figure):
             bars = axes.barh(range(len(rows)), rows["shap"], color=colour, height=0.62)
             for bar, share in zip(bars, rows["first"] / rows["repeats"], strict=True):
                 bar.set_alpha(0.3 + 0.7 * share)
-            axes.set_yticks(range(len(rows)), [drawn_name(str(token), 16) for token in rows["token"]])
+            axes.set_yticks(range(len(rows)), drawn_names(rows["token"].astype(str).tolist(), 16))
             axes.set_ylim(len(rows) - 0.4, -0.6)
-            axes.set_title(drawn_name(str(label), 22))
+            axes.set_title(titles[place])
             axes.tick_params(axis="x", labelcolor=current_theme().muted)
             axes.grid(axis="x")
             axes.grid(visible=False, axis="y")

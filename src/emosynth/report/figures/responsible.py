@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from emosynth.evidence.numbers import count, listed, number, per_cent, some, span
@@ -14,13 +17,38 @@ from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of
 from emosynth.report.tables import Tables
 from emosynth.responsible.identity import FEWEST
 from emosynth.responsible.rates import OTHER, REAL, SEED, TEST
-from emosynth.style import current_theme, drawn_name, new_figure
+from emosynth.style import current_theme, drawn_names, new_figure
 
 SOURCES = {SEED: "of its seed", OTHER: "of other real rows", TEST: "of test rows"}
 
 
 _LEAST, _FLATTENS = 5.0, 5.0
 """Per cent, and how many times the next highest share: above both, a share stands at the edge of the axis."""
+
+
+def accepted(tables: Tables, name: str) -> pd.DataFrame:
+    """Return a table's rows of accepted and of real text of the target, real text first, then arms in order; no rows: there is no such table."""
+    frame = tables.get(f"responsible/{name}")
+    if frame is None:
+        return pd.DataFrame()
+    frame = frame[frame["corpus"] == tables.target]
+    frame = frame[frame["verified"].astype(bool) | (frame["arm"] == REAL)] if "verified" in frame else frame
+    return chart.ordered(frame, ["arm"], arm=[REAL, *tables.looks.order(set(frame["arm"]) - {REAL})])
+
+
+def _beside_real(axes: Axes, rows: pd.DataFrame, arms: list[str], tables: Tables, reach: float = math.inf) -> None:
+    """Draw a row an arm, with a line at real text; a value beyond ``reach`` stands at the edge, with its number."""
+    edge = axes.get_xlim()[1]
+    for row in rows_of(rows):
+        look, place = tables.looks.look(row.arm), arms.index(row.arm)
+        if row.value > reach:
+            axes.plot([edge], [place], marker=">", color=look["color"], markersize=6.0, clip_on=False, zorder=3)
+            axes.annotate(f"{row.value:.0f} %", (edge, place), xytext=(-6, 0), textcoords="offset points", ha="right", va="center")
+            continue
+        chart.dot_interval(axes, row.value, place, (row.low, row.high), look)
+        if row.arm == REAL:
+            axes.axvline(row.value, color=current_theme().muted, linewidth=1.0, zorder=1)
+    chart.bare(axes, [title_of(tables, arm) for arm in arms])
 
 
 class Copied(Figure):
@@ -34,14 +62,13 @@ class Copied(Figure):
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return by source and arm the per cent of accepted texts of the target with a long shared run, and the difference from real text."""
-        rows = tables.need("responsible/memorisation")
-        rows = rows[(rows["corpus"] == tables.target) & (rows["measure"] == "long")]
-        rows = rows[rows["verified"].astype(bool) | (rows["arm"] == REAL)]
+        tables.need("responsible/memorisation")
+        rows = accepted(tables, "memorisation")
+        rows = rows[rows["measure"] == "long"]
         if set(rows["arm"]) <= {REAL}:
             raise Missing(f"No accepted text was written on {tables.target}.")
         scaled = ["value", "low", "high", "difference", "difference_low", "difference_high"]
-        arms = [REAL, *tables.looks.order(set(rows["arm"]) - {REAL})]
-        rows = chart.ordered(chart.in_points(rows, *scaled), ["source", "arm"], source=SOURCES, arm=arms)
+        rows = chart.ordered(chart.in_points(rows, *scaled), ["source"], source=SOURCES)
         return rows[["source", "arm", *scaled, "n_texts"]]
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
@@ -49,20 +76,10 @@ class Copied(Figure):
         fig = new_figure(figures, 1.0 + 0.26 * len(arms))
         for axes, (source, label) in zip(fig.subplots(1, len(SOURCES), sharey=True), SOURCES.items(), strict=True):
             own = frame[frame["source"] == source]
-            # What repeats real rows by construction (edited rows) does not flatten the rest: it stands at the edge, with its number.
+            # What repeats real rows by construction (edited rows) does not flatten the rest.
             reach = max(_LEAST, _FLATTENS * float(own["value"].nlargest(2).iloc[-1]))
             axes.set_xlim(*chart.limits_of(own[own["value"] <= reach], "value"))
-            edge = axes.get_xlim()[1]
-            for row in rows_of(own):
-                look, place = tables.looks.look(row.arm), arms.index(row.arm)
-                if row.value > reach:
-                    axes.plot([edge], [place], marker=">", color=look["color"], markersize=6.0, clip_on=False, zorder=3)
-                    axes.annotate(f"{row.value:.0f} %", (edge, place), xytext=(-6, 0), textcoords="offset points", ha="right", va="center")
-                    continue
-                chart.dot_interval(axes, row.value, place, (row.low, row.high), look)
-                if row.arm == REAL:
-                    axes.axvline(row.value, color=current_theme().muted, linewidth=1.0, zorder=1)
-            chart.bare(axes, [title_of(tables, arm) for arm in arms])
+            _beside_real(axes, own, arms, tables, reach)
             axes.set_title(label, wrap=True)
             axes.set_xlabel("% of texts")
         return fig
@@ -91,7 +108,7 @@ class Copied(Figure):
 
 # --- given away: texts that hold personal data, and texts with words of a list of obscene ones, beside real text ---
 
-PANELS = {("responsible/personal", "any"): "personal data", ("responsible/toxicity", "listed"): "listed words"}
+PANELS = {("personal", "any"): "personal data", ("toxicity", "listed"): "listed words"}
 """Table and kind -> its name for readers."""
 
 
@@ -109,13 +126,9 @@ class GivenAway(Figure):
         tables.need("responsible/personal")
         parts = []
         for (table, kind), label in PANELS.items():
-            rows = tables.get(table)
-            if rows is None:
-                continue  # no list knows the language
-            rows = rows[(rows["corpus"] == tables.target) & (rows["kind"] == kind)]
-            rows = rows[rows["verified"].astype(bool) | (rows["arm"] == REAL)]
-            arms = [REAL, *tables.looks.order(set(rows["arm"]) - {REAL})]
-            parts.append(chart.ordered(rows, ["arm"], arm=arms).assign(kind=label))
+            rows = accepted(tables, table)
+            if len(rows):  # else no list knows the language
+                parts.append(rows[rows["kind"] == kind].assign(kind=label))
         made = pd.concat(parts, ignore_index=True)
         if set(made["arm"]) <= {REAL}:
             raise Missing(f"No accepted text was written on {tables.target}.")
@@ -127,11 +140,7 @@ class GivenAway(Figure):
         for axes, kind in zip(fig.subplots(1, len(kinds), sharey=True, squeeze=False)[0], kinds, strict=True):
             own = frame[frame["kind"] == kind]
             axes.set_xlim(*chart.limits_of(own, "value"))
-            for row in rows_of(own):
-                chart.dot_interval(axes, row.value, arms.index(row.arm), (row.low, row.high), tables.looks.look(row.arm))
-                if row.arm == REAL:
-                    axes.axvline(row.value, color=current_theme().muted, linewidth=1.0, zorder=1)
-            chart.bare(axes, [title_of(tables, arm) for arm in arms])
+            _beside_real(axes, own, arms, tables)
             axes.set_title(kind)
             axes.set_xlabel("of a thousand texts")
         return fig
@@ -197,7 +206,8 @@ class NamedGroups(Figure):
         groups, labels = list(dict.fromkeys(frame["group"])), list(dict.fromkeys(frame["label"]))
         fig = new_figure(figures, 1.3 + 0.28 * len(groups))
         look = tables.looks.look(str(frame["arm"].iloc[0]))
-        for axes, label in zip(fig.subplots(1, len(labels), sharey=True, squeeze=False)[0], labels, strict=True):
+        titles = drawn_names([label or "all texts" for label in labels], _TITLE)
+        for axes, label, title in zip(fig.subplots(1, len(labels), sharey=True, squeeze=False)[0], labels, titles, strict=True):
             axes.set_xlim(-_REACH - 0.4, _REACH + 0.4)
             chart.zero_line(axes)
             for row in rows_of(frame[(frame["label"] == label) & frame["ratio"].notna()]):
@@ -205,7 +215,7 @@ class NamedGroups(Figure):
                     at, low, high = (float(np.clip(np.log2(end), -9, 9)) for end in (row.ratio, row.low, row.high))
                 chart.dot_interval(axes, float(np.clip(at, -_REACH, _REACH)), groups.index(row.group), (low, high), look, size=5.0)
             chart.bare(axes, groups)
-            axes.set_title(drawn_name(label or "all texts", _TITLE), wrap=True)
+            axes.set_title(title, wrap=True)
             axes.set_xticks([-4, 0, 4], ["÷16", "1", "×16"])
         return fig
 

@@ -19,7 +19,7 @@ from emosynth.report.figures.answer import headline_of
 from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of
 from emosynth.report.tables import Tables
 from emosynth.stats import holm
-from emosynth.style import current_theme, drawn_name, new_figure
+from emosynth.style import current_theme, drawn_names, new_figure
 
 BUDGETS = {"accepted": "equal\naccepted rows", "generated": "equal\nrows written", "tokens": "equal\ntokens"}
 _HEAD_TO_HEAD = [
@@ -94,6 +94,11 @@ class HeadToHead(Figure):
         limits = (
             f"What is shown is so after Holm's correction for {some(len(written), 'written arm')}; the intervals drawn are not corrected. "
         )
+        told = tables.told
+        if not len(gains) and told is not None and told.loc[told["learner"] == learner, "shown"].iloc[-1:].any():
+            limits += (
+                "The first page asks of the picked way alone, once and cross-fitted, and shows that it helps; here every arm is asked. "
+            )
         limits += f"The largest gain is flattered by having been picked. {INTERVALS}"
         alt = "Dots with intervals of the gain in macro-F1 by arm and learner, one panel a budget; bars of tokens."
         return Words(title, reading, limits, alt)
@@ -157,8 +162,9 @@ class LearningCurves(Figure):
         learner = head.learner if head and head.learner in set(frame["learner"]) else learner
         rows = frame[frame["learner"] == learner]
         own = rows[rows["arm"] == SEED].set_index("size")["mean"]
+        repeats = rows["size"].map(rows[rows["arm"] == SEED].set_index("size")["repeats"])  # means of other repeats are not compared
         small, large = int(rows["size"].min()), int(rows["size"].max())
-        written = rows[[not looks.real(arm) for arm in rows["arm"]]]
+        written = rows[~rows["arm"].map(looks.real) & (rows["repeats"] == repeats)]
         reading, parts = "", []
         for at in (small, large):
             here = written[written["size"] == at]
@@ -274,7 +280,8 @@ class Sweeps(Figure):
         fig = new_figure(figures, 0.9 + 2.4 * -(-len(groups) // _PANELS_WIDE))
         panels = chart.grid_of(fig, len(groups), _PANELS_WIDE, sharey=True)
         learners = chart.learners_in(tables, frame)
-        for axes, ((arm, sweep), part) in zip(panels, groups, strict=True):
+        titles = drawn_names([looks.title(str(arm)) for (arm, _), _ in groups], 32)
+        for axes, title, ((_, sweep), part) in zip(panels, titles, groups, strict=True):
             values = list(dict.fromkeys(part["value"]))
             axes.set_ylim(chart.limits_of(frame))
             chart.zero_line(axes, horizontal=False)
@@ -284,7 +291,7 @@ class Sweeps(Figure):
                 chart.dotted(axes, x, line, "gain", look, alpha=0.6, linewidth=1.0)
             axes.set_xticks(range(len(values)), values)
             axes.set_xlim(-0.5, len(values) - 0.5)
-            axes.set_title(f"{drawn_name(looks.title(str(arm)), 32)}\n{sweep}", fontsize=0.95 * figures.font_size)
+            axes.set_title(f"{title}\n{sweep}", fontsize=0.95 * figures.font_size)
         for axes in panels[::_PANELS_WIDE]:
             axes.set_ylabel("gain (F1 points)")
         chart.learner_legend(fig, looks, learners)
