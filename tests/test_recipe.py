@@ -288,6 +288,18 @@ def test_the_search_is_scored_on_validation_rows_and_short(profiles):
     assert lacking == {"emo-pillars", "both-after", "naive-5x"}, "all others can be picked"
 
 
+def test_the_second_search_is_on_the_seeds_and_by_the_rule_of_the_first(profiles):
+    _, first = profiles
+    second = load_params(ROOT, "quantity")
+    for section in ("corpora", "cells", "models", "shap", "narratives", "generation", "guides", "teacher", "training"):
+        assert getattr(second, section) == getattr(first, section), section
+    trials, _ = plan_trials(second, learners_of(second), lambda arm, cell: "")
+    assert f"{len(trials):,} models" in (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8")
+    assert {trial.learner for trial in trials} == {"tfidf", "trees", "embedding"}
+    text = (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in text for name in set(second.arms) - set(first.arms) - set(load_params(ROOT, "paper").arms))
+
+
 def test_docs_name_the_candidates(profiles):
     text = (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8")
     _, search = profiles
