@@ -62,7 +62,7 @@ endef
 test: setup ## run the tests: those of single parts side by side, then those that run the whole pipeline
 	@failed=0; \
 	$(call pytest,-n 2 --dist loadfile -m "not pipeline and not long and not index"); \
-	$(call pytest,-m pipeline); \
+	$(call pytest,-n 2 --dist loadfile -m pipeline); \
 	exit $$failed
 
 long: setup ## run several labels a text (with the mirror) and three languages through every step
