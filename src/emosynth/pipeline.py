@@ -23,7 +23,7 @@ RENDERER = "src/emosynth/runner"
 UNSEEN = ("energy.py", "record.py", "stopping.py")
 """What of it leaves no trace in results and pages."""
 
-NOT_COMPARED = ("smoke", "recipe")
+NOT_COMPARED = ("smoke", "recipe", "quantity")
 """Profiles that ``dvc metrics show`` and ``dvc plots show`` leave out unless their file is named: the numbers of smoke mean nothing, and those of recipe
 are of validation rows."""
 
