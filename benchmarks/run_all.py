@@ -28,8 +28,8 @@ MEASURES = {
 }
 """Script, and what makes it small; in order of time."""
 WITH_PEERS = ("overhead", "generation")
-APART = frozenset({"bench_ray.py"})
-"""What has an environment of its own and is run by itself."""
+APART = frozenset({"bench_gpu.py", "bench_ray.py"})
+"""What has an environment of its own, or needs an accelerator, and is run by itself."""
 
 
 def command(name: str, to: Path, venvs: Path, small: bool) -> list[str]:

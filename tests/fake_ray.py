@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -14,6 +15,21 @@ class RayError(Exception):
 class RayTaskError(RayError):
     """Of what was called."""
 
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class UnserializableException(RayError):
+    """Of what was called, and cannot be sent."""
+
+
+def _sent(value: Any) -> Any:
+    """Return what arrives: a copy, of which arrays are read-only."""
+    held: list[pickle.PickleBuffer] = []
+    made = pickle.dumps(value, protocol=5, buffer_callback=held.append)
+    return pickle.loads(made, buffers=[bytes(part.raw()) for part in held])
+
 
 class _Actor:
     def __init__(self, kind: type, log: list[str]) -> None:
@@ -25,21 +41,27 @@ class _Actor:
 
 class _Call:
     def __init__(self, actor: _Actor, call: Callable[..., Any], given: tuple[Any, ...]) -> None:
-        self.actor, self._call, self._given, self._value = actor, call, given, None
-        self.made = False
+        self.actor, self._call, self._given = actor, call, _sent(given)
+        self._value: Any = None
+        self._done = self.made = False
 
     def make(self) -> None:
         self.made = True
         if not self.actor._dead:
             try:
-                self._value = self._call(*self._given)
-                return
+                self._value = _sent(self._call(*self._given))
             except SystemExit:
                 self.actor._dead = True
+                return
+            except Exception as error:
+                self._value = RayTaskError(_sent(error))
+            self._done = True
 
     def get(self) -> Any:
-        if self._value is None:
+        if not self._done:
             raise RayError("The actor died.")
+        if isinstance(self._value, RayTaskError):
+            raise self._value
         return self._value
 
 
@@ -47,10 +69,10 @@ def fake(nodes: int = 2, cpus: int = 1, memory: int = 10**10) -> ModuleType:
     """Return the module; its ``log`` has what happened to actors, ``options`` what they were asked for with."""
     ray: Any = ModuleType("ray")
     ray.log, ray.options, ray.given = [], [], []
-    ray.exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
+    ray.exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError, UnserializableException=UnserializableException)
     ray.is_initialized = lambda: True
     ray.nodes = lambda: [{"Alive": place < nodes, "Resources": {"CPU": float(cpus), "memory": float(memory)}} for place in range(nodes + 1)]
-    ray.put = lambda value: value
+    ray.put = _sent
 
     def remote(**options: Any) -> Any:
         ray.options.append(options)

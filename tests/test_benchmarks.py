@@ -17,14 +17,16 @@ from emosynth.checks import distinct
 from emosynth.checks.novelty import new_shares
 from emosynth.checks.wording import content_words
 from emosynth.models.lm import Request
+from emosynth.params import Decoding
 from emosynth.text import grams, jaccard, ngrams
-from lm_files import catalog
+from lm_files import catalog, make_tiny_model
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
 import bench_generation  # noqa: E402
+import bench_gpu  # noqa: E402
 import bench_growth  # noqa: E402
 import bench_overhead  # noqa: E402
 import bench_store  # noqa: E402
@@ -183,6 +185,40 @@ def test_what_texts_are_worth() -> None:
         "a copy of the prompt and a text that was cut off"
     )
     assert mixed["perplexity"] > all_good["perplexity"] > 1
+
+
+# --- on a GPU --------------------------------------------------------------------------------------------------
+
+
+def test_the_benchmark_of_a_card_runs_on_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = "--device cpu --agree-rows 12 --batches 5 --tokens 6 --dtypes float32 --large-rows 3 --large-tokens 4 --width 128 --layers 1 --repeats 1"
+    folder, out = make_tiny_model(tmp_path / "tiny"), tmp_path / "out.json"
+    monkeypatch.setattr(sys, "argv", ["bench_gpu.py", "--model", str(folder), *few.split(), "--out", str(out)])
+    bench_gpu.main()
+    made = json.loads(out.read_text())
+    alike = made["agreement"]["float32"]
+    assert alike["largest_log_p_difference"] == 0 and all(
+        alike[key] == [12, 12] for key in ("sampled_as_processor", "backwards", "in_batches_of_24")
+    )
+    assert [one["rows"] for one in made["throughput"]["results"]] == [5] and made["large"]["results"][0]["prompts"] == 3
+    assert made["model"] == "tiny" and str(tmp_path) not in out.read_text()
+
+
+def test_both_ways_count_the_same_tokens(tmp_path: Path) -> None:
+    model = bench_gpu.TransformersModel(make_tiny_model(tmp_path / "tiny"), "0" * 64)
+    prompts = ["A short one:", "A rather longer prompt, with more to read before the text begins:", "x"]
+    rows = [Request(prompts[row % 3], row) for row in range(9)]
+    greedy = Decoding(temperature=1e-6, top_p=1.0, max_new_tokens=40)
+    ids = model._ids(prompts[0], False)[None]
+    model._newlines.add(int(model.model.generate(ids, do_sample=False, max_new_tokens=9)[0, -1]))  # so that a row ends before the limit
+    counts = [text.new_tokens for text in model.generate(rows, greedy)]
+    assert bench_gpu.plain_generate(model, rows, greedy) == counts and min(counts) < 40
+
+
+def test_narratives_are_as_long_as_the_parameters_ask_for() -> None:
+    rows = bench_gpu.narratives(256)
+    passages = [row.prompt.split("Passage: ")[1].split("\n")[0] for row in rows if "Passage: " in row.prompt]
+    assert len({row.prompt for row in rows}) == 256 and len(passages) == 86 and all(40 <= len(text.split()) <= 90 for text in passages)
 
 
 # --- all of them -----------------------------------------------------------------------------------------------

@@ -261,3 +261,87 @@ def test_a_scorer_is_sent_without_its_model(tmp_path: Path) -> None:
     scorer.score(["They feel"], [" sad"])
     sent = pickle.loads(pickle.dumps(scorer))
     assert scorer._loaded is not None and sent._loaded is None and sent.identity == scorer.identity
+
+
+class _Fragile:
+    """Fails at lists with an odd prompt in them; its texts name the list that they were written in."""
+
+    identity, deterministic = {"backend": "fragile"}, True
+
+    def __init__(self, error: Exception) -> None:
+        self.error, self.calls = error, 0
+
+    def generate(self, requests: Any, decoding: Any, *, progress: Any = None) -> list[Any]:
+        from emosynth.models.lm import Completion
+
+        self.calls += 1
+        if any(request.prompt == "odd" for request in requests):
+            raise self.error
+        return [Completion(f"text {request.row_seed} of {len(requests)}", "stop", 1, 1) for request in requests]
+
+    def close(self) -> None: ...
+
+
+def _asked(model: Any, path: Path, odd: set[int], batch: int = 64) -> list[Any]:
+    from emosynth.generation.fill import ask
+    from emosynth.models.lm import Request
+    from emosynth.store import RowStore
+
+    with RowStore(path) as store:
+        return ask(model, Decoding(), batch, "test", [Request("odd" if row in odd else "even", row) for row in range(64)], store)
+
+
+def test_a_row_that_fails_fails_alone_and_its_error_is_kept(tmp_path: Path) -> None:
+    model = _Fragile(ValueError("no such  letter"))
+    made = _asked(model, tmp_path / "s", {5, 40})
+    assert [row for row, value in enumerate(made) if value["finish"] == "refused"] == [5, 40]
+    assert made[5] == {"text": "", "finish": "refused", "prompt_tokens": 0, "new_tokens": 0, "error": "ValueError: no such letter"}
+    assert all(made[row]["text"] == f"text {row} of 62" for row in range(64) if row not in (5, 40)), "the unit without them, not its pieces"
+    assert model.calls < 30
+    model.calls = 0
+    assert _asked(model, tmp_path / "s", {5, 40}) == made and model.calls == 0, "it is not asked again"
+
+
+def test_a_unit_that_fails_for_no_row_of_its_own_ends_the_run(tmp_path: Path) -> None:
+    for place, error in enumerate([MemoryError(), UserError("No chat template.")]):
+        model = _Fragile(error)
+        with pytest.raises(type(error)):
+            _asked(model, tmp_path / f"{place}", {5})
+        assert model.calls == 1
+    model = _Fragile(ValueError("broken"))
+    with pytest.raises(ValueError, match="broken"):
+        _asked(model, tmp_path / "all", set(range(64)))
+    assert model.calls < 10, "a broken model is not asked for every row"
+    with pytest.raises(ValueError, match="broken"):
+        _asked(model, tmp_path / "one", {63}, 1)
+
+
+def test_a_prompt_that_is_too_long_fails_alone_on_both_engines(ray: Any, tmp_path: Path) -> None:
+    from emosynth.generation.fill import ask
+    from emosynth.models.lm import Request
+    from emosynth.models.lm.local import TransformersModel
+    from emosynth.store import RowStore
+    from lm_files import make_tiny_model
+
+    folder = make_tiny_model(tmp_path / "m")
+    requests = [Request(f"I am so {word}", row) for row, word in enumerate(["sad", "glad", "long " * 40, "", "had", "bad"])]
+    requests[3] = Request("", 3)
+
+    def answers(name: str) -> list[Any]:
+        with RowStore(tmp_path / name) as store:
+            return ask(TransformersModel(folder, "0" * 64), Decoding(max_new_tokens=6), 6, "test", requests, store)
+
+    far = answers("far.sqlite")
+    assert [value.get("error", "")[:19] for value in far] == ["", "", "A prompt of 208 tok", "A prompt is empty.", "", ""]
+    use_engine(Compute())
+    assert far == answers("near.sqlite")
+
+
+@pytest.mark.parametrize("learner", ["tfidf", "embedding", "trees", "encoder"])
+def test_trials_are_those_of_one_machine_though_arrays_arrive_read_only(ray: Any, tmp_path: Path, learner: str) -> None:
+    from ray_trials import trained
+
+    far = trained(tmp_path / "far", learner, 3)
+    assert "hired" in ray.log
+    use_engine(Compute())
+    assert far == trained(tmp_path / "near", learner, 3) and len(far) == 3

@@ -1,7 +1,7 @@
 """The same work as `emosynth.parallel` gives to processes, on a Ray cluster (Moritz et al., 2018, OSDI): one actor a worker, few tasks under way.
 
 A worker is an actor that is begun once, with what all tasks share (a model, say), and then takes one task after the other. The driver alone reads
-and writes caches and tables. Everything crosses as pickles, as it does between processes of one machine, so results are the same bytes.
+and writes caches and tables. Arrays arrive as they were sent, but read-only: Ray keeps one copy of them a node.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import pickle
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -62,65 +61,44 @@ def _paths(value: Any, deep: int = 5) -> set[str]:
 
 
 class Worker:
-    """What lives in a worker's process; never raises, but returns its errors, so that they arrive as they were."""
+    """What lives in a worker's process."""
 
-    def check(self, given: dict[str, Any]) -> bytes:
-        """Check that this node is like the driver's."""
+    def check(self, given: dict[str, Any]) -> None:
+        """Check that this node is like the driver's.
+
+        Raises
+        ------
+        UserError
+            Naming the node, if it has other code, other versions of libraries, or lacks a file.
+        """
+        import ray.util
+
         for name in KEYS:
             os.environ.pop(name, None)
         os.environ.update(given["environment"])
+        node = f"node {ray.util.get_node_ip_address()}"
+        here = _fingerprint()
+        for name, wanted in given["fingerprint"].items():
+            if here[name] != wanted:
+                what = "code of this package" if name == "emosynth" else f"{name} ({here[name] or 'none'} instead of {wanted or 'none'})"
+                raise UserError(f"A worker has another {what} than this machine.", where=node, remedy=_SAME)
+        missing = [path for path in given["paths"] if not Path(path).exists()]
+        if missing:
+            raise UserError(
+                f"A worker does not find {len(missing)} of the files that it needs.",
+                where=f"{node}: {missing[0]}",
+                remedy="Put the cache (EMOSYNTH_CACHE) and the models into a folder that all nodes see at the same path.",
+            )
 
-        def checked() -> None:
-            import ray.util
-
-            node = f"node {ray.util.get_node_ip_address()}"
-            here = _fingerprint()
-            for name, wanted in given["fingerprint"].items():
-                if here[name] != wanted:
-                    what = (
-                        "code of this package" if name == "emosynth" else f"{name} ({here[name] or 'none'} instead of {wanted or 'none'})"
-                    )
-                    raise UserError(f"A worker has another {what} than this machine.", where=node, remedy=_SAME)
-            missing = [path for path in given["paths"] if not Path(path).exists()]
-            if missing:
-                raise UserError(
-                    f"A worker does not find {len(missing)} of the files that it needs.",
-                    where=f"{node}: {missing[0]}",
-                    remedy="Put the cache (EMOSYNTH_CACHE) and the models into a folder that all nodes see at the same path.",
-                )
-
-        return _caught(checked)
-
-    def begin(self, shared: bytes) -> bytes:
+    def begin(self, shared: tuple[Callable[..., None] | None, tuple[Any, ...]]) -> None:
         """Do once what all tasks share: load a model, say."""
+        start, settings = shared
+        if start is not None:
+            start(*settings)
 
-        def begun() -> None:
-            start, settings = pickle.loads(shared)
-            if start is not None:
-                start(*settings)
-
-        return _caught(begun)
-
-    def run(self, task: bytes) -> bytes:
-        """Return the pickled result of a pickled function and task, or its error."""
-
-        def ran() -> Any:
-            work, given = pickle.loads(task)
-            return work(given, lambda done: None)
-
-        return _caught(ran)
-
-
-def _caught(call: Callable[[], Any]) -> bytes:
-    try:
-        return pickle.dumps((True, call()))
-    except Exception as error:
-        try:
-            made = pickle.dumps((False, error))
-            pickle.loads(made)
-            return made
-        except Exception:
-            return pickle.dumps((False, RuntimeError(f"{type(error).__name__}: {error}")))
+    def run(self, work: Callable[..., Any], task: Any) -> Any:
+        """Return what a function makes of a task."""
+        return work(task, lambda done: None)
 
 
 class Cluster:
@@ -228,7 +206,7 @@ class _Team:
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
         environment |= {"EMOSYNTH_THREADS": str(compute.cpus_per_worker), "HF_HUB_OFFLINE": "1"}
         self._given = {"environment": environment, "fingerprint": _fingerprint(), "paths": sorted(_paths(settings))}
-        self._shared = ray.put(pickle.dumps((start, settings)))  # once a node, not once a worker
+        self._shared = ray.put((start, settings))  # once a node, not once a worker
         options = {
             "num_cpus": compute.cpus_per_worker,
             "num_gpus": compute.gpus_per_worker,
@@ -250,8 +228,9 @@ class _Team:
 
     def end(self) -> None:
         """Let all workers go."""
-        for worker in [*self._starting.values(), *self._beginning.values(), *self._ready]:
-            self._ray_.kill(worker)
+        if self._ray_.is_initialized():  # else it has ended with this process, and a call would begin a cluster of its own
+            for worker in [*self._starting.values(), *self._beginning.values(), *self._ready]:
+                self._ray_.kill(worker)
 
     def outcomes(self, work: Callable[..., Any], tasks: Tasks[Any]) -> Iterator[tuple[int, Future[Any]]]:
         """See `Cluster.outcomes`."""
@@ -299,7 +278,7 @@ class _Team:
                 given = tasks.take()
                 if given is None:
                     return False
-                self._under_way[worker.run.remote(pickle.dumps((work, given[1])))] = worker, given[0]
+                self._under_way[worker.run.remote(work, given[1])] = worker, given[0]
                 self._ready[worker] += 1
         return True
 
@@ -307,16 +286,14 @@ class _Team:
         """Return what came of a call; None: its worker, or its node with the result, is lost."""
         outcome: Future[Any] = Future()
         try:
-            fine, value = pickle.loads(self._ray_.get(reference))
+            outcome.set_result(self._ray_.get(reference))
         except self._ray_.exceptions.RayTaskError as error:
-            fine, value = False, error
+            outcome.set_exception(error.cause)  # as it was raised
+        except self._ray_.exceptions.UnserializableException as error:
+            outcome.set_exception(error)
         except self._ray_.exceptions.RayError as error:
             self._why = str(error)
             return None
-        if fine:
-            outcome.set_result(value)
-        else:
-            outcome.set_exception(value)
         return outcome
 
     def _begun(self, reference: Any) -> None:

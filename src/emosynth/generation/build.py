@@ -44,7 +44,7 @@ _COLUMNS = {
     "story_id": "story of the passage",
     "prompt": "what the writer continued",
     "generator": "backend and model",
-    "finish": "stop: the model ended the text; length: the limit did; refused: the server rejected the request; failed: it gave no usable answer",
+    "finish": "stop: the model ended the text; length: the limit did; refused: the server rejected the request, or a local model failed at it; failed: it gave no usable answer",
     "complete": "the end of the text was reached",
     "prompt_tokens": "tokens read, those of texts written on the way included",
     "new_tokens": "tokens written, likewise",

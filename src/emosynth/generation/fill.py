@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from emosynth.errors import UserError
 from emosynth.generation.gate import EARLY, FINAL, Gate, Kind, kind_of
-from emosynth.models.lm import Completion, LanguageModel, Movable, Portable, Request, Streaming, request_key
+from emosynth.models.lm import Completion, LanguageModel, Movable, Portable, Request, Streaming, Unfit, request_key
+from emosynth.models.lm.base import shortened
 from emosynth.parallel import in_order, remote, rooms, threads_of
 from emosynth.params import Decoding
 from emosynth.progress import Progress
+from emosynth.secrets import redact
 from emosynth.store import RowStore
 
 Value = dict[str, Any]
@@ -18,6 +21,8 @@ Value = dict[str, Any]
 
 _ENOUGH = 16
 """Answers after which texts that were cut off are committed while others are still to come."""
+_HOPELESS = 6
+"""Failures without a text between, of halves and quarters of a unit, after which it is not for single rows that it fails."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,9 @@ def fill(work: Work, parts: Sequence[Part]) -> dict[str, Value]:
     """Generate and commit the texts that the store lacks, and return all by key.
 
     A local model's unit of ``batch`` texts, of whatever parts, is committed whole or not at all, so that a killed run resumes at a unit's
-    border with the very calls that an uninterrupted run would have made. A server's texts do not depend on each other: each is committed as
-    it arrives. Of these, an empty one is returned and not committed, one that was cut off or refused for good is committed once enough
-    others can be used.
+    border with the very calls that an uninterrupted run would have made. A row that it fails at alone is refused, with the error; the others
+    of the unit are written without it. A server's texts do not depend on each other: each is committed as it arrives. Of these, an empty one
+    is returned and not committed, one that was cut off or refused for good is committed once enough others can be used.
 
     Raises
     ------
@@ -153,7 +158,43 @@ def _write_unit(unit: tuple[Sequence[Request], int], progress: Callable[[int], N
     (model, decoding), (requests, threads) = _held[0], unit
     if isinstance(model, Portable) and threads:
         model.threads = threads
-    return model.generate(requests, decoding, progress=progress)
+    try:
+        return model.generate(requests, decoding, progress=progress)
+    except Exception as error:
+        refused = {} if _of_all(error) else _unfit(model, requests, decoding)
+        if not refused:
+            raise
+    rest = iter(model.generate([request for row, request in enumerate(requests) if row not in refused], decoding, progress=progress))
+    return [Completion("", "refused", 0, 0, refused[row]) if row in refused else next(rest) for row in range(len(requests))]
+
+
+def _of_all(error: Exception) -> bool:
+    """Whether an error is surely no row's own: what a user has to mend, or memory."""
+    return isinstance(error, UserError | MemoryError) and not isinstance(error, Unfit)
+
+
+def _unfit(model: LanguageModel, requests: Sequence[Request], decoding: Decoding) -> dict[int, str]:
+    """Return why rows fail by themselves, by place and sought by halves; nothing, if it is not for single rows that a unit fails."""
+    found: dict[int, str] = {}
+    pieces, failures, fine = _halves(range(len(requests))), 0, False
+    while pieces and (fine or failures < _HOPELESS):
+        piece = pieces.pop(0)
+        try:
+            model.generate([requests[row] for row in piece], decoding)
+            fine = True
+        except Exception as error:
+            if _of_all(error):
+                raise
+            failures += 1
+            pieces += _halves(piece)
+            if len(piece) == 1:
+                found[piece[0]] = redact(shortened(error.what if isinstance(error, UserError) else f"{type(error).__name__}: {error}"))
+    return found if fine else {}
+
+
+def _halves(rows: range) -> list[range]:
+    middle = len(rows) // 2
+    return [rows[:middle], rows[middle:]] if middle else []
 
 
 def _written(work: Work, units: Sequence[Sequence[Request]], progress: Callable[[int], None]) -> Iterator[list[Completion]]:

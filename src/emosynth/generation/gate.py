@@ -19,7 +19,7 @@ _REMEDIES: Mapping[str, str] = {
     "empty": "If the model thinks before it answers, raise generation.decoding.max_new_tokens or switch its thoughts off "
     "(models.writer.extra); if it is an instruction model, set generation.style: chat.",
     "cut": "Raise generation.decoding.max_new_tokens; for an instruction model set generation.style: chat.",
-    "refused": "Mend what the server says; for prompts that it does not accept, change the guides or the server.",
+    "refused": "Mend what the answer says; for prompts that are not accepted, change the guides or the model.",
 }
 
 

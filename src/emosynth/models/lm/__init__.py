@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emosynth.models.lm.base import STOP, Completion, LanguageModel, Movable, Portable, Request, Streaming, request_key
+from emosynth.models.lm.base import STOP, Completion, LanguageModel, Movable, Portable, Request, Streaming, Unfit, request_key
 from emosynth.params import Generator
 
 if TYPE_CHECKING:
     from emosynth.catalog import Catalog
 
-__all__ = ["STOP", "Completion", "LanguageModel", "Movable", "Portable", "Request", "Streaming", "open_language_model", "request_key"]
+__all__ = [
+    "STOP",
+    "Completion",
+    "LanguageModel",
+    "Movable",
+    "Portable",
+    "Request",
+    "Streaming",
+    "Unfit",
+    "open_language_model",
+    "request_key",
+]
 
 
 def open_language_model(generator: Generator, catalog: Catalog) -> LanguageModel:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from emosynth.errors import UserError
 from emosynth.params import Decoding
 
 STOP = "\n"
@@ -50,12 +51,12 @@ class Completion:
         The text up to (not including) the first newline; otherwise as the model wrote it, leading space included. It is empty when
         the model began with a newline.
     finish
-        ``stop``: the model ended the line or the text; ``length``: it ran into ``max_new_tokens``. Of a server only: ``refused``: it
-        rejected this request for good; ``failed``: it gave no usable answer to it again and again, while it answered others.
+        ``stop``: the model ended the line or the text; ``length``: it ran into ``max_new_tokens``; ``refused``: it cannot answer this request,
+        now or later. Of a server only: ``failed``: it gave no usable answer to it again and again, while it answered others.
     prompt_tokens, new_tokens
         Number of tokens read and written, as the backend counts them; 0 when a server does not say.
     error
-        Why there is no text, where a server says so or its answer shows it.
+        Why there is no text, where the model says so or its answer shows it.
     """
 
     text: str
@@ -63,6 +64,10 @@ class Completion:
     prompt_tokens: int
     new_tokens: int
     error: str = ""
+
+
+class Unfit(UserError):
+    """A list holds a request that the model cannot answer, whatever stands beside it; it may answer the others."""
 
 
 @runtime_checkable

@@ -5,6 +5,7 @@ Prompt tokens dominate the cost of short texts, so each distinct prompt is read 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -15,7 +16,7 @@ import torch
 
 from emosynth.errors import UserError
 from emosynth.models.lm.assets import dequantised_folder, generator_files, model_hash
-from emosynth.models.lm.base import STOP, Completion, Progress, Request, one_line, shortened
+from emosynth.models.lm.base import STOP, Completion, Progress, Request, Unfit, one_line, shortened
 from emosynth.models.lm.sampling import WordBias, sample
 from emosynth.models.lm.shared import ATTENTION, PlainDecoder, SharedDecoder, attend
 from emosynth.parallel import remote
@@ -24,6 +25,7 @@ from emosynth.params import Decoding, Generator
 log = logging.getLogger(__name__)
 
 _ROWS = 256  # rows decoded together; the list of one call is cut into such pieces
+_ROWS_ACCELERATED = 1024  # a step of an accelerator takes hardly longer for them
 
 
 class TransformersModel:
@@ -67,14 +69,13 @@ class TransformersModel:
         return type(self), self._recipe
 
     def _load(self) -> None:
-        from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer
+        from transformers import AttentionInterface, AutoTokenizer
 
         folder, _, device, dtype, _ = self._recipe
         try:
             self.device = torch.device(device)
             self.tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
-            model: Any = AutoModelForCausalLM.from_pretrained(str(folder), dtype=getattr(torch, dtype), trust_remote_code=False)
-            self.model = model.eval().to(self.device)
+            self.model = self._weights(getattr(torch, dtype)).eval().to(self.device)
         except (OSError, ValueError, RuntimeError, AssertionError, ImportError) as error:
             raise UserError(
                 f"transformers cannot load the model on {device}: {shortened(error)}",
@@ -88,6 +89,11 @@ class TransformersModel:
         pieces = self.tokenizer.batch_decode([[token] for token in range(len(self.tokenizer))])
         self._newlines = {token for token, piece in enumerate(pieces) if STOP in piece}
         self.shares_prefix = self._can_share()
+
+    def _weights(self, dtype: torch.dtype) -> Any:
+        from transformers import AutoModelForCausalLM
+
+        return AutoModelForCausalLM.from_pretrained(str(self.folder), dtype=dtype, trust_remote_code=False)
 
     @classmethod
     def open(cls, generator: Generator, catalog: Any) -> TransformersModel:
@@ -129,7 +135,7 @@ class TransformersModel:
         # A chat template writes the special tokens itself.
         ids = self.tokenizer(prompt, add_special_tokens=not chat).input_ids
         if not ids:
-            raise UserError("A prompt is empty.", where="a prompt", remedy="Give every prompt some text.")
+            raise Unfit("A prompt is empty.", where="a prompt", remedy="Give every prompt some text.")
         return torch.tensor(ids, device=self.device)
 
     def generate(self, requests: Sequence[Request], decoding: Decoding, *, progress: Progress | None = None) -> list[Completion]:
@@ -138,18 +144,17 @@ class TransformersModel:
         Raises
         ------
         UserError
-            If a prompt does not fit the model or memory runs out.
+            If memory runs out; `Unfit`, if a prompt is empty or too long for the model.
         """
         if self.model is None:
             self._load()
-        try:
+        with contextlib.suppress(torch.OutOfMemoryError):  # what it held is let go before the error is told
             return self._generate(requests, decoding, progress)
-        except torch.OutOfMemoryError:
-            raise UserError(
-                "The device's memory does not hold the batch.",
-                where="models",
-                remedy="Set a smaller batch, or dtype: bfloat16.",
-            ) from None
+        raise UserError(
+            "The device's memory does not hold the batch.",
+            where="models",
+            remedy="Set a smaller batch, or dtype: bfloat16.",
+        )
 
     @torch.inference_mode()
     def _generate(self, requests: Sequence[Request], decoding: Decoding, progress: Progress | None) -> list[Completion]:
@@ -157,7 +162,7 @@ class TransformersModel:
         longest = max((len(tokens) for tokens in ids.values()), default=0) + decoding.max_new_tokens
         limit = getattr(self.model.config, "max_position_embeddings", None)
         if limit and longest > limit:
-            raise UserError(
+            raise Unfit(
                 f"A prompt of {longest - decoding.max_new_tokens} tokens and {decoding.max_new_tokens} new ones do not fit the model's {limit}.",
                 where="guides",
                 remedy="Use fewer or shorter exemplars.",
@@ -167,8 +172,9 @@ class TransformersModel:
 
         order = sorted(range(len(requests)), key=lambda row: (requests[row].prompt, requests[row].chat))
         pieces: list[list[int]] = []
+        most = _ROWS if self.device.type == "cpu" else _ROWS_ACCELERATED
         for row in order:
-            full = not pieces or len(pieces[-1]) >= _ROWS
+            full = not pieces or len(pieces[-1]) >= most
             last = None if full else requests[pieces[-1][-1]]
             if last is None or not (share or (last.prompt, last.chat) == (requests[row].prompt, requests[row].chat)):
                 pieces.append([])
@@ -216,12 +222,15 @@ class TransformersModel:
                 logits = torch.where(seen, punished, logits)
             if biases:
                 logits = logits.clone() if seen is None else logits
-                for index, row in enumerate(alive):
-                    if row in biases and row not in ended:
-                        bonuses = biases[row].bonuses(written[row], self._text(written[row]))
-                        if bonuses:
-                            tokens = torch.tensor(list(bonuses), device=self.device)
-                            logits[index, tokens] += torch.tensor(list(bonuses.values()), device=self.device, dtype=logits.dtype)
+                bonuses = [
+                    (index, token, bonus)
+                    for index, row in enumerate(alive)
+                    if row in biases and row not in ended
+                    for token, bonus in biases[row].bonuses(written[row], self._text(written[row])).items()
+                ]
+                if bonuses:
+                    places, tokens, sizes = map(list, zip(*bonuses, strict=True))
+                    logits[places, tokens] += torch.tensor(sizes, device=self.device, dtype=logits.dtype)
             seeds = torch.tensor([requests[row].row_seed for row in alive], dtype=torch.int64)
             drawn = sample(logits, decoding, seeds, step)
             before = len(done)

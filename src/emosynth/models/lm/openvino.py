@@ -15,7 +15,7 @@ from typing import Any
 from emosynth.catalog.kept import check_kept
 from emosynth.errors import UserError
 from emosynth.models.lm.assets import generator_files, model_hash, openvino_folder
-from emosynth.models.lm.base import STOP, Completion, Progress, Request, one_line, shortened
+from emosynth.models.lm.base import STOP, Completion, Progress, Request, Unfit, one_line, shortened
 from emosynth.models.lm.weights import WEIGHTS
 from emosynth.params import Decoding, Generator
 
@@ -112,7 +112,8 @@ class OpenVinoModel:
         Raises
         ------
         UserError
-            If a request wants a logit bias, which this backend does not have, OpenVINO fails, or the model was damaged since it was opened.
+            If a request wants a logit bias, which this backend does not have, or the model was damaged since it was opened; `Unfit`, if
+            OpenVINO fails, which may be for one prompt.
         """
         if any(request.bias for request in requests):
             raise UserError(
@@ -131,7 +132,7 @@ class OpenVinoModel:
         except (RuntimeError, TypeError, ValueError) as error:
             # OpenVINO's errors can repeat the whole input; what is shown is short and has no second traceback.
             log.debug("openvino failed: %s", shortened(error, 1000))
-            raise UserError(
+            raise Unfit(
                 f"OpenVINO failed: {shortened(error)}",
                 where="models",
                 remedy="Try a smaller batch or another model; backend: transformers runs any model that OpenVINO does not.",

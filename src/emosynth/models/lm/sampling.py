@@ -81,13 +81,15 @@ def sample(logits: torch.Tensor, decoding: Decoding, seeds: torch.Tensor, step: 
             best, tokens = torch.sort(scores, dim=-1, descending=True)
     if normaliser is None:
         normaliser = torch.logsumexp(best, dim=-1, keepdim=True)
-    log_p = (best - normaliser).double().cpu()
-    tokens = tokens.cpu()
+    # Drawn where the logits are: what would be moved is a thousand candidates a row. Other accelerators may have no float64.
+    place = logits.device if logits.is_cuda else torch.device("cpu")
+    log_p = (best - normaliser).to(place).double()
+    tokens = tokens.to(place)
     if decoding.top_p < 1:
         p = log_p.exp()
         log_p = log_p.masked_fill(p.cumsum(-1) - p >= decoding.top_p, -math.inf)
-    gumbel = -torch.log(-torch.log(uniforms(seeds, step, tokens)))
-    return tokens.gather(-1, (log_p + gumbel).argmax(-1, keepdim=True)).squeeze(-1)
+    gumbel = -torch.log(-torch.log(uniforms(seeds.to(place), step, tokens)))
+    return tokens.gather(-1, (log_p + gumbel).argmax(-1, keepdim=True)).squeeze(-1).cpu()
 
 
 # --- bias -----------------------------------------------------------------------------------------
