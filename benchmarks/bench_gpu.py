@@ -70,7 +70,7 @@ class RandomModel(TransformersModel):
     def _weights(self, dtype: torch.dtype) -> Any:
         from transformers import AutoConfig, LlamaConfig, LlamaForCausalLM
 
-        own = AutoConfig.from_pretrained(str(self.folder))
+        own = AutoConfig.from_pretrained(str(self.folder), trust_remote_code=False)
         config = LlamaConfig(
             vocab_size=own.vocab_size, hidden_size=self.width, intermediate_size=self.width * 43 // 16, num_hidden_layers=self.layers,
             num_attention_heads=max(1, self.width // 128), num_key_value_heads=max(1, self.width // 128), max_position_embeddings=4096,

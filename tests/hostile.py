@@ -109,7 +109,7 @@ def hostile_params(**overlay: Any) -> Params:
     titles = cycle(_TEXTS)
     arms = {name: {"title": f"{name} {next(titles)}"} for name in fake_params().arms}
     own = {"path": f"{KINDS['out of the attribute'].replace('/', '')}=1.csv", "text": KINDS["img"], "labels": KINDS["formula"], "licence": KINDS["script"],
-           "register_noun": KINDS["svg"], "language": KINDS["yaml"]}  # fmt: skip
+           "register_noun": KINDS["svg"]}  # fmt: skip
     return fake_params(
         corpora={"target": CORPUS, "custom": own}, arms=arms, models={"writer": {"model": KINDS["out of the table"]}},
         tuning={"prefix": f"{{label}} {KINDS['script']}"}, **overlay,

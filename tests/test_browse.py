@@ -244,9 +244,33 @@ def test_page_in_a_file(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     body = to.read_text()
     assert shown(body) == [place for place in range(400) if place % 4 < 2 and place % 10 == 0] and "<form" not in body
     assert "Secret prompt 0 &lt;/pre&gt;" in body and "<script" not in body and "never published" in body
-    assert "do not publish" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "do not publish" in said and f"{len(shown(body)):,} of 400 rows" in said
     assert run(root, "--profile", "mine", "--to", str(root / "reports" / "x" / ".." / "rows.html")) == 1
     assert "published" in capsys.readouterr().err and not (root / "reports").exists()
+
+
+def test_a_page_replaces_a_page_and_nothing_else(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(Paths(root, "mine"), 40)
+    page, data = root / "rows.html", root / "mine.csv"
+    data.write_text("text,label\n")
+    (root / "old.html").write_text("<!doctype html><title>Rows of mine</title>")
+    (root / "folder").mkdir()
+    for _ in range(2):
+        assert run(root, "--profile", "mine", "--to", str(page)) == 0
+    for place in (data, root / "params.yaml", root / "old.html", root / "folder"):
+        before = place.read_bytes() if place.is_file() else b""
+        assert run(root, "--profile", "mine", "--to", str(place)) == 1
+        assert "holds something already" in capsys.readouterr().err and (not before or place.read_bytes() == before)
+
+
+def test_a_query_for_what_there_is_not_writes_no_page(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(Paths(root, "mine"), 40)
+    to = root / "rows.html"
+    assert run(root, "--profile", "mine", "--to", str(to), "--query", "arm=naiv") == 1
+    assert "No row has the arm naiv" in (said := capsys.readouterr().err) and "Did you mean naive?" in said and not to.exists()
+    assert run(root, "--profile", "mine", "--to", str(to), "--query", "q=zzzz") == 0
+    assert "0 of 40 rows" in capsys.readouterr().out
 
 
 def test_file_says_what_it_leaves_out(tmp_path: Path) -> None:

@@ -77,16 +77,17 @@ CASES: dict[str, tuple[Callable[[Path, pytest.MonkeyPatch], Any], str, str]] = {
     "no profile": (lambda root, patch: (root / "profiles" / "mine.yaml").unlink(), "profile mine", "Write it"),
     "corpus": (lambda root, patch: (root / "mine.csv").unlink(), "corpus mine", "profiles/mine.yaml"),
     "model": (lambda root, patch: (root / "model.gguf").unlink(), "models and data", "data/catalog.yaml"),
-    "pipeline": (
-        lambda root, patch: patch.setattr("emosynth.pipeline.stale_pipelines", lambda *given: [root]),
-        "pipeline file",
-        "emosynth pipeline",
-    ),
 }
 
 
 def refuse(*given: Any, **more: Any) -> Any:
     raise OSError(13, "Permission denied")
+
+
+def test_a_pipeline_file_that_is_not_there_yet_keeps_nobody_from_running(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emosynth.pipeline.stale_pipelines", lambda *given: [root])
+    found = look(root)["pipeline file"]
+    assert missing(root) == {} and "make reproduce PROFILE=mine writes it" in found.remedy and "emosynth pipeline" in found.remedy
 
 
 @pytest.mark.parametrize("case", CASES)

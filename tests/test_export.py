@@ -15,6 +15,7 @@ import toy_trials as toy
 from emosynth.cards import write_table
 from emosynth.errors import UserError
 from emosynth.export import BEST, _cell, best_arm, export_best, export_dataset, shares_words
+from emosynth.paths import Paths
 from emosynth.report.figures.base import find_figure
 from emosynth.report.tables import Tables
 
@@ -211,6 +212,14 @@ def test_what_cannot_be_exported_is_said(profile, tmp_path, arm, what):
         export_dataset(made, paths, arm, tmp_path / "out", Shelf())
     assert error.value.remedy
     assert BEST in str(error.value) or arm != "naiv"
+
+
+@pytest.mark.parametrize("arm", [BEST, "naive"])
+def test_a_profile_that_was_never_run_is_said_to_be_one(profile, tmp_path, arm):
+    made, _ = profile
+    with pytest.raises(UserError, match="has not been run") as error:
+        export_dataset(made, Paths(tmp_path / "empty", "mine"), arm, tmp_path / "out", Shelf())
+    assert error.value.remedy == "Run: make reproduce PROFILE=mine"
 
 
 def test_six_words_in_a_row():

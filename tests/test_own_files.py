@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from emosynth.catalog import Catalog
 from emosynth.corpora import build_corpora, describe, load_corpus
-from emosynth.corpora.columns import literal
 from emosynth.corpora.own import Understanding, read_user, understand
 from emosynth.corpora.schema import every_class
 from emosynth.corpora.spelling import key
+from emosynth.corpora.values import literal
 from emosynth.errors import UserError
 from emosynth.params import Cells, Corpora, Params, UserCorpus
 from emosynth.paths import Paths

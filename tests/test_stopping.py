@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,11 +31,12 @@ ROOT = Path(__file__).parent.parent
 TRIAL = stage("01_seeding")
 DRIVER = """
 import sys
-from emosynth import cli
+from emosynth.entry import run
 from emosynth.runner import execute
 
 execute.stale_pipelines = lambda *given: []
-sys.exit(cli.main(["--root", sys.argv[1], "run", "01_seeding"]))
+sys.argv[1:] = ["--root", sys.argv[1], "run", "01_seeding"]
+run()
 """
 DVC = "import subprocess, sys; subprocess.run(sys.argv[1:])"
 SLEEPS = "import os, pathlib, time\npathlib.Path('started').write_text(str(os.getpid()))\ntime.sleep(600)"
@@ -125,8 +128,11 @@ def test_ctrl_c_is_one_line_and_130_and_the_next_run_goes_through(repo: Repo) ->
     assert (repo.paths.report / "notebooks" / "01_seeding.html").is_file()
 
 
+@pytest.mark.parametrize("start", ["module", "script"])
 @pytest.mark.parametrize("module", ["emosynth.cli", "emosynth.paths", "argparse"])
-def test_ctrl_c_while_a_command_is_only_read_in_is_one_line(module: str) -> None:
+def test_ctrl_c_while_a_command_is_only_read_in_is_one_line(module: str, start: str) -> None:
+    name, function = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["emosynth"].split(":")
+    begin = "runpy.run_module('emosynth', run_name='__main__')" if start == "module" else f"from {name} import {function}; {function}()"
     code = f"""
 import runpy, sys
 sys.modules.pop("argparse", None)
@@ -138,10 +144,55 @@ class Stop:
 
 sys.meta_path.insert(0, Stop())
 sys.argv = ["emosynth", "params"]
-runpy.run_module("emosynth", run_name="__main__")
+{begin}
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert (run.returncode, run.stderr) == (130, "stopped; what was written before is whole\n")
+
+
+BUSY = {
+    "outside of Python": "hashlib.pbkdf2_hmac('sha256', b'', b'', 2 * 10**9)",  # as OpenVINO: no handler is called before it returns
+    "in an exec": 'exec("import time; time.sleep(60)")',  # Python would die of the signal at its end
+    "threads are left": "threading.Thread(target=time.sleep, args=(60,)).start() or time.sleep(60)",
+    "in a pool": "list(parallel.in_order(waits, range(4), 2, print))",
+}
+
+
+@pytest.mark.parametrize("what", BUSY)
+def test_ctrl_c_ends_what_computes_within_two_seconds(tmp_path: Path, what: str) -> None:
+    driver = tmp_path / "driver.py"
+    driver.write_text(
+        f"""
+import hashlib, threading, time
+from emosynth import cli, entry, parallel
+
+def waits(task, progress):
+    print("begun", flush=True)
+    hashlib.pbkdf2_hmac('sha256', b'', b'', 2 * 10**9)
+
+def main():
+    {what == "in a pool" or 'print("begun", flush=True)'}
+    {BUSY[what]}
+
+if __name__ == "__main__":
+    cli.main = main
+    entry.run()
+"""
+    )
+    run = subprocess.Popen([sys.executable, str(driver)], start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert run.stdout is not None and run.stdout.readline() == "begun\n"
+    time.sleep(0.2)
+    children, since = psutil.Process(run.pid).children(recursive=True), time.monotonic()
+    try:
+        os.killpg(run.pid, signal.SIGINT)
+        run.wait(20)
+        took = time.monotonic() - since
+        until(lambda: all(map(ended, children)), 10)
+        assert (run.returncode, run.stderr.read() if run.stderr else "") == (130, "stopped; what was written before is whole\n")
+        assert took < 4, "two seconds, and as many for a machine with other work"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
 
 
 def test_a_request_to_end_is_not_taken_for_a_notebook_that_died(repo: Repo) -> None:

@@ -13,6 +13,7 @@ import textwrap
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emosynth.errors import UserError
-from emosynth.store import RowStore
+from emosynth.store import RowStore, check_cache
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters()),
@@ -350,6 +351,50 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "folder.sqlite").mkdir()
     with pytest.raises(UserError, match="cannot be opened"):
         RowStore(tmp_path / "folder.sqlite")
+
+
+@pytest.mark.parametrize(
+    ("code", "free", "full"),
+    [(sqlite3.SQLITE_FULL, 0, True), (sqlite3.SQLITE_IOERR_SHMSIZE, 50_000, True), (sqlite3.SQLITE_IOERR_READ, 10**10, False)],
+)
+def test_a_full_disk_is_said_when_a_store_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, free: int, full: bool
+) -> None:
+    def fail(*_: object) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = code
+        raise error
+
+    monkeypatch.setattr("emosynth.store._connect", fail)
+    monkeypatch.setattr("emosynth.store.shutil.disk_usage", lambda place: SimpleNamespace(free=free))
+    with pytest.raises(UserError) as failure:
+        RowStore(tmp_path / "rows.sqlite")
+    assert ("The disk is full" in failure.value.what, "Make room" in failure.value.remedy) == (full, full)
+
+
+def test_a_cache_that_cannot_be_used_is_found_before_a_run_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_cache(tmp_path / "new")
+    assert not any((tmp_path / "new" / "rows").iterdir())
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match="cannot be opened"):
+        check_cache(tmp_path / "file")
+    (tmp_path / "new" / "rows" / "generation.sqlite").touch()
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="cannot be opened: Permission denied") as failure:
+        patch.setattr("emosynth.store.os.access", lambda path, mode: False)
+        check_cache(tmp_path / "new")
+    assert failure.value.where.endswith("generation.sqlite")
+    code = f"""
+        import signal
+        from emosynth.errors import UserError
+        from emosynth.store import check_cache
+        from pathlib import Path
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        try:
+            check_cache(Path({str(tmp_path)!r}))
+        except UserError as error:
+            print("told")
+    """
+    assert python(code, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))).stdout == "told\n"
 
 
 def test_closed(tmp_path: Path) -> None:

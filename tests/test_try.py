@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +21,13 @@ from emosynth.corpora.own import understand
 from emosynth.errors import UserError
 from emosynth.models.lm import Completion
 from emosynth.params import Cells, UserCorpus, load_params
-from emosynth.paths import Paths
+from emosynth.params.corpora import NAME
+from emosynth.paths import SHIPPED, Paths
+from emosynth.pipeline import write_pipelines
 from emosynth.trying import commands, page
-from emosynth.trying.forecast import Call, Stopwatch, clock, planned
+from emosynth.trying.forecast import Call, Stopwatch, busy, clock, planned
 from emosynth.trying.preview import look_at_corpus, paths_of, preview, shrunk
-from emosynth.trying.profile import fitting, path_in, spelled_out, text_of, write_profile
+from emosynth.trying.profile import fitting, free_name, path_in, spelled_out, text_of, write_profile
 from emosynth.trying.told import FLAGS
 from own_cases import LABELS, ROWS, excel, jsonl, lines, lone_quotes, quoted
 
@@ -101,6 +105,7 @@ def test_check_says_what_is_understood(root: Path, capsys: pytest.CaptureFixture
         assert words in out
     assert run(root, "check", str(path), "--json") == 0
     told = json.loads(capsys.readouterr().out)
+    assert told["guesses"].pop()["parameter"] == "register_noun", "it is of prompts, and no matter of reading"
     assert told == json.loads(understand(path).to_json())
     assert sorted(root.rglob("*")) == before, "nothing is written"
 
@@ -112,7 +117,24 @@ def test_check_counts_what_is_left_out_and_torn(root: Path, capsys: pytest.Captu
     out = capsys.readouterr().out
     assert "rows: 123 read, 1 left out" in out and "no label: line 122" in out
     assert "texts with several labels: 1, in 2 rows (drop: 0 kept, 1 left out): line 2 and line 123" in out
-    assert "rows that repeat a text: 1" in out
+    assert "rows that repeat a text word for word: 1" in out
+
+
+def test_check_names_near_duplicates_and_the_noun_of_prompts(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        (f"number {place} of {place * 7} broken kettles came with the {place * 3}rd train", "joy" if place % 2 else "anger")
+        for place in range(200)
+    ]
+    near = [
+        (f"this very long text about the old kettle in the attic of my aunt, which nobody has seen for {word} years", "joy")
+        for word in ("ten", "two")
+    ]
+    (root / "near.csv").write_text(quoted([("text", "label"), *rows, *near]))
+    assert run(root, "check", str(root / "near.csv")) == 0
+    said = capsys.readouterr().out
+    assert "word for word: 0" in said and "1 rows are nearly the same" in said
+    assert "what a text is called in prompts: message  (--register-noun" in said
+    assert run(root, "check", str(root / "near.csv"), "--register-noun", "mail") == 0 and "in prompts" not in capsys.readouterr().out
 
 
 def test_flags_override_guesses_and_the_rest_is_still_guessed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -364,11 +386,24 @@ def test_page_is_escaped_and_says_that_it_is_never_published(root: Path) -> None
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown and "<script" not in shown and "\x1b" not in shown and "<b>" not in shown
     told = page.reasons(made)
     assert told and all(len(line.split(": ")[1]) > 5 and f"rejected: {line}" in shown for line in told) and "An arm is one way" in shown
+    assert shown.count("make reproduce PROFILE=mine") == 2 and "none@plain" not in shown
+    places = re.findall("<a href=#(arm-[0-9]+)>", shown)
+    assert len(places) == 2 and all(f"<h2 id={place}>" in shown for place in places) and shown.index("<a href") < shown.index("<h2")
+    told_of = page.page(replace(made, spaces={"naïve": "writes the 28 classes", "other": "-"}), "mine", [])
+    assert told_of.count("writes the 28 classes") == 2, "above and beside its texts"
     assert "never published" in shown and "Content-Security-Policy" in shown and "naïve; twin" in shown
     said = "\n".join([*page.lines(made), *page.summary(made, "mine")])
+    assert "load 9.0 on 2 cores" in "\n".join(page.summary(replace(made, busy="load 9.0 on 2 cores"), "mine"))
     foreign = "\n".join(page.summary(replace(made, languages=["de"]), "mine"))
     assert "texts in de: prompts and stories are English" in foreign and "prompts and stories" not in said
     assert "\x1b" not in said and "time of writing: about" in said and "1,400 candidates" in said and "mean of the others" in said
+
+
+@pytest.mark.parametrize(("load", "said"), [(1.0, ""), (9.0, "load 9.0 on 2 cores")])
+def test_a_forecast_says_that_the_machine_was_busy(monkeypatch: pytest.MonkeyPatch, load: float, said: str) -> None:
+    monkeypatch.setattr("emosynth.trying.forecast.cores", lambda: 2)
+    monkeypatch.setattr("emosynth.trying.forecast.os.getloadavg", lambda: (load, 0.0, 0.0))
+    assert said in busy() and bool(busy()) is bool(said)
 
 
 def test_money_and_time_follow_from_prices_and_speed(root: Path) -> None:
@@ -399,7 +434,7 @@ def test_speed_is_kept_and_larger_batches_count(tmp_path: Path) -> None:
 def test_try_writes_profile_and_page_and_goes_on(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     writer, started = Writer(), []
     monkeypatch.setattr("emosynth.trying.preview.open_writer", lambda *given: writer)
-    monkeypatch.setattr("emosynth.pipeline.write_pipelines", lambda root: [root / "profiles" / "mine" / "dvc.yaml"])
+    monkeypatch.setattr("emosynth.pipeline.write_pipelines", lambda root, name, alone: [root / "profiles" / name / "dvc.yaml"] * alone)
     monkeypatch.setattr(
         commands.subprocess, "run", lambda command, **more: started.append((command, more["cwd"])) or type("Done", (), {"returncode": 7})
     )
@@ -413,9 +448,52 @@ def test_try_writes_profile_and_page_and_goes_on(root: Path, capsys: pytest.Capt
     assert "kept as it is" in capsys.readouterr().out and writer.asked == asked, "texts come from the row cache"
     assert started[0][0][1:] == ["-m", "dvc", "repro", "profiles/mine/dvc.yaml"] and started[0][1] == root
     assert run(root, "try", str(root / "mine.csv"), "--labels", "tweet", "--text", "emotion") == 1
-    for name in ("demo", "Mine", "vader-tweets"):
+    for name in ("Mine", "vader-tweets"):
         assert run(root, "try", str(root / "mine.csv"), "--name", name) == 1
-        assert "--name" in capsys.readouterr().err
+        assert "--name mine" in capsys.readouterr().err
+
+
+def test_going_on_writes_the_pipeline_of_this_profile_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    profile(root)
+    monkeypatch.setattr("emosynth.pipeline.pipeline_text", lambda root, name: name)
+    (root / "profiles" / "other.yaml").write_text("cells: {repeats: 1}\n")
+    assert write_pipelines(root, "mine", alone=True) == [root / "profiles" / "mine" / "dvc.yaml"]
+    assert not (root / "dvc.yaml").exists() and not (root / "profiles" / "other").exists()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_profile_that_comes_with_the_project_is_never_replaced(root: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    there = root / "profiles" / f"{name}.yaml"
+    there.write_text("cells: {repeats: 1}\n")
+    for force in ((), ("--force",)):
+        assert run(root, "try", str(root / "mine.csv"), "--name", name, *force) == 1
+        said = capsys.readouterr().err
+        assert "--name mine" in said and "--force" not in said and there.read_text() == "cells: {repeats: 1}\n"
+        with pytest.raises(UserError, match="comes with the project"):
+            write_profile(root, name, "x", (), force=bool(force))
+    (root / f"{name}.csv").write_text((root / "mine.csv").read_text())
+    assert free_name(root, root / f"{name}.csv", Catalog.load(Paths(root, "demo"))) == f"{name}-2"
+
+
+def test_profiles_that_come_with_the_project_are_those_that_git_keeps_or_publishes() -> None:
+    there = {path.stem for path in (ROOT / "profiles").glob("*.yaml")}
+    published = set(re.findall("^!/reports/([^/]+)/$", (ROOT / ".gitignore").read_text(), re.M))
+    assert published <= set(SHIPPED)
+    tracked = subprocess.run(["git", "ls-files", "profiles/*.yaml"], cwd=ROOT, capture_output=True, text=True, check=False)
+    kept = {Path(line).stem for line in tracked.stdout.splitlines() if line.count("/") == 1} or there
+    assert kept | {"demo"} == set(SHIPPED)
+
+
+def test_a_profile_is_named_like_its_file(root: Path) -> None:
+    catalog = Catalog.load(Paths(root, "demo"))
+    for file, name in {
+        "Mails 2024.csv.gz": "mails-2024", "Gefühle.tsv": "gefuhle", "_.csv": "mine", "mine.csv": "mine", "vader-tweets.csv": "vader-tweets-2"
+    }.items():  # fmt: skip
+        assert free_name(root, root / file, catalog) == name and re.fullmatch(NAME, name)
+    profile(root)  # of mine.csv
+    assert free_name(root, root / "mine.csv", catalog) == "mine" and free_name(root, root / "old" / "mine.csv", catalog) == "mine-2"
+    (root / "profiles" / "mine-2.yaml").write_text("no: [profile")
+    assert free_name(root, root / "old" / "mine.csv", catalog) == "mine-3"
 
 
 @pytest.mark.model

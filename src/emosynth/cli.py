@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from emosynth.errors import Stopped, UserError
+from emosynth.errors import UserError
 from emosynth.escape import terminal
-from emosynth.paths import Paths, repository_root, work_on
+from emosynth.paths import Paths, free, repository_root, work_on
 from emosynth.trying import commands as trying
 
 
@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status. User errors are printed without a traceback, and so is being stopped."""
+    """Run a command; returns the exit status. User errors are printed without a traceback."""
     given = parser().parse_args(arguments)
     try:
         root = repository_root(given.root)
@@ -105,9 +105,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except Stopped as stopped:
-        print(stopped, file=sys.stderr)
-        return stopped.status
     except BrokenPipeError:  # what reads the output has had enough, as head has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -120,9 +117,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except UserError as told:
             print(f"error: {told}", file=sys.stderr)
             return 1
-    except KeyboardInterrupt:
-        print("stopped; what was written before is whole", file=sys.stderr)
-        return 130
 
 
 def _doctor(given: argparse.Namespace, root: Path) -> int:
@@ -185,19 +179,12 @@ def _restore(given: argparse.Namespace, root: Path) -> int:
     return 0
 
 
-def _free(place: Path) -> Path:
-    place = place.expanduser()
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise UserError("This place holds something already.", where=str(place), remedy="Name a place that does not exist yet.")
-    return place
-
-
 def _export(given: argparse.Namespace, root: Path) -> int:
     from emosynth.catalog import Catalog
     from emosynth.export import export_dataset
     from emosynth.params import load_params
 
-    paths, folder = Paths(root, given.profile), _free(given.to)
+    paths, folder = Paths(root, given.profile), free(given.to, folder=True)
     export_dataset(load_params(root, given.profile), paths, given.arm, folder, Catalog.load(paths), masked=given.mask)
     print(f"written: {folder}")
     return 0
@@ -209,7 +196,7 @@ def _crate(given: argparse.Namespace, root: Path) -> int:
     from emosynth.params import load_params
 
     paths = Paths(root, given.profile)
-    target = _free(given.out) if given.out else paths.data / "crate.zip"
+    target = free(given.out, folder=given.out.suffix != ".zip") if given.out else paths.data / "crate.zip"
     print(f"written: {export_crate(load_params(root, given.profile), paths, Catalog.load(paths), target)}")
     return 0
 

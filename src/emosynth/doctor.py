@@ -152,7 +152,9 @@ def _pipeline(paths: Paths) -> Iterator[Finding]:
     from emosynth.pipeline import stale_pipelines
 
     stale = stale_pipelines(paths.root, paths.profile)
-    yield Finding("pipeline file", "out of date" if stale else "up to date", "python -m emosynth pipeline" if stale else "")
+    name = paths.profile
+    remedy = f"make reproduce PROFILE={name} writes it, or else: python -m emosynth pipeline --profile {name}"
+    yield Finding("pipeline file", "out of date" if stale else "up to date", remedy if stale else "", needed=False)
 
 
 def _assets(paths: Paths, params: Params) -> Iterator[Finding]:

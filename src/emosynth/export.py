@@ -125,8 +125,12 @@ def export_dataset(params: Params, paths: Paths, arm: str, folder: Path, catalog
     Raises
     ------
     UserError
-        If there is no such arm, nobody wrote its rows, or none was accepted.
+        If the profile has not been run, there is no such arm, nobody wrote its rows, or none was accepted.
     """
+    if not paths.verdicts.is_dir():
+        raise UserError(
+            f"The profile {paths.profile} has not been run.", where=str(paths.data), remedy=f"Run: make reproduce PROFILE={paths.profile}"
+        )
     name, picked = best_arm(params, paths) if arm == BEST else (arm, "")
     if name not in params.arms:
         raise unknown("arm", name, "export", [BEST, *params.arms])

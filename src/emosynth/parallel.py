@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -148,6 +149,9 @@ _reports: Any = None
 def _begin(reports: Any, start: Callable[..., None] | None, settings: tuple[Any, ...]) -> None:
     global _reports
     _reports = reports
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; the one that started this process says what is to be said
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if start is not None:
         start(*settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def repository_root(start: str | os.PathLike[str] | None = None) -> Path:
 
 _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 PROFILE_NAMES = "letters, digits, - and _, a letter or a digit first; the parameters of mine stand in profiles/mine.yaml."
+SHIPPED = ("demo", "paper", "quantity", "recipe", "smoke")
+"""Profiles that the project brings along; the results of most are published, so none is for files of one's own."""
 _working_on = "demo"
 
 
@@ -62,6 +65,28 @@ def repro(stage: str = "", *, again: bool = False, profile: str = "") -> str:
     file = "" if profile == "demo" else f"profiles/{profile}/dvc.yaml"
     target = f"{file}:{stage}" if file and stage else file or stage
     return " ".join(filter(None, ("dvc repro", "-s -f" if again else "", target)))
+
+
+def free(place: Path, *, folder: bool, own: Callable[[Path], bool] = lambda place: False) -> Path:
+    """Return a place that a user names to be written, if nothing is lost by it.
+
+    Parameters
+    ----------
+    folder
+        Whether it is to be a folder; an empty one may be there.
+    own
+        Whether what lies there was written by the same command, and may be replaced.
+
+    Raises
+    ------
+    UserError
+        If something else lies there.
+    """
+    place = place.expanduser()
+    there = any(place.iterdir()) or not folder if place.is_dir() else place.exists() and not own(place)
+    if there:
+        raise UserError("This place holds something already.", where=str(place), remedy="Name a place that does not exist yet.")
+    return place
 
 
 @dataclass(frozen=True)

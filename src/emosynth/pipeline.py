@@ -299,10 +299,10 @@ def pipeline_text(root: Path, profile: str) -> str:
     return _HEAD + yaml.safe_dump(build_pipeline(root, profile), sort_keys=False, allow_unicode=True, width=160)
 
 
-def write_pipelines(root: Path, wanted: str = "demo") -> list[Path]:
-    """Write every profile's ``dvc.yaml``; returns those that changed. One that is not wanted and not valid is said and left as it is."""
+def write_pipelines(root: Path, wanted: str = "demo", *, alone: bool = False) -> list[Path]:
+    """Write every profile's ``dvc.yaml``, or the wanted one's ``alone``; returns those that changed. One that is not wanted and not valid is said and left as it is."""
     changed = []
-    for profile in profiles(root):
+    for profile in [wanted] if alone else profiles(root):
         path = pipeline_file(root, profile)
         try:
             text = pipeline_text(root, profile)

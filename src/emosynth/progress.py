@@ -132,7 +132,9 @@ class Progress:
             say(f"{self.label}: {self._counts()}{self._forecast(now, made)}")
 
     def _counts(self) -> str:
-        return f"{self.done}/{self.total} {self.unit}" + (f", {self.skipped} {ALREADY}" if self.skipped else "")
+        return f"{self.done}/{self.total} {self.unit}" + (
+            f", {self.skipped} {ALREADY} (from before, or the same as another)" if self.skipped else ""
+        )
 
     def _forecast(self, now: float, made: int) -> str:
         """Return rate and time left, from what was done since the warm-up; nothing until that says something."""

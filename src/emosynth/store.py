@@ -7,9 +7,12 @@ wait. Nothing is loaded on opening. ``sqlite3 FILE 'select key, value from rows 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 import sqlite3
+import tempfile
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,6 +28,7 @@ from emosynth.progress import say
 _SCHEMA = "CREATE TABLE IF NOT EXISTS rows (key TEXT NOT NULL PRIMARY KEY, value NOT NULL, crc32 INTEGER NOT NULL) WITHOUT ROWID"
 _UPSERT = "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, crc32 = excluded.crc32"
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_ROOM = "Make room, or move the cache with EMOSYNTH_CACHE, and run again: it goes on from where it stopped."
 _MISSING = object()
 _Packed = tuple[str, str | bytes, int]
 
@@ -57,6 +61,47 @@ def _unfound(key: str) -> sqlite3.DatabaseError:
 def _is_broken(error: sqlite3.DatabaseError) -> bool:
     # The statements are our own: a column that they do not find was lost from the file's schema.
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN or "no such column" in str(error)
+
+
+def _full(error: Exception, path: Path) -> bool:
+    """Whether a disk has no room; SQLite calls it an error of reading and writing where its index does not fit."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_IOERR:
+        place = next(folder for folder in path.absolute().parents if folder.exists())
+        return shutil.disk_usage(place).free < 1 << 20
+    return code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+
+
+def check_cache(cache: Path) -> None:
+    """Say before a run begins what would stop it in the middle: a cache that has no room, or that cannot be written.
+
+    Raises
+    ------
+    UserError
+        With what to do.
+    """
+    try:
+        (cache / "rows").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache / "rows") as file:
+            file.write(bytes(1 << 20))
+        if closed := [path for path in sorted((cache / "rows").glob("*.sqlite*")) if not os.access(path, os.W_OK)]:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(closed[0]))
+    except OSError as error:
+        raise _unopened(error, Path(os.fsdecode(error.filename or cache / "rows"))) from None
+
+
+def _unopened(error: Exception, path: Path) -> UserError:
+    if _full(error, path):
+        return UserError(
+            "The disk is full: the row cache cannot be opened. What was written before is kept.",
+            where=str(path),
+            remedy=_ROOM,
+        )
+    return UserError(
+        f"The row cache cannot be opened: {getattr(error, 'strerror', None) or error}.",
+        where=str(path),
+        remedy="Make the file and its folder readable and writable, or move the cache with EMOSYNTH_CACHE.",
+    )
 
 
 def _connect(path: Path, options: str) -> sqlite3.Connection:
@@ -105,19 +150,12 @@ class RowStore:
             self._open_for_writing()
         except (OSError, sqlite3.Error) as error:
             self.close()
-            raise self._unopened(error) from None
+            raise _unopened(error, self.path) from None
         except BaseException:
             self.close()
             raise
 
     # --- opening ------------------------------------------------------------------------------------
-
-    def _unopened(self, error: Exception) -> UserError:
-        return UserError(
-            f"The row cache cannot be opened: {getattr(error, 'strerror', None) or error}.",
-            where=str(self.path),
-            remedy="Make the file and its folder readable and writable, or move the cache with EMOSYNTH_CACHE.",
-        )
 
     def _take_lock(self) -> None:
         self._lock = take(self.path.with_name(self.path.name + ".lock"), "The row cache is being written by another run")
@@ -179,7 +217,7 @@ class RowStore:
                     if _is_broken(error):
                         break
                     if options != "mode=ro":
-                        raise self._unopened(error) from None
+                        raise _unopened(error, self.path) from None
         return self._db
 
     # --- reading ------------------------------------------------------------------------------------
@@ -198,7 +236,7 @@ class RowStore:
         if _is_broken(error):
             self._say_damaged("")
         elif "no such table" not in str(error):
-            raise self._unopened(error) from None
+            raise _unopened(error, self.path) from None
 
     def _say_damaged(self, key: str) -> None:
         if key not in self._damaged:
@@ -278,12 +316,11 @@ class RowStore:
                     self._set_aside()
                     self._write(unit)
             except (OSError, sqlite3.Error) as error:
-                full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-                what = "The disk is full" if full else f"Rows cannot be written: {error}"
+                what = "The disk is full" if _full(error, self.path) else f"Rows cannot be written: {error}"
                 raise UserError(
                     f"{what}; {len(rows)} rows of the unit under way are lost, the {len(self)} before them are kept.",
                     where=str(self.path),
-                    remedy="Make room, or move the cache with EMOSYNTH_CACHE, and run again: it goes on from where it stopped.",
+                    remedy=_ROOM,
                 ) from None
             self._damaged.difference_update(rows)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import functools
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -17,95 +15,30 @@ from emosynth.corpora.decoding import Notes, fault, some
 from emosynth.corpora.files import SPLIT_NAMES
 from emosynth.corpora.headers import LABEL_COLUMNS, RATER, SPLIT_COLUMNS, TEXT_COLUMNS
 from emosynth.corpora.spelling import DATE, LINK, simple
-from emosynth.corpora.tables import ABSENT, Table, absent
+from emosynth.corpora.tables import ABSENT, Table
+from emosynth.corpora.values import PAIRS, flag, literal, number, step, unfolded
 from emosynth.errors import UserError
 
-_WORDS = re.compile(r"[\[{(]\s*([^\[\]{}()]*?)\s*[\]})]", re.DOTALL)
-_QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
 _LOOKED_AT = 2000
 """Rows that guesses look at, evenly over the file."""
 NEAR = 0.02
 """How far a sum of shares may be from 1: 0.33 three times is meant."""
 _MANY = 1000
 """People, at most, whose votes are counted in columns."""
-PAIRS = tuple(map(frozenset, (("1", "0"), ("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"), ("x",), ("✓",), ("✔",), ("☑", "☐"),
-    ("ja", "nein"), ("ja", "nee"), ("wahr", "falsch"), ("oui", "non"), ("vrai", "faux"), ("sí", "no"), ("sì", "no"), ("sim", "não"), ("да", "нет"))))  # fmt: skip
-"""Marks of columns that say of a class yes or no; no mark is no."""
-MARKS = frozenset().union(*PAIRS)
 
 _OTHER = re.compile(
     r"(.*id|index|nr|no|number|row|.*(user|author|name|handle)|.*date|.*time|created.*|.*timestamp|.*lang|language|source|platform|subreddit|topic|domain|"
     r"country|location|gender|sex|age|year|month|day|.*ur[li]|.*link|.*score|.*count|likes|retweets|.*confidence|.*duration|start|end|version|licen[cs]e|unnamed.*)"
 )
 """Names of columns that say of texts what is no class."""
+_LABEL_NAMES = frozenset(map(simple, LABEL_COLUMNS))
+_MADE = re.compile(r"pred|model|auto|machine|bot|gpt|system")
+"""What columns of labels are called that no person gave."""
 _NUMBERED = re.compile(r"(.*?[a-z])(\d{1,2}|(?<=[_ .-])[a-h])", re.IGNORECASE)
-_PERCENT = re.compile(r"(\d+(?:[.,]\d+)?)\s*(%?)")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?", re.IGNORECASE)
 
 
-# --- values of cells -----------------------------------------------------------------------------------------
-
-
-@functools.lru_cache(maxsize=200_000)
-def literal(cell: str) -> Any:
-    """Return what a cell such as ``['joy', 'anger']``, ``["joy"]``, ``['joy' 'anger']``, ``[joy, anger]`` or ``{…}`` holds; None: it is a word.
-
-    JSON, Python, numpy and PostgreSQL write lists so. The result is shared and must not be changed.
-    """
-    cell = cell.strip()
-    if len(cell) < 2 or cell[0] + cell[-1] not in ("[]", "{}", "()") or len(cell) > 5000:
-        return None
-    for read in (json.loads, ast.literal_eval):
-        try:
-            value = read(cell)
-        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-            continue
-        # Python joins 'joy' 'anger', as numpy prints them, into one word
-        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) and len(_QUOTED.findall(cell)) > 1:
-            break
-        if isinstance(value, set | tuple):
-            return sorted(value, key=str) if isinstance(value, set) else list(value)
-        return value if isinstance(value, list | dict) else None
-    inside = _WORDS.fullmatch(cell)
-    if inside is None or cell[0] == "(":
-        return None
-    quoted = _QUOTED.findall(inside[1])
-    if quoted and not _QUOTED.sub("", inside[1]).strip(" \n\t,"):
-        return [one or two for one, two in quoted]
-    return [part.strip().strip("'\"") for part in inside[1].split(",") if part.strip()] if ":" not in inside[1] else None
-
-
-def flag(value: Any) -> str:
-    """Return a cell as a mark in lower case, whole numbers without decimals; nothing, or a dash, is the empty one."""
-    word = "" if absent(value) or value != value else str(value).strip().lower()
-    return "" if word in ("-", "–", "—") else word[0] if re.fullmatch(r"[01][.,]0+", word) else word
-
-
-def number(value: Any) -> float | None:
-    """Return a cell as a number, also with a decimal comma or per cent (of 1), an empty one as 0; None: it is none."""
-    if absent(value) or value == "" or value != value:
-        return 0.0
-    if isinstance(value, str) and (found := _PERCENT.fullmatch(value.strip())):
-        return float(found[1].replace(",", ".")) / (100 if found[2] else 1)
-    try:
-        return None if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        return None
-
-
 # --- columns that are named ------------------------------------------------------------------------------------
-
-
-def _step(value: Any, part: str) -> Any:
-    if isinstance(value, str):
-        value = literal(value)
-    if isinstance(value, dict):
-        return value.get(part, ABSENT)
-    if isinstance(value, list):
-        if part.isdigit():
-            return value[int(part)] if int(part) < len(value) else ABSENT
-        return [_step(item, part) for item in value]
-    return ABSENT
 
 
 def find(table: Table, wanted: str | int, parameter: str, path: Path, notes: Notes) -> tuple[str, Callable[[Sequence[Any]], Any]]:
@@ -131,7 +64,7 @@ def find(table: Table, wanted: str | int, parameter: str, path: Path, notes: Not
             notes.found(f"column of {parameter}", f"{name!r} for {wanted!r}", parameter)
         elif rest and first in table.columns:
             at = table.columns.index(first)
-            return wanted, lambda row: functools.reduce(_step, rest, row[at])
+            return wanted, lambda row: functools.reduce(step, rest, row[at])
         else:
             raise _no_column(table, wanted, parameter, path)
     place = wanted - 1 if isinstance(wanted, int) else table.columns.index(name)
@@ -140,12 +73,8 @@ def find(table: Table, wanted: str | int, parameter: str, path: Path, notes: Not
 
 def _no_column(table: Table, wanted: str, parameter: str, path: Path) -> UserError:
     where = f"{path}: {table.place(0)}" if table.rows else path
-    guess = guess_columns(table)
-    near = (
-        ""
-        if guess is None
-        else "Perhaps text: {}, labels: {}. ".format(*(one if isinstance(one, str) else f"[{', '.join(one)}]" for one in guess))
-    )
+    guess = [one if isinstance(one, str | None) else f"[{', '.join(one)}]" for one in guess_columns(table)]
+    near = "" if None in guess else f"Perhaps text: {guess[0]}, labels: {guess[1]}. "
     if not table.header:
         what = f"There is no column {wanted}, for the file has no header: columns are {some(table.columns, 20)}."
         return fault(what, where, f"{near}Name columns by number in corpora.custom (text: 1, labels: 2), or say header: true.")
@@ -154,7 +83,8 @@ def _no_column(table: Table, wanted: str, parameter: str, path: Path) -> UserErr
     if parameter == "labels" and (ones := one_hot_columns(table) or share_columns(table)):
         near = f"For one column a class: labels: [{', '.join(ones)}]. "
     what = f"There is no column {wanted}; there are {some(table.columns, 20)}."
-    return fault(what, where, f"{near}Name the columns of the file in corpora.custom (text, labels, split).")
+    inside = paths_within(table, ("text", "labels"))
+    return fault(what + inside, where, f"{near}Name the columns of the file in corpora.custom (text, labels, split).")
 
 
 # --- columns that are guessed ----------------------------------------------------------------------------------
@@ -162,10 +92,11 @@ def _no_column(table: Table, wanted: str, parameter: str, path: Path) -> UserErr
 
 @dataclass(frozen=True)
 class _Look:
-    """What a column holds: the share of cells that are filled, and means over these."""
+    """What a column holds: the share of cells that are filled, whether most of these are objects, and means over these."""
 
     filled: float
     values: list[str]
+    objects: bool = False
 
     @functools.cached_property
     def different(self) -> int:
@@ -206,13 +137,26 @@ def _looks(table: Table) -> dict[str, _Look]:
     for column, name in enumerate(table.columns):
         values = [word for row in rows if row[column] is not ABSENT and row[column] is not None and (word := str(row[column])).strip()]
         if values:
-            out[name] = _Look(len(values) / len(rows), values)
+            inside = sum(isinstance(literal(row[column]) if isinstance(row[column], str) else row[column], dict) for row in rows)
+            out[name] = _Look(len(values) / len(rows), values, 2 * inside > len(values))
     return out
 
 
 def _named(table: Table, names: Iterable[str], among: Collection[str]) -> list[str]:
-    known = {simple(name): name for name in reversed(table.columns)}
-    return [known[simple(name)] for name in names if known.get(simple(name)) in among]
+    known: dict[str, list[str]] = {}
+    for column in table.columns:
+        known.setdefault(simple(column), []).extend([column] if column in among else [])
+    return [column for name in names for column in known.get(simple(name), ())]
+
+
+def paths_within(table: Table, wanted: Collection[str]) -> str:
+    """Return the dotted paths into the objects of a table, in words, and which of them may be the texts and the labels; empty: it has none."""
+    if (flat := unfolded(table)) is None:
+        return ""
+    guess = zip(("text", "labels"), guess_columns(flat), strict=True)
+    best = [f"--{name} {found}" for name, found in guess if isinstance(found, str) and name in wanted]
+    inside = some([name for name in flat.columns if name not in table.columns], 12)
+    return f" Objects are read by dotted paths: {inside}{'; e.g. ' + ' '.join(best) if best else ''}."
 
 
 def one_hot_columns(table: Table, notes: Notes | None = None) -> list[str]:
@@ -283,7 +227,7 @@ def _rater_columns(looks: Mapping[str, _Look]) -> list[str]:
         stem = _NUMBERED.fullmatch(name.strip())
         if RATER.search(simple(name)):
             groups.setdefault("rater", []).append(name)
-        elif stem and simple(stem[1]) in map(simple, LABEL_COLUMNS):
+        elif stem and simple(stem[1]) in _LABEL_NAMES:
             groups.setdefault(simple(stem[1]), []).append(name)
     best: list[str] = []
     for names in groups.values():
@@ -293,8 +237,8 @@ def _rater_columns(looks: Mapping[str, _Look]) -> list[str]:
     return best if len(best) > 1 else []
 
 
-def guess_columns(table: Table, notes: Notes | None = None, taken: Collection[str] = ()) -> tuple[str, str | list[str]] | None:
-    """Return the columns that hold texts and labels by their names and by what they hold; None: no column looks like labels.
+def guess_columns(table: Table, notes: Notes | None = None, taken: Collection[str] = ()) -> tuple[str | None, str | list[str] | None]:
+    """Return the columns that hold texts and labels by their names and by what they hold; None: no column looks like them.
 
     Parameters
     ----------
@@ -305,19 +249,25 @@ def guess_columns(table: Table, notes: Notes | None = None, taken: Collection[st
     """
     notes = Notes() if notes is None else notes
     looks = {name: look for name, look in _looks(table).items() if name not in taken}
-    text = _guess_text(table, looks, notes) if looks else None
-    labels = None if text is None else _guess_labels(table, {name: look for name, look in looks.items() if name != text}, notes)
-    return None if text is None or labels is None else (text, labels)
+    plain = {name: look for name, look in looks.items() if not look.objects}
+    text, rivals = _guess_text(table, plain, notes) if plain else (None, [])
+    rest = {name: look for name, look in looks.items() if name != text}
+    labels = _guess_labels(table, rest, notes) if rest else None
+    if rivals := [name for name in rivals if name != labels]:
+        told = [f"{name!r} ({looks[name].words:.0f} words a cell, {looks[name].filled:.0%} filled)" for name in (str(text), *rivals)]
+        notes.warn(f"Several columns hold texts: {some(told)}; the first is taken, and the others are not read (text).")
+    return text, labels
 
 
-def _guess_text(table: Table, looks: dict[str, _Look], notes: Notes) -> str | None:
+def _guess_text(table: Table, looks: dict[str, _Look], notes: Notes) -> tuple[str | None, list[str]]:
+    """Return the column of texts, and others that may be."""
     named = _named(table, TEXT_COLUMNS, looks)
     fit = [name for name, look in looks.items() if not look.no_text and not (look.like_classes and name not in named)]
     ranked = [name for name in named if name in fit]
     ranked += sorted((name for name in fit if name not in named), key=lambda name: -looks[name].words * looks[name].filled)
     if not ranked:
         text = named[0] if named else max(looks, key=lambda name: (looks[name].different > 1, looks[name].filled >= 0.5, looks[name].chars))
-        return text if named or looks[text].chars >= 3 else None
+        return text if named or looks[text].chars >= 3 else None, []
     text = ranked[0]
     for name in named:
         if name not in fit and name != text:
@@ -325,10 +275,7 @@ def _guess_text(table: Table, looks: dict[str, _Look], notes: Notes) -> str | No
     rivals = [name for name in ranked[1:] if looks[name].words >= (3 if name in named else 5)]
     rivals += [name for name in looks if simple(name) in ("title", "subject", "headline") and name not in (*rivals, text)]
     rivals += [name for name, look in looks.items() if look.filled < 0.5 and look.words >= 3 and name not in (*named, text)]
-    if rivals:
-        told = [f"{name!r} ({looks[name].words:.0f} words a cell, {looks[name].filled:.0%} filled)" for name in (text, *rivals)]
-        notes.warn(f"Several columns hold texts: {some(told)}; the first is taken, and the others are not read (text).")
-    return text
+    return text, rivals
 
 
 def _guess_labels(table: Table, looks: dict[str, _Look], notes: Notes) -> str | list[str] | None:
@@ -351,7 +298,7 @@ def _guess_labels(table: Table, looks: dict[str, _Look], notes: Notes) -> str | 
         notes.warn(f"Nothing stands in the column of labels: {some(hollow)}.")
         return None
     plain = [name for name, look in few.items() if not _OTHER.fullmatch(simple(name)) and look.filled >= 0.5 and look.share(DATE) <= 0.5]
-    other = sorted(plain, key=lambda name: few[name].different)
+    other = sorted(plain, key=lambda name: (_MADE.search(simple(name)) is not None, few[name].different))
     if not fit and not other and (not named or few):
         other = sorted(few, key=lambda name: (few[name].filled < 0.5, few[name].different))
     ranked = list(dict.fromkeys([*fit, *(other if fit or other else named)]))
@@ -373,17 +320,28 @@ def _guess_labels(table: Table, looks: dict[str, _Look], notes: Notes) -> str | 
             f"Columns of raters are not read: {some(raters)}; {label!r} is taken (labels: [{', '.join(raters)}] counts their votes)."
         )
     rivals = [name for name in ranked[1:] if (name in fit or not fit) and name in few and not _same(table, label, name)]
+    stem = re.sub(r"\d{1,2}$", "", simple(label))
+    alike = [name for name in looks if stem != simple(label) and re.fullmatch(re.escape(stem) + r"\d{1,2}", simple(name))]
+    rivals += [name for name in alike if name not in (label, *rivals) and looks[name].chars < 40 and looks[name].words < 5]
     if rivals:
         told = [f"{name!r} ({looks[name].different} different)" for name in (label, *rivals)]
-        notes.warn(f"Several columns may hold labels: {some(told)}; the first is taken (labels).")
+        held = [{value.strip().casefold() for value in looks[name].values} for name in (label, *rivals)]
+        more = ""
+        if set(rivals) <= set(alike):
+            more = " If a row has several labels, join them in one column (label_separator)."
+        elif any(held[0] & other for other in held[1:]) and not any(word in simple(label) for word in _LABEL_NAMES):
+            more = " If each is a class, and its cells are answers on one scale, write 0 and 1, or shares (labels lists them)."
+        notes.warn(f"Several columns may hold labels: {some(told)}; the first is taken (labels).{more}")
     return label
 
 
 def _same(table: Table, first: str, second: str) -> bool:
-    """Return whether two columns part the rows alike, as numbers and names of classes do."""
+    """Return whether two columns part the rows alike, and one holds numbers, or the same words, as numbers and names of classes do."""
     one, two = table.columns.index(first), table.columns.index(second)
     pairs = {(str(row[one]), str(row[two])) for row in table.rows[:: max(1, len(table.rows) // _LOOKED_AT)]}
-    return len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
+    told = any(all(map(_NUMBER.fullmatch, side)) for side in zip(*pairs, strict=True))
+    alike = all(simple(max(pair, key=len)).startswith(simple(min(pair, key=len))) for pair in pairs)
+    return (told or alike) and len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
 
 
 def guess_split(table: Table, notes: Notes) -> str | None:

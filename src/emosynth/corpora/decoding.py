@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from emosynth.corpora.encodings import proposal
 from emosynth.errors import UserError
 
 READ = "CSV, TSV, JSON, JSONL, Parquet or Excel (.xlsx)"
@@ -64,6 +65,7 @@ _WESTERN = set("ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÓÔÕÖØÙÚÛÜßàáâãä
 _OUT_OF_PLACE = re.compile("[a-zà-ÿ][À-ÞŒ]|[^\\W\\d_][‚„¿¡¼½¾][^\\W\\d_]")
 _BEYOND = re.compile("[^\x00-\x7f]")
 _CONTROLS = re.compile("[\x01-\x08\x0e-\x1a\x1c-\x1f]")
+EMPTY = "The file is empty."
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _MOJIBAKE = re.compile("â€[™œ\x9d˜“”¦]|Ã[©¨¡¤¶¼±§ª]|Â[ £©°»«]")
 
@@ -156,7 +158,7 @@ def read_bytes(path: Path, notes: Notes) -> bytes:
             raise fault("The gzip file holds another gzip file.", path, "Unpack it once (gunzip), and give what comes out.")
         notes.found("compression", "gzip", "path")
     if not raw.strip():
-        raise fault("The file is empty.", path, _AFRESH)
+        raise fault(EMPTY, path, _AFRESH)
     return raw
 
 
@@ -192,8 +194,10 @@ def decode(raw: bytes, path: Path, encoding: str | None, notes: Notes) -> tuple[
         raise fault(f"No such encoding of text: {error}.", f"{path}: encoding", "Name one, e.g. utf-8 or cp1252.") from None
     if given is None and encoding != "utf-8":
         notes.found("encoding", encoding, "encoding")
-    if len(_CONTROLS.findall(text)) > max(2, len(text) // 100):
-        raise fault("This is not a text file.", path, "Give CSV, TSV, JSON, JSONL, Parquet or Excel.")
+    if len(controls := _CONTROLS.findall(text)) > max(2, len(text) // 100):
+        line = text.count("\n", 0, text.index(controls[0])) + 1
+        what = f"This is not a text file: {len(controls):,} control characters stand in it, the first (U+{ord(controls[0]):04X}) in line {line}."
+        raise fault(what, path, f"Take them out, or give {READ}.")
     if "\0" in text:
         first = text.count("\n", 0, text.index("\0")) + 1
         notes.warn(f"{text.count(chr(0)):,} NUL characters were taken out (the first in line {first}); encoding says how bytes are read.")
@@ -203,7 +207,7 @@ def decode(raw: bytes, path: Path, encoding: str | None, notes: Notes) -> tuple[
     if not text.isascii() and len(_MOJIBAKE.findall(text)) > max(2, len(text) // 5000):
         notes.warn("Letters look like UTF-8 that was read as Windows-1252 (Ã©, â€™) before the file was saved: mend it (encoding cannot).")
     if not text.strip():
-        raise fault("The file is empty.", path, _AFRESH)
+        raise fault(EMPTY, path, _AFRESH)
     return text, encoding
 
 
@@ -229,12 +233,7 @@ def _unmarked(raw: bytes, path: Path, notes: Notes) -> str:
         line, letter = raw.count(b"\n", 0, start) + 1, raw[start : start + 1].decode("cp1252")
         notes.warn(f"Read as Windows-1252, since it is not UTF-8: byte 0x{raw[start]:02x} in line {line} is {letter!r} (encoding).")
         return "cp1252"
-    from charset_normalizer import from_bytes
-
-    best = from_bytes(raw[:200_000]).best()
-    hint = f"It may be {best.encoding}: " if best is not None else ""
-    remedy = f"{hint}name its encoding (encoding: …), or save it as UTF-8, e.g. iconv -f WINDOWS-1252 -t UTF-8 in > out."
-    raise _undecodable(raw, path, start, "utf-8", remedy)
+    raise _undecodable(raw, path, start, "utf-8", proposal(raw))
 
 
 def _reads_as(raw: bytes, name: str) -> float:
@@ -258,6 +257,9 @@ def _western(raw: bytes) -> bool:
     strange = Counter(_BEYOND.findall(text))
     foreign = sum(count for char, count in strange.items() if char.isalpha())
     plain = len(raw) - len(raw.translate(None, string.ascii_letters.encode()))
+    own = {char.lower() for char in strange if char.isalpha()}
+    if own <= set("áéíóöõúüû") and own & set("õû") and own & set("öü"):
+        return False  # Hungarian, whose ő and ű stand there in its own code page
     return set(strange) <= _WESTERN and foreign <= (foreign + plain) / 4 and not _OUT_OF_PLACE.search(text)
 
 
@@ -277,7 +279,7 @@ def read_text(path: Path) -> str:
         remedy = "Save it as UTF-8; if it comes from a Western Windows program: iconv -f WINDOWS-1252 -t UTF-8 in > out."
         raise _undecodable(raw, path, error.start, "utf-8", remedy) from None
     if not text.strip():
-        raise fault("The file is empty.", path, _AFRESH)
+        raise fault(EMPTY, path, _AFRESH)
     return text
 
 

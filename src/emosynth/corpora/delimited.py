@@ -7,6 +7,7 @@ would not see it.)
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
@@ -23,6 +24,8 @@ SEPARATORS = ("\t", ";", "|", ",")
 SHOWN = {"\t": "tab", " ": "space"}
 _QUOTINGS = {"none": "quotes are characters", "backslash": "quotes inside quoted cells stand after a backslash", "single": "cells in '…'"}
 _LINES = re.compile("\r\n|\r|\n")
+_WHOLE = re.compile(r'[ \t]*"([^"]*(?:""[^"]*)*)"[ \t]*(?=\r\n|\r|\n|\Z)')
+"""A line, or several, that is one quoted cell, as a table is that was written as CSV twice."""
 _SEP_LINE = re.compile(r'"?sep=(\t|[^\r\n"])"?(\r\n|\r|\n)', re.IGNORECASE)
 
 csv.field_size_limit(2**31 - 1)  # a long text is no fault of quoting
@@ -40,6 +43,8 @@ class Cells:
         Cells that every row has; what more a row has is empty.
     blank
         Lines of rows without any content.
+    mixed
+        Whether lone carriage returns end rows beside line feeds.
     """
 
     rows: list[list[Any]]
@@ -48,6 +53,7 @@ class Cells:
     blank: list[int]
     separator: str = ""
     quoting: str = ""
+    mixed: bool = False
 
 
 class _Fault(Exception):
@@ -56,6 +62,10 @@ class _Fault(Exception):
     def __init__(self, line: int, what: str, remedy: str, fit: float = 0.0) -> None:
         super().__init__(what)
         self.line, self.what, self.remedy, self.fit = line, what, remedy, fit
+
+
+class _Whole(_Fault):
+    """Some lines are quoted as a whole."""
 
 
 def read_cells(text: str, path: Path, separator: str | None, quoting: str | None, notes: Notes) -> Cells:
@@ -80,6 +90,9 @@ def read_cells(text: str, path: Path, separator: str | None, quoting: str | None
     bounded(0, path, rows=max(text.count("\n"), text.count("\r")))
     for sep in (*SEPARATORS, *filter(None, [separator])):
         bounded(0, path, values=text.count(sep))
+    if quoting is None and (inner := _bared(text)) is not None:
+        text = inner
+        notes.warn("Every line is quoted as a whole, as in a table written as CSV twice: these quotes are taken off (quoting).")
     physical = _LINES.split(text)
     head = next(line for line in physical if line.strip())
     fits: list[Cells] = []
@@ -102,8 +115,21 @@ def read_cells(text: str, path: Path, separator: str | None, quoting: str | None
         notes.found("separator", repr(SHOWN.get(chosen.separator, chosen.separator)), "separator")
     if quoting is None and chosen.quoting != "double":
         notes.found("quoting", f"{chosen.quoting} ({_QUOTINGS[chosen.quoting]})", "quoting")
+    if chosen.mixed:
+        notes.warn("Lines end in line feeds and in lone carriage returns: each ends a row.")
     chosen.lines, chosen.blank = [line + first for line in chosen.lines], [line + first for line in chosen.blank]
     return chosen
+
+
+def _bared(text: str) -> str | None:
+    """Return a text without the quotes around each line; None: not every line is one quoted cell that holds a separator, or several do."""
+    if _WHOLE.match(text.lstrip()) is None:
+        return None
+    rest = _LINES.sub("", _WHOLE.sub("", text)).strip()
+    inside = [found[1] for found in _WHOLE.finditer(text)]
+    if rest or not any(all(sep in cell for cell in inside) for sep in SEPARATORS):
+        return None
+    return _WHOLE.sub(lambda found: found[1].replace('""', '"'), text)
 
 
 def _classes_column(rows: Sequence[Sequence[str]], width: int) -> int | None:
@@ -138,7 +164,13 @@ def _fit(text: str, physical: list[str], sep: str, quoting: str | None) -> Cells
             return made
         except _Fault as error:
             faults[way] = error
-    last = faults.get("double") or faults["plain"]
+    if "plain" in faults and "\n" in text and re.search("\r(?!\n)", text):
+        with contextlib.suppress(_Fault):  # a lone carriage return is white space of a text, unless it has to end rows
+            ended = physical[: len(physical) - (physical[-1] == "")]
+            made = _even([line.split(sep) for line in ended], range(1, len(ended) + 1), sep)
+            made.separator, made.quoting, made.mixed = sep, "double", True
+            return made
+    last = next((one for one in faults.values() if isinstance(one, _Whole)), None) or faults.get("double") or faults["plain"]
     last.fit = max(last.fit, faults.get("none", last).fit)
     raise last
 
@@ -180,6 +212,9 @@ def _none(physical: list[str], text: str, sep: str, plain: bool = False, trusted
     if not plain:
         if not trusted:
             _nothing_cut(rows)
+            if line := next((at for at, one in enumerate(found, start=1) if sep in one and one[:1] == '"' and _closed(one.strip())), 0):
+                what = f"Line {line} is quoted as a whole, and other lines are not."
+                raise _Whole(line, what, "Take the quotes around such lines off; quoting: none takes quotes as characters.", 0.95)
         rows = _unwrapped(rows)
     if rows[-1] == [""]:  # after the last end of line
         rows.pop()

@@ -66,8 +66,8 @@ def titles_above(rows: Sequence[Sequence[Any]], width: int, spec: UserCorpus) ->
     return at if 2 * more > len(rows) - at and is_header(rows[at:], width, spec) else 0
 
 
-def without_titles(text: str, spec: UserCorpus) -> tuple[str, int]:
-    """Return a delimited text with the lines above its header made blank, and their number: titles, notes, comments (#)."""
+def without_titles(text: str, spec: UserCorpus) -> tuple[str, list[int]]:
+    """Return a delimited text with the lines above its header made blank, and which lines: titles, notes, comments (#)."""
     lines = re.split("(\r\n|\r|\n)", text[:_HEAD])
     held = [place for place in range(0, len(lines), 2) if lines[place].strip() and not re.match('"?sep=', lines[place], re.IGNORECASE)]
     gone: list[int] = []
@@ -82,7 +82,7 @@ def without_titles(text: str, spec: UserCorpus) -> tuple[str, int]:
         gone = held[:first] if first and parted[-1] and not any(parted[:-1]) else []
     for place in gone:
         lines[place] = ""
-    return "".join(lines) + text[_HEAD:] if gone else text, len(gone)
+    return "".join(lines) + text[_HEAD:] if gone else text, [place // 2 + 1 for place in gone]
 
 
 def is_header(rows: Sequence[Sequence[Any]], width: int, spec: UserCorpus) -> bool:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from emosynth.corpora.columns import MARKS, flag, literal, named_as_raters
-from emosynth.corpora.decoding import Notes, some
+from emosynth.corpora.columns import named_as_raters
+from emosynth.corpora.decoding import Notes, fault, some
 from emosynth.corpora.headers import MISSING_WORDS
 from emosynth.corpora.spelling import clean, key, mixed, normalise, shown, skeleton
 from emosynth.corpora.tables import ABSENT, absent
+from emosynth.corpora.values import MARKS, dotted, flag, literal
 from emosynth.params import UserCorpus
 
 NO_TEXT, NO_LABEL = "no text", "no label"
@@ -22,6 +24,7 @@ _NUMERIC = re.compile(r"[+-]?\d+([.,]\d+)?")
 _JOINED = (re.compile(r"\s*[,;|/+&]\s*|\s+(?:and|or|und|oder|et|ou|y|o|e|i|en|og|och|и)\s+| +- +"), re.compile(" "))
 _SEVERAL = re.compile(r"\d+(\s*[,;|/ ]\s*\d+)+")
 _RATING = "a label that is a decimal number or a percentage (a rating is no class; class_names declares names)"
+_NAMES = "corpora.custom: class_names"
 _YES = ("1", "true", "yes", "y", "t", "x", "✓", "✔", "☑", "ja", "wahr", "oui", "vrai", "sí", "sì", "sim", "да")
 
 
@@ -175,8 +178,14 @@ def _atoms(items: Any, known: list[str] | None, spec: UserCorpus, kinds: Counter
     for item in map(_decoded, items):
         raw = str(item)
         if isinstance(item, dict):
-            inner = next((name for name in ("label", "name", "value") if isinstance(item.get(name), str)), None) or next(iter(item), "key")
-            return f"a label that is an object with the keys {some(map(str, item))} (a dotted name reads one, as in labels: label.{inner})"
+            counts = bool(item) and all(isinstance(value, int | float) for value in item.values())
+            path = next(dotted(item, spec.labels if isinstance(spec.labels, str) else "column"), "column.key")
+            hint = (
+                "numbers are read as shares if they sum to 1, or to one number of votes"
+                if counts
+                else f"a dotted name reads one, as in labels: {path}"
+            )
+            return f"a label that is an object with the keys {some(map(str, item))} ({hint})"
         if isinstance(item, bool):
             kinds["true or false"] += 1
             raw = raw.lower()
@@ -215,14 +224,23 @@ def _classes(
     if isinstance(spec.class_names, list):
         declared = {str(number): name for number, name in enumerate(spec.class_names)}
     elif spec.class_names is not None:
-        declared = {key(str(label)): name for label, name in spec.class_names.items()}
+        for label, name in spec.class_names.items():
+            if declared.setdefault(key(str(label)), name) != name:
+                raise fault(f"class_names names {str(label)!r} twice, and not alike.", _NAMES, "Name each label once.")
     rename: dict[str, str | None] = {}
     for atom in every:
-        whole = _INTEGRAL.fullmatch(atom) if numeric else None
-        name = rename[atom] = whole[1].lstrip("+") if whole else atom
-        if found := {key(name), key(atom)} & declared.keys():
-            other = declared[key(name) if key(name) in found else key(atom)]
+        name = rename[atom] = _whole(atom) if numeric else atom
+        if said := {key(name), key(atom)} & declared.keys():
+            other = declared[key(name) if key(name) in said else key(atom)]
             rename[atom] = None if other is None else clean(str(other))
+    if isinstance(spec.class_names, dict):
+        there = {key(name): name for atom in every for name in (_whole(atom), atom)}
+        for label in (label for label in map(str, spec.class_names) if key(label) not in there):
+            near = difflib.get_close_matches(key(label), there, n=1)
+            told = f"Did you mean {there[near[0]]!r}? " if near else ""
+            raise fault(
+                f"class_names names {label!r}, and no row has it.", _NAMES, f"{told}There are {some(map(repr, sorted(every)), 20)}."
+            )
     bad = _unusable(rename, declared, numeric, spec)
     if spec.classes is not None:
         listed, exact = {key(name): clean(name) for name in spec.classes}, set(map(clean, spec.classes))
@@ -250,6 +268,8 @@ def _classes(
         ways = {raw for atom in same for raw in spelt[atom]}
         if len(ways) > 1 or (spec.classes is not None and any(atom != name for atom in same)):
             notes.warn(f"Near-equal labels are one class, {name!r}: {some(map(shown, sorted(ways)), 10)} (merge_labels, or class_names).")
+    if steered := sorted(raw for ways in spelt.values() for raw in ways if re.search("[\x00-\x08\x0e-\x1f\x7f-\x9f]", raw)):
+        notes.warn(f"Control characters in labels are taken out: {some(shown(raw[:60]) for raw in steered)}.")
     _say_of({name for atom, name in rename.items() if name is not None and atom not in bad}, bool(declared), spec, notes)
     left = Labels([], multi)
     known: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -266,6 +286,10 @@ def _classes(
             made = made if made and wrong is None else None
         left.rows.append(made)
     return left
+
+
+def _whole(atom: str) -> str:
+    return found[1].lstrip("+") if (found := _INTEGRAL.fullmatch(atom)) else atom
 
 
 def _unusable(rename: Mapping[str, str | None], declared: Mapping[str, Any], numeric: bool, spec: UserCorpus) -> dict[str, str]:
@@ -307,8 +331,19 @@ def _say_of(found: set[str], declared: bool, spec: UserCorpus, notes: Notes) -> 
     known = set(map(key, names))
     split = {name: [set(map(key, filter(None, mark.split(name)))) for mark in _JOINED if mark.search(name)] for name in names}
     made_of = [name for name in names if any(parts <= known for parts in split[name])]
-    if made_of and spec.label_separator is None:
-        notes.warn(f"Labels that are made of other labels: {some(map(repr, made_of))}; label_separator parts them.")
+    if spec.label_separator is None and (made_of or (made_of := _never_alone(names))):
+        mark = next((seen[0] for name in made_of if (seen := _JOINED[0].search(name))), " ")
+        mark = mark.strip() if re.fullmatch(r"\s*[,;|/+&]\s*", mark) else mark
+        what = f"Labels that are made of other labels: {some(map(repr, made_of))}"
+        notes.warn(f"{what}; label_separator parts them (--label-separator {mark!r}), now each is a class of its own.")
+
+
+def _never_alone(names: Sequence[str]) -> list[str]:
+    """Return labels that are joined of others, none of which stands alone: most are, and share parts."""
+    split = {name: [part.casefold() for part in _JOINED[0].split(name) if part.strip()] for name in names}
+    joint = [name for name, parts in split.items() if len(parts) > 1]
+    shared = Counter(part for name in joint for part in set(split[name]))
+    return joint if 2 * len(joint) > len(names) and max(shared.values(), default=0) > 1 else []
 
 
 # --- columns of marks, and of votes ----------------------------------------------------------------------------

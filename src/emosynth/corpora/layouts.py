@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from emosynth.corpora.arrow import read_ipc
-from emosynth.corpora.decoding import Notes, bounded, broken, cut, decode, fault, read_bytes, some
+from emosynth.corpora.decoding import EMPTY, Notes, bounded, broken, cut, decode, fault, read_bytes, some
 from emosynth.corpora.files import SPLIT_NAMES
 from emosynth.corpora.headers import RATER
 from emosynth.corpora.tables import ABSENT, Table, arrow_table, class_names, read_file
@@ -158,12 +158,23 @@ def _by_split(files: list[Path], folder: Path, spec: UserCorpus, notes: Notes) -
     return tables
 
 
+def _whole_text(file: Path, notes: Notes) -> str:
+    """Return the text of a file; one without any content is an empty text."""
+    try:
+        return decode(read_bytes(file, notes), file, None, notes)[0]
+    except UserError as error:
+        if error.what != EMPTY:
+            raise
+        return ""
+
+
 def _by_class(folders: Sequence[Path], folder: Path, notes: Notes) -> list[Table]:
     """Read one text a file, from folders named by class, or by split and then class."""
     inner = [item for item in folders if any(child.is_dir() for child in item.iterdir())]
     if inner and (len(inner) < len(folders) or None in [_split_in(item.name) for item in folders]):
-        remedy = "Give folders named by class, folders train, validation and test of these, or name a file (path)."
-        raise fault("The folder has no known layout.", folder, remedy)
+        remedy = "Give folders named by class with texts alone in them, folders train, validation and test of these, or name a file (path)."
+        held = some(child.relative_to(folder).as_posix() for item in inner for child in sorted(item.iterdir()) if child.is_dir())
+        raise fault(f"The folder has no known layout: folders stand within those of classes: {held}.", folder, remedy)
     groups = [(_split_in(item.name), sorted(child for child in item.iterdir() if child.is_dir())) for item in inner]
     tables, skipped, outside = [], [], []
     for split, classes in groups or [(None, list(folders))]:
@@ -177,7 +188,7 @@ def _by_class(folders: Sequence[Path], folder: Path, notes: Notes) -> list[Table
                         file.relative_to(folder).as_posix()
                     )  # what was unpacked from elsewhere may point at anything of this machine
                 else:
-                    found[file.relative_to(folder).as_posix()] = [decode(read_bytes(file, notes), file, None, notes)[0], item.name]
+                    found[file.relative_to(folder).as_posix()] = [_whole_text(file, notes), item.name]
         tables.append(Table(["text", "label"], list(found.values()), list(found), "file", "texts by class", split=split))
     if not any(table.rows for table in tables):
         held = some(sorted(item.name for item in folder.iterdir())) or "it is empty"
@@ -204,9 +215,13 @@ def _exported(table: Table, spec: UserCorpus, notes: Notes, path: Path) -> Table
     notes.found("format", f"export of {found}", "format")
     _, texts, answers = EXPORTS[found]
     names = texts(table)
-    rows = [(table.places[place], [*(row.get(name, ABSENT) for name in names), given]) for place, row, given in answers(table, notes, path)]
+    asked = str(spec.labels) if found == "label-studio" and spec.labels in _questions(table) and spec.labels not in names else "label"
+    rows = [
+        (table.places[place], [*(row.get(name, ABSENT) for name in names), given])
+        for place, row, given in answers(table, notes, spec, path)
+    ]
     table.places, table.rows = [place for place, _ in rows], [row for _, row in rows]
-    table.columns, table.format = [*names, "label"], found
+    table.columns, table.format = [*names, asked], found
     return table
 
 
@@ -218,10 +233,20 @@ def _one(chosen: list[Any]) -> Any:
     return chosen[0] if len(chosen) == 1 else chosen or None
 
 
-def _label_studio(table: Table, notes: Notes, path: Path) -> _Answers:
-    """Yield each annotation that was not cancelled; a task without any has no label."""
-    controls: set[str] = set()
-    cancelled = 0
+def _questions(table: Table) -> list[str]:
+    """Return the names of the questions of Label Studio that have choices."""
+    made = [one for held in table.column("annotations") if isinstance(held, list) for one in held if isinstance(one, dict)]
+    results = [result for one in made for result in one.get("result") or [] if isinstance(result, dict)]
+    chosen = (one for one in results if isinstance(one.get("value"), dict) and isinstance(one["value"].get("choices"), list))
+    return sorted({str(one.get("from_name", "")) for one in chosen})
+
+
+def _label_studio(table: Table, notes: Notes, spec: UserCorpus, path: Path) -> _Answers:
+    """Yield each annotation that was not cancelled; a task without any has no label. Of several questions ``labels`` names one."""
+    questions, cancelled = _questions(table), 0
+    if len(questions) > 1 and spec.labels not in questions:
+        remedy = f"Name one as the labels: labels: {questions[0]} (--labels {questions[0]})."
+        raise fault(f"The export holds choices of several questions: {some(questions)}.", path, remedy)
     for place, (item, made) in enumerate(zip(table.column("data"), table.column("annotations"), strict=True)):
         if not isinstance(item, dict) or not (isinstance(made, list) or made is ABSENT):
             raise broken("Not a task of Label Studio: data and annotations are missing.", path, place + 1, "Export it again as JSON.")
@@ -233,18 +258,19 @@ def _label_studio(table: Table, notes: Notes, path: Path) -> _Answers:
             chosen: list[Any] = []
             for result in annotation.get("result") or []:
                 value = result.get("value") if isinstance(result, dict) else None
-                if isinstance(value, dict) and isinstance(value.get("choices"), list):
-                    controls.add(str(result.get("from_name", "")))
+                if (
+                    isinstance(value, dict)
+                    and isinstance(value.get("choices"), list)
+                    and (len(questions) < 2 or result.get("from_name") == spec.labels)
+                ):
                     chosen += value["choices"]
             kept.append(chosen)
         yield from ((place, item, _one(chosen)) for chosen in kept or [[]])
-    if len(controls) > 1:
-        raise fault(f"The export holds choices of several questions: {some(sorted(controls))}.", path, "Export one of them as CSV.")
     if cancelled:
         notes.warn(f"{cancelled:,} annotations that were cancelled are passed over.")
 
 
-def _prodigy(table: Table, notes: Notes, path: Path) -> _Answers:
+def _prodigy(table: Table, notes: Notes, spec: UserCorpus, path: Path) -> _Answers:
     """Yield the accepted examples: with the options that were chosen, or with the label that was accepted."""
     records = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     kept = [(place, record) for place, record in enumerate(records) if record["answer"] == "accept"]
@@ -256,7 +282,7 @@ def _prodigy(table: Table, notes: Notes, path: Path) -> _Answers:
         yield place, record, _one(chosen) if "accept" in record and isinstance(chosen, list) else chosen
 
 
-def _doccano(table: Table, notes: Notes, path: Path) -> _Answers:
+def _doccano(table: Table, notes: Notes, spec: UserCorpus, path: Path) -> _Answers:
     """Yield the old layout of Doccano: annotations with a label each, by several users."""
     for place, (text, made) in enumerate(zip(table.column("text"), table.column("annotations"), strict=True)):
         by_user: dict[str, list[Any]] = {}
@@ -269,7 +295,7 @@ def _doccano(table: Table, notes: Notes, path: Path) -> _Answers:
         yield from ((place, {"text": text}, _one(chosen)) for chosen in by_user.values() or [[]])
 
 
-EXPORTS: dict[str, tuple[Callable[[Table, set[str]], bool], Callable[[Table], list[str]], Callable[[Table, Notes, Path], _Answers]]] = {
+EXPORTS: dict[str, tuple[Callable[[Table, set[str]], bool], Callable[[Table], list[str]], Callable[[Table, Notes, UserCorpus, Path], _Answers]]] = {
     "label-studio": (
         lambda table, columns: {"data", "annotations"} <= columns and any(isinstance(value, dict) for value in table.column("data")),
         lambda table: list(dict.fromkeys(key for item in table.column("data") if isinstance(item, dict) for key in item if key != "label")),

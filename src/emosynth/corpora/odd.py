@@ -23,6 +23,7 @@ _NOTHING = frozenset(
 )  # fmt: skip
 _TAG = re.compile(r"</?(a|b|blockquote|br|div|em|font|i|img|li|p|span|strong|td|tr|u|ul)\b[^<>]*>", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}")
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x9f]")
 _BYTES = re.compile(r"""b(['"]).*\1""", re.DOTALL)
 _TOKENS = re.compile(r"""\[\s*(['"]).+\1\s*\]""", re.DOTALL)
 
@@ -47,6 +48,8 @@ def of_names(names: Sequence[str]) -> Iterator[str]:
         yield f"Labels that say little in a prompt (signs, single letters, dates, links): {some(little)}; class_names names them."
     if none := [name for name in names if folded(name) in _NOTHING]:
         yield f"Labels that may mean that there is none: {some(none)}; missing_words, or class_names with null, leaves them out."
+    if long := [len(name) for name in names if len(name) > 100]:
+        yield f"{len(long):,} labels have more than 100 characters (up to {max(long):,}): is it the right column (labels)?"
     groups: dict[str, list[str]] = {}
     for name in (name for name in names if any(map(str.isalpha, name))):
         groups.setdefault(re.sub(r"[\W_]+", "", skeleton(name)), []).append(name)
@@ -88,6 +91,10 @@ def of_texts(rows: Sequence[Row]) -> Iterator[str]:
         count = sum(bool(fits(text)) for text in texts)
         if count > _FEW * len(texts):
             yield f"{count:,} of {len(texts):,} texts {what}."
+    if _CONTROL.search("\n".join(texts)):
+        held = [row for row in rows if _CONTROL.search(row.text)]
+        names = some(sorted({f"U+{ord(char):04X}" for row in held for char in _CONTROL.findall(row.text)}))
+        yield f"{len({row.id for row in held}):,} texts hold control characters ({names}), which are learnt and written; the first is in {held[0].place}."
     counts = Counter(row.id for row in rows)
     (most, times), usual = counts.most_common(1)[0], median(counts.values())
     if times >= 5 and times > 4 * usual and times >= len(rows) / 100:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emosynth.corpora import labels as cells
-from emosynth.corpora.columns import find, guess_columns, guess_split
+from emosynth.corpora.columns import find, guess_columns, guess_split, paths_within
 from emosynth.corpora.decoding import NO_ROWS, Notes, fault, some
 from emosynth.corpora.files import SPLIT_NAMES, Loaded, Row, distinct, uncollected
 from emosynth.corpora.layouts import EXPORTS, read_tables
@@ -220,15 +220,18 @@ def understand(
 def _guessed(table: Table, path: Path, spec: UserCorpus, notes: Notes, wanted: Collection[str]) -> UserCorpus:
     taken = [] if len(wanted) > 1 else [spec.labels] if "text" in wanted else [spec.text]
     guess = guess_columns(table, notes, {str(name) for one in taken for name in (one if isinstance(one, list) else [one])})
-    if guess is None:
+    lacking = [name for name, value in zip(("text", "labels"), guess, strict=True) if name in wanted and value is None]
+    if lacking:
         told = "".join(f" {line}" for line in notes.warnings if line.startswith("Columns of numbers"))
         if table.format in EXPORTS:
             told += f" No annotation of this export of {table.format} holds a choice or a label."
         elif bare := [name for at, name in enumerate(table.columns) if all(row[at] is None for row in table.rows)]:
             told += f" Nothing stands in {some(bare)}: formulas hold no values until a spreadsheet has computed and saved them."
         there = some((name[:40] for name in table.columns), 20)
-        raise fault(f"No column looks like labels; there are {there}.{told}", path, "Name the columns (text, labels).")
-    found = {name: value for name, value in zip(("text", "labels"), guess, strict=True) if name in wanted}
+        what = f"No column looks like {' and none like '.join({'text': 'texts', 'labels': 'labels'}[name] for name in lacking)}; there are {there}."
+        flags = " ".join(f"--{name} NAME" for name in lacking)
+        raise fault(what + told + paths_within(table, lacking), path, f"Name the columns ({', '.join(lacking)}): {flags}.")
+    found = {name: value for name, value in zip(("text", "labels"), guess, strict=True) if name in wanted and value is not None}
     for name, value in found.items():
         notes.found({"text": "text column", "labels": "label column"}[name], value if isinstance(value, str) else ", ".join(value), name)
     return spec.model_copy(update=found)
@@ -344,10 +347,11 @@ def _settle(faults: cells.Faults, values: _Values, path: Path, spec: UserCorpus,
         told.append(f"{what}: {listed}" + (f" and {len(faults[what]) - 5} more" if len(faults[what]) > 5 else ""))
     if hard:
         told += [f"and {len(hard) - 8} more kinds"] * (len(hard) > 8)
-        drop = "missing: drop leaves rows without text or label out; " if droppable else ""
-        remedy = (
-            f"Mend or drop these rows; {drop}classes allowed are listed under corpora.custom.classes, splits are train, validation, test."
-        )
+        ways = ["Mend or take out these rows"]
+        ways += ["missing: drop (--missing drop) leaves rows without text or label out"] * bool(droppable)
+        ways += [f"corpora.custom.classes allows {some(spec.classes or (), 20)}"] * any("unknown label" in what for what in hard)
+        ways += [f"splits are {', '.join(SPLITS)}"] * any("unknown split" in what for what in hard)
+        remedy = "; ".join(ways) + "."
         raise UserError("Some rows of the corpus cannot be used:", where=str(path), remedy=remedy, lines=[*told, *more_said])
     return {what: [values.places[row] for row in rows] for what, rows in faults.items()}
 

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from emosynth.catalog.hub import snapshot
-from emosynth.corpora.columns import literal
 from emosynth.corpora.decoding import Notes, fault, some
 from emosynth.corpora.spelling import normalise
 from emosynth.corpora.tables import ABSENT, read_file
+from emosynth.corpora.values import literal
 from emosynth.params import RowFile, UserCorpus
 from emosynth.paths import Paths
 from emosynth.progress import say

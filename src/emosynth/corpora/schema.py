@@ -101,7 +101,7 @@ def validate(frame: pd.DataFrame, classes: Sequence[str], task: str, where: str,
         remedy = "A classifier needs at least two; check which column holds the labels."
         raise fault(f"The corpus has one class only: {some(sorted(seen))}.", where, remedy)
     if empty := [split for split in SPLITS if split not in set(splits)]:
-        remedy = "Give more rows, other corpora.fractions, or a split column with train, validation and test."
+        remedy = "Give more rows, or a split column that has rows of train, validation and test; without such a column corpora.fractions says how many."
         raise fault(f"The {empty[0]} split has no rows.", where, remedy)
     if absent := _lacking(given, splits, "train", classes):
         remedy = f"{_MORE_ROWS}or leave them out of the classes."
@@ -124,7 +124,7 @@ def every_class(frame: pd.DataFrame, classes: Sequence[str], where: str) -> list
     """
     given, splits = frame["labels"].tolist(), frame["split"].tolist()
     if lacking := _lacking(given, splits, "test", classes):
-        remedy = f"{_MORE_ROWS}other corpora.fractions, or leave them out (class_names: {{label: null}})."
+        remedy = f"{_MORE_ROWS}other splits (corpora.fractions, if the file has none), or leave them out (class_names: {{label: null}})."
         raise fault(f"The test split has no row of {some(lacking)}, so no score could count it.", where, remedy)
     lacking = _lacking(given, splits, "validation", classes)
     return [f"The validation split has no row of {some(lacking, 30)}."] if lacking else []

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from emosynth.corpora import labels as cells
-from emosynth.corpora.columns import NEAR, literal, number, whole_of
+from emosynth.corpora.columns import NEAR, whole_of
 from emosynth.corpora.decoding import Notes, fault, some
 from emosynth.corpora.files import Row
 from emosynth.corpora.schema import SPLITS
 from emosynth.corpora.tables import absent
+from emosynth.corpora.values import literal, number
 from emosynth.params import UserCorpus
 
 Conflicts = Literal["majority", "drop", "error", "soft"]
@@ -35,6 +36,13 @@ def shares_of_cells(values: Sequence[Any]) -> list[Shares | str | None] | None:
     """
     read = [literal(value) if isinstance(value, str) else value for value in values]
     objects = [value for value in read if isinstance(value, dict)]
+    counts = [list(value.values()) for value in objects if value and all(type(one) in (int, float) for one in value.values())]
+    if (whole := whole_of(counts)) > 1 and 2 * len(counts) > len(objects):  # votes
+        read = [
+            {name: one / whole if type(one) in (int, float) else one for name, one in value.items()} if isinstance(value, dict) else value
+            for value in read
+        ]
+        objects = [value for value in read if isinstance(value, dict)]
     if not objects or 2 * sum(_are_shares(value.values()) for value in objects) <= len(objects):
         return None
     return [_scaled(inner) if inner and isinstance(inner, dict) else _word(value, inner) for value, inner in zip(values, read, strict=True)]

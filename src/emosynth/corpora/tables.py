@@ -6,6 +6,7 @@ import io
 import json
 import re
 import warnings
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,11 @@ from emosynth.errors import UserError
 from emosynth.params import UserCorpus
 
 _ONE_OBJECT = ("Write an array of objects, or one object a line.", "Write one JSON object a line.")
+_IDLE = {
+    "text": ("sheet",), "json": ("separator", "quoting", "header", "sheet"), "excel": ("encoding", "separator", "quoting"),
+    "binary": ("encoding", "separator", "quoting", "header", "sheet"),
+}  # fmt: skip
+"""Kind of format -> parameters that mean nothing there."""
 _TWICE = "Give every column a name of its own."
 
 
@@ -92,6 +98,18 @@ def read_file(path: Path, spec: UserCorpus, notes: Notes) -> Table:
     UserError
         For a file that cannot be read: damaged, empty, of an unknown format or encoding, with rows of unequal length.
     """
+    table = _read(path, spec, notes)
+    kind = "excel" if table.format == "excel" else "text" if table.format == "delimited" else "json" if table.encoding else "binary"
+    if idle := [name for name in _IDLE[kind] if getattr(spec, name) is not None]:
+        raise fault(
+            f"The parameter {some(idle)} means nothing here: the file is read as {table.format}.",
+            f"{path}: {idle[0]}",
+            f"Leave {some(idle)} out.",
+        )
+    return table
+
+
+def _read(path: Path, spec: UserCorpus, notes: Notes) -> Table:
     raw = read_bytes(path, notes)
     if raw[:4] == b"PAR1":
         return _arrow("a Parquet", lambda: read_parquet(raw, path), "parquet", path)
@@ -124,11 +142,9 @@ def _of_text(path: Path, text: str, spec: UserCorpus, notes: Notes) -> Table:
                 raise
     if spec.format is None and (table := _fasttext(text)) is not None:
         return table
-    text, above = (text, 0) if spec.header is False else without_titles(text.rstrip("\x1a"), spec)
-    if above:
-        notes.warn(f"{above} lines above the header are left out (header).")
+    text, above = (text, []) if spec.header is False else without_titles(text.rstrip("\x1a"), spec)
     cells = read_cells(text, path, spec.separator, spec.quoting, notes)
-    return _headed(path, cells, "line", "delimited", spec, notes)
+    return _headed(path, cells, "line", "delimited", spec, notes, above)
 
 
 def _fasttext(text: str) -> Table | None:
@@ -146,16 +162,22 @@ def _fasttext(text: str) -> Table | None:
 # --- delimited -----------------------------------------------------------------------------------------------------------------------------
 
 
-def _headed(path: Path, cells: Cells, unit: str, kind: str, spec: UserCorpus, notes: Notes) -> Table:
-    """Return rows below a header, if they have one, without columns that have neither name nor content."""
+def _headed(path: Path, cells: Cells, unit: str, kind: str, spec: UserCorpus, notes: Notes, above: Sequence[int] = ()) -> Table:
+    """Return rows below a header, if they have one, without columns that have neither name nor content; ``above`` are titles left out."""
     rows, places, header = cells.rows, cells.lines, spec.header
-    if header is not False and (above := titles_above(rows, cells.width, spec)):
-        notes.warn(f"{above} {unit}s above the header are left out (header).")
-        rows, places = rows[above:], places[above:]
+    if header is not False and (titles := titles_above(rows, cells.width, spec)):
+        above = [*above, *places[:titles]]
+        rows, places = rows[titles:], places[titles:]
+    if above:
+        notes.warn(f"{len(above)} {unit}s above the header are left out (header).")
     if header is None:
         header = is_header(rows, cells.width, spec)
         notes.found("header", "the first row names the columns" if header else "none: columns are 1, 2 …", "header")
-    names, apart = [str(number + 1) for number in range(cells.width)], {"blank": cells.blank} if cells.blank else {}
+    names, apart = [str(number + 1) for number in range(cells.width)], dict[str, list[int]]()
+    if above:
+        apart["above the header"] = list(above)
+    if blank := [line for line in cells.blank if line not in above]:
+        apart["blank"] = blank
     if header:
         names = [bare(name).strip('"').strip() for name in rows[0]]
         rows, places, more = without_headers(names, rows[1:], places[1:], unit, notes)
@@ -179,7 +201,8 @@ def _headed(path: Path, cells: Cells, unit: str, kind: str, spec: UserCorpus, no
 # --- JSON ------------------------------------------------------------------------------------------------------------------------------------
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; a key that stands twice is a ValueError."""
     made = dict(pairs)
     if len(made) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -194,7 +217,7 @@ def _json(path: Path, text: str) -> Table:
     lines = {number: line for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
     if body[0] == "[" or len(lines) == 1 or (body[0] == "{" and next(iter(lines.values())).strip() == "{"):
         try:
-            whole = json.loads(body, object_pairs_hook=_object)
+            whole = json.loads(body, object_pairs_hook=once)
         except (ValueError, RecursionError) as error:
             at = text[: len(text) - len(body)].count("\n") + getattr(error, "lineno", 1)
             raise broken(f"Not JSON: {error}.", path, at, "Write one array of objects, or one object a line.") from None
@@ -203,7 +226,7 @@ def _json(path: Path, text: str) -> Table:
     found: list[Any] = []
     for number, line in lines.items():
         try:
-            found.append(json.loads(line, object_pairs_hook=_object))
+            found.append(json.loads(line, object_pairs_hook=once))
         except (ValueError, RecursionError) as error:
             comma = "Take away the commas at the ends of lines. " if line.rstrip().endswith(",") else ""
             raise broken(f"Not a JSON object: {error}", path, number, comma + _ONE_OBJECT[1]) from None
@@ -291,6 +314,13 @@ def _rows(sheet: Any, path: Path) -> Iterator[list[Any]]:
         yield list(row)
 
 
+def _hidden(raw: bytes, part: str) -> list[bytes]:
+    """Return the numbers of the rows that a sheet hides, which openpyxl does not tell while it reads row by row."""
+    with zipfile.ZipFile(io.BytesIO(raw)) as book:
+        rows = re.findall(rb"<row\b[^>]*>", book.read(part.lstrip("/")))
+    return [found[1] for row in rows if re.search(rb'\bhidden="(1|true)"', row) and (found := re.search(rb'\br="(\d+)"', row))]
+
+
 def _excel(path: Path, raw: bytes, spec: UserCorpus, notes: Notes) -> Table:
     from openpyxl import load_workbook
 
@@ -300,6 +330,7 @@ def _excel(path: Path, raw: bytes, spec: UserCorpus, notes: Notes) -> Table:
             book = load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
             sheets = {sheet.title: list(_rows(sheet, path)) for sheet in book.worksheets}
             hidden = [sheet.title for sheet in book.worksheets if sheet.sheet_state != "visible"]
+            parts = {sheet.title: sheet._worksheet_path for sheet in book.worksheets}
     except UserError:
         raise
     except Exception as error:  # a hostile file may fail anywhere in the reader
@@ -321,15 +352,17 @@ def _excel(path: Path, raw: bytes, spec: UserCorpus, notes: Notes) -> Table:
     filled = {number: row for number, row in enumerate(sheets[name], start=1) if any(map(bare, row))}
     if not filled:
         raise fault("The sheet has no rows.", f"{path}: {name}", "Name another one (sheet).")
+    titles: list[int] = []
     if spec.header is not False and (above := header_below(list(filled.values()), spec)):
-        notes.warn(f"{above} rows above the header are left out (header).")
+        titles = list(filled)[:above]
         filled = dict(list(filled.items())[above:])
-    blank, width = (
-        [number for number in range(1, max(filled)) if not any(map(bare, sheets[name][number - 1]))],
-        max(map(len, filled.values())),
-    )
+    blank = [number for number in range(1, max(filled)) if not any(map(bare, sheets[name][number - 1]))]
+    width = max(map(len, filled.values()))
     bounded(0, path, values=len(filled) * width)
+    unseen = [number for number in map(int, _hidden(raw, parts[name])) if number in filled]
+    if unseen:
+        notes.warn(f"{len(unseen):,} rows are hidden in the sheet (filtered), and are read too: rows {some(unseen)}.")
     rows = [[*row, *[None] * (width - len(row))] for row in filled.values()]
-    table = _headed(path, Cells(rows, list(filled), width, blank), "row", "excel", spec, notes)
+    table = _headed(path, Cells(rows, list(filled), width, blank), "row", "excel", spec, notes, titles)
     notes.found("sheet", name, "sheet")
     return table

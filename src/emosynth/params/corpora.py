@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from emosynth.params.base import Named, Section
 
@@ -37,7 +37,7 @@ class UserCorpus(Section):
     missing_words: list[str] | None = Field(None, description="words that stand for no text or label; None: nan, null, none, n/a and such")
     split: str | int | None = Field(None, description="column holding train/validation/test; None: as the files say, else by hash of text")
     name: str | None = Field(None, pattern=NAME, description="name of the corpus, if custom holds one only; None: what corpora.target says")
-    language: str = Field("en", description="language tag for the card")
+    language: str = Field("en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$", description="language tag for the card")
     licence: str = Field("unknown", description="licence for the card")
     register_noun: str = Field("message", description="what one text is called in prompts, e.g. tweet, film review")
     format: Literal["delimited", "json", "jsonl", "parquet", "excel", "label-studio", "doccano", "prodigy"] | None = Field(
@@ -51,6 +51,14 @@ class UserCorpus(Section):
     )
     header: bool | None = Field(None, description="whether the first row names the columns; None: found")
     sheet: str | None = Field(None, description="sheet of an Excel file; None: the only one with rows")
+
+    @field_validator("class_names", "classes")
+    @classmethod
+    def _have_letters(cls, names: Any) -> Any:
+        for name in names.values() if isinstance(names, dict) else names or ():
+            if name is not None and not name.strip():
+                raise ValueError("a class needs a name; null leaves its rows out")
+        return names
 
 
 class Corpora(Section):

@@ -29,6 +29,7 @@ from emosynth.runner.render import normalise, publish
 from emosynth.runner.stopping import alone, kernel_folder, stoppable, sweep_pages
 from emosynth.secrets import redact, redact_json
 from emosynth.session import declared, plain
+from emosynth.store import check_cache
 
 LIVES = 3
 """How often a notebook is started whose process dies: of a hang (see `emosynth.models.lm.openvino`), or of want of memory."""
@@ -128,14 +129,7 @@ def _execute(paths: Paths, item: Stage, params: Params, more: Mapping[str, str] 
     source = paths.root / "notebooks" / f"{item.name}.ipynb"
     parameters = parameters_of(item, params, paths.profile)
     check_parameter_cell(nbformat.read(source, as_version=4), set(parameters), str(source.relative_to(paths.root)))
-    try:
-        paths.cache.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"The cache cannot be written: {error.strerror}.",
-            where=str(paths.cache),
-            remedy="Make room or the folder writable, or move the cache with EMOSYNTH_CACHE.",
-        ) from None
+    check_cache(paths.cache)
     log, partial, kernel = paths.logs / f"{item.name}.log", paths.logs / f"{item.name}.partial.ipynb", kernel_folder(paths, item)
     keys = [os.environ.get(model.api_key_env, "") for model in (params.models.writer, *params.models.others.values())]
     with disk_errors(log):

@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 
+from emosynth import entry
 from emosynth.cards import disk_errors
 from emosynth.errors import Stopped
 from emosynth.locks import take
@@ -22,7 +23,6 @@ from emosynth.runner.energy import metered
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _EVERY = 0.5  # seconds between looks at whether DVC lives
-_PATIENCE = 15.0  # seconds after which a run that was told to stop is ended without tidying up
 
 
 @contextlib.contextmanager
@@ -80,12 +80,13 @@ def stoppable(paths: Paths, item: Stage) -> Iterator[None]:
     told: list[int] = []
     before: dict[int, Any] = {}
     finished = threading.Event()
+    entry.words = _words(paths, item)
 
     def stop(number: int, frame: Any) -> None:
         _end_children()
         if not told:  # a second Ctrl-C must not interrupt the tidying up
             told.append(number)
-            raise Stopped(_words(paths, item), 128 + number)
+            raise Stopped(entry.words, 128 + number)
 
     if threading.current_thread() is threading.main_thread():
         before = {number: signal.signal(number, stop) for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN}
@@ -94,10 +95,11 @@ def stoppable(paths: Paths, item: Stage) -> Iterator[None]:
         yield
     except BaseException:
         if told:  # the notebook's end came first
-            raise Stopped(_words(paths, item), 128 + told[0]) from None
+            raise Stopped(entry.words, 128 + told[0]) from None
         raise
     finally:
         finished.set()
+        entry.words = entry.WORDS
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -129,10 +131,7 @@ def _started_by() -> list[psutil.Process]:
 def _watch(parents: list[psutil.Process], finished: threading.Event) -> None:
     while parents and not finished.wait(_EVERY):
         if not all(map(_lives, parents)):
-            os.kill(os.getpid(), signal.SIGTERM)
-            if not finished.wait(_PATIENCE):
-                _end_children()
-                os._exit(128 + signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)  # `emosynth.entry` ends what does not end by itself
             return
 
 

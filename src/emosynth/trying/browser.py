@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pandas as pd
 
 from emosynth.trying.found import PER_PAGE, Query, Rows, settings_of
-from emosynth.trying.web import document, escaped, verdict
+from emosynth.trying.web import POLICY, document, escaped, verdict
 
 WHOLE = 5000
 """Rows of a page that is written to a file, at most."""
+_TITLE = "Rows of "
 _PROVENANCE = (
     "candidate_id", "origin", "writer", "generator", "space", "corpus", "size", "repeat", "index", "label", "labels", "kind", "character",
     "passage_id", "story_id", "row_seed", "finish", "complete", "prompt_tokens", "new_tokens", "error",
@@ -24,6 +26,13 @@ _NAMES = {
     "reason": "rejected by",
     "check": "score of",
 }
+
+
+def is_listing(place: Path) -> bool:
+    """Whether a file is a page of rows, see `listing`."""
+    with place.open("rb") as file:
+        head = file.read(len(document("", "")))
+    return POLICY.encode() in head and f"<title>{_TITLE}".encode() in head
 
 
 def listing(rows: Rows, query: Query, *, whole: bool = False) -> str:
@@ -49,7 +58,7 @@ def listing(rows: Rows, query: Query, *, whole: bool = False) -> str:
     if not whole:
         links = [(query.page - 1, "previous")] * (query.page > 0) + [(query.page + 1, "next")] * (last < len(places))
         out.append("<p>" + " · ".join(f'<a href="/?{escaped(query.at(page))}">{name}</a>' for page, name in links) + "</p>")
-    return document(f"Rows of {rows.profile}", "\n".join(out))
+    return document(_TITLE + rows.profile, "\n".join(out))
 
 
 def _item(rows: Rows, place: int, query: Query, whole: bool) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from emosynth.errors import UserError
 from emosynth.escape import json_text
-from emosynth.paths import Paths, repro, work_on
+from emosynth.paths import SHIPPED, Paths, free, repro, work_on
 from emosynth.trying.told import add_flags, found_at, lines, look, spec_of
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 def add_try(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``try``."""
     add_flags(parser)
-    parser.add_argument("--name", default="mine", help="name of the profile and of the corpus")
+    parser.add_argument("--name", default=None, help="name of the profile and of the corpus (default: that of the file)")
     parser.add_argument("--texts", type=int, default=3, help="texts of each class and arm")
-    parser.add_argument("--force", action="store_true", help="replace a profile of this name that is for something else")
+    parser.add_argument("--force", action="store_true", help="replace a profile of yours that is for something else")
     parser.add_argument("--go", action="store_true", help="then run the profile whole")
 
 
@@ -46,13 +46,13 @@ def check(given: argparse.Namespace, root: Path) -> int:
     from emosynth.trying.light import import_text
 
     import_text()
-    from emosynth.trying.profile import refused
+    from emosynth.trying.profile import name_in, refused
 
     told: dict[str, Any] = {}
     try:
         path = found_at(root, given.file)
         seen = look(given, path)
-        refusal, said = refused(root, path, seen)
+        refusal, said = refused(root, path, seen, name_in(path))
         seen.warnings.extend(said)
         told = json.loads(seen.to_json())
         if not given.json:
@@ -73,23 +73,28 @@ def try_file(given: argparse.Namespace, root: Path) -> int:
     """Say what a file is understood as, write a profile for it, and show a preview."""
     from emosynth.cards import write_text
     from emosynth.catalog import Catalog
-    from emosynth.params import load_params
+    from emosynth.params import UserCorpus, load_params
     from emosynth.params.corpora import NAME
     from emosynth.seeding.seeds import primary_labels
+    from emosynth.store import check_cache
     from emosynth.trying import page
     from emosynth.trying.preview import look_at_corpus, params_with, preview
-    from emosynth.trying.profile import fitting, path_in, spelled_out, text_of, write_profile
+    from emosynth.trying.profile import fitting, free_name, held_by, path_in, spelled_out, text_of, write_profile
 
-    name, path = given.name, found_at(root, given.file)
+    path = found_at(root, given.file)
+    catalog = Catalog.load(Paths(root, "demo"))
+    proposed = free_name(root, path, catalog)
+    name = given.name or proposed
     paths = Paths(root, name)
-    catalog = Catalog.load(paths)
-    if not re.fullmatch(NAME, name) or name == "demo" or name in catalog:
+    if not re.fullmatch(NAME, name) or name in SHIPPED or name in catalog:
         raise UserError(
             f"{name!r} cannot be the name of a profile and of its corpus.", where="--name",
-            remedy="Use lower-case letters, digits, and - between them; not demo, and no name of data/catalog.yaml.",
+            remedy=f"Use lower-case letters, digits, and - between them; no profile that comes with the project ({', '.join(SHIPPED)}), "
+            f"and no name of data/catalog.yaml. Free is: --name {proposed}",
         )  # fmt: skip
     if given.texts < 1:
         raise UserError("There must be texts to show.", where="--texts", remedy="Ask for at least 1 of each class and arm.")
+    check_cache(paths.cache)
     work_on(name)
     seen = look(given, path)
     understood = list(lines(seen))
@@ -97,7 +102,7 @@ def try_file(given: argparse.Namespace, root: Path) -> int:
     spec = spec_of(given)
     said = {} if spec is None else spec.model_dump(exclude_unset=True, exclude={"path"})
     custom = {"path": path_in(root, path)} | spelled_out(path, seen, said, given.conflicts)
-    custom.setdefault("register_noun", "message")
+    custom.setdefault("register_noun", str(UserCorpus.model_fields["register_noun"].default))
     if (root / "profiles" / f"{name}.yaml").exists() and not given.force:
         write_profile(root, name, text_of(name, custom, {}, given.conflicts), tuple(said), force=False)
         print(f"kept as it is: profiles/{name}.yaml", flush=True)
@@ -107,7 +112,7 @@ def try_file(given: argparse.Namespace, root: Path) -> int:
         start = params_with(root, {"target": name, "conflicts": given.conflicts, "custom": custom})
         corpus = look_at_corpus(start, catalog, paths)
         labels = primary_labels(corpus.split("train"), corpus.classes)
-        cells = fitting({label: labels.count(label) for label in corpus.classes}, start.cells, name)
+        cells = fitting({label: labels.count(label) for label in corpus.classes}, start.cells, name, held_by(corpus.frame))
         text = text_of(name, custom, cells, given.conflicts)
         profile, _ = write_profile(root, name, text, tuple(said), force=given.force)
         print(f"written: {profile.relative_to(root)}", flush=True)
@@ -120,7 +125,7 @@ def try_file(given: argparse.Namespace, root: Path) -> int:
     )
     if given.go:
         return go(root, name)
-    print(f"all of it: make reproduce PROFILE={name}    its rows: python -m emosynth browse --profile {name}")
+    print(f"all of it: {page.next_step(name)}    its rows: python -m emosynth browse --profile {name}")
     return 0
 
 
@@ -128,7 +133,7 @@ def go(root: Path, name: str) -> int:
     """Write the pipeline of a profile and run it; returns the status of DVC."""
     from emosynth.pipeline import fit_dvc, write_pipelines
 
-    for path in write_pipelines(root):
+    for path in write_pipelines(root, name, alone=True):
         print(f"written: {path.relative_to(root)}")
     fit_dvc(root)
     print(f"running: {repro(profile=name)}", flush=True)
@@ -144,16 +149,18 @@ def browse(given: argparse.Namespace, root: Path) -> int:
             print(f"http://127.0.0.1:{port_of(server)}/ on this machine alone; reading the rows of {given.profile} …", flush=True)
             return serve(server, _rows_of(given, root))
     from emosynth.cards import write_text
-    from emosynth.trying.browser import listing
+    from emosynth.trying.browser import is_listing, listing
     from emosynth.trying.found import Query
 
-    to = given.to.expanduser().absolute()
+    to = free(given.to, folder=False, own=is_listing).absolute()
     if to.is_relative_to(root / "reports"):
         raise UserError(
             "What lies in reports/ is published, and this page holds corpus text.", where=str(given.to), remedy="Write it elsewhere."
         )
-    write_text(to, listing(_rows_of(given, root), Query.read(given.query), whole=True))
-    print(f"written: {given.to} (it holds corpus text: do not publish it)")
+    rows, query = _rows_of(given, root), Query.read(given.query)
+    rows.check(query)
+    write_text(to, listing(rows, query, whole=True))
+    print(f"written: {given.to}, {len(rows.find(query)):,} of {len(rows.frame):,} rows (it holds corpus text: do not publish it)")
     return 0
 
 

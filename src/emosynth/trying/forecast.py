@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
@@ -16,6 +17,7 @@ from emosynth.cards import write_json
 from emosynth.design.arms import Origin, list_origins
 from emosynth.generation.slots import needs_of
 from emosynth.models.lm import Completion, LanguageModel, Request, Streaming
+from emosynth.parallel import cores
 from emosynth.params import Decoding, Generator, Params
 from emosynth.writers import generator_of, list_uses
 
@@ -222,8 +224,18 @@ def clock(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def lines(made: Forecast) -> list[str]:
-    """Return a forecast in words, its uncertainty and what it leaves out among them."""
+def busy() -> str:
+    """Return what to say of a machine that has more to do than its cores can; nothing elsewhere."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return (
+        f"the machine was busy when this was measured (load {load:.1f} on {cores()} cores): left alone it is faster"
+        if load > cores()
+        else ""
+    )
+
+
+def lines(made: Forecast, names: Mapping[str, str]) -> list[str]:
+    """Return a forecast in words, its uncertainty and what it leaves out among them; origins are called by ``names``."""
     out = [
         f"writing: {made.total('candidates'):,.0f} candidates in {made.total('texts'):,.0f} texts; about {made.total('tokens_in'):,.0f} tokens read, "
         f"{made.total('tokens_out'):,.0f} (± {200 * math.hypot(*(part.spread for part in made.parts)) / max(1.0, made.total('tokens_out')):.0f} %) written"
@@ -238,7 +250,7 @@ def lines(made: Forecast) -> list[str]:
         )
     if made.cost is not None:
         out.append(f"cost of writing: about {made.cost:,.2f}, in the currency of the prices set; retries are not in it")
-    guessed = [part.origin for part in made.parts if not part.measured]
+    guessed = [names[part.origin] for part in made.parts if not part.measured]
     if guessed:
-        out.append(f"not previewed, so the mean of the others stands for them: {', '.join(dict.fromkeys(guessed))}")
+        out.append(f"not previewed, so the mean of the others stands for them: {'; '.join(dict.fromkeys(guessed))}")
     return out

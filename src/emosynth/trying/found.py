@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -153,6 +154,27 @@ class Rows:
             "label": sorted(set(self.frame["label"])), "verdict": list(_VERDICTS),
             "reason": sorted(set(self.verdicts["reason"]) - {""}), "check": list(dict.fromkeys(self.scores["check"])),
         }  # fmt: skip
+
+    def check(self, query: Query) -> None:
+        """Refuse a query for what there is not.
+
+        Raises
+        ------
+        UserError
+            With the nearest name.
+        """
+        for name, known in self.choices.items():
+            wanted = getattr(query, name)
+            if wanted and wanted not in known:
+                near = difflib.get_close_matches(wanted, known, n=1)
+                remedy = (
+                    f"Did you mean {near[0]}?"
+                    if near
+                    else f"There are: {', '.join(known)}."
+                    if known
+                    else "Leave it out: there is none yet."
+                )
+                raise UserError(f"No row has the {name} {wanted}.", where="--query", remedy=remedy)
 
     @cached_property
     def _by_check(self) -> dict[str, pd.DataFrame]:

@@ -20,7 +20,6 @@ _ARM = (
     "An arm is one way to make texts: what a prompt shows, who writes, what is checked. Arms that write the same stand together; those that write emotions "
     "of another list than your classes are named by these."
 )
-_ORIGIN = "What a prompt shows (none: the class alone) @ who writes; behind the colon a list of emotions other than your classes."
 
 
 def reasons(made: Preview) -> list[str]:
@@ -34,7 +33,8 @@ def summary(made: Preview, name: str) -> list[str]:
     """Return what is forecast of the full run, and what the preview leaves out."""
     out = [f"classes (training rows): {', '.join(f'{label} {count:,}' for label, count in made.classes.items())}"]
     out.append(f"seeds, the labelled rows that an arm starts from: {' and '.join(map(str, made.sizes))} rows")
-    out += forecast.lines(made.forecast)
+    out += forecast.lines(made.forecast, made.origins)
+    out += [made.busy] * bool(made.busy)
     if not is_english(made.languages):
         out.append(
             f"texts in {', '.join(made.languages)}: prompts and stories are English, and so is the default model; set one that writes it (models.writer)"
@@ -52,21 +52,28 @@ def summary(made: Preview, name: str) -> list[str]:
     return [terminal(line) for line in [f"full run of the profile {name}:", *(f"  {line}" for line in out)]]
 
 
-def _arms(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the rows of each arm; arms that share them all, and say the same of each, stand together."""
+def _arms(made: Preview) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Yield the rows of each arm with its title and what is to be known of them; arms that share them all, and say the same of each, stand together."""
+    rows = made.rows
     found: dict[tuple[tuple[str, str], ...], tuple[list[str], pd.DataFrame]] = {}
     for _, part in rows.groupby("arm", sort=False):
         same = tuple(zip(part["candidate_id"], part["reason"], strict=True))
         found.setdefault(same, ([], part))[0].append(str(part["title"].iloc[0]))
     for titles, part in found.values():
-        yield "; ".join(titles), part
+        accepted = f"{int(part['accepted'].sum())} of {len(part)} accepted"
+        yield "; ".join(titles), "; ".join([accepted, *dict.fromkeys(made.spaces[title] for title in titles if title in made.spaces)]), part
+
+
+def next_step(name: str) -> str:
+    """Return the command that follows a preview."""
+    return f"make reproduce PROFILE={name}"
 
 
 def lines(made: Preview) -> Iterator[str]:
     """Yield the texts of each arm and class for a terminal."""
     yield _ARM
-    for title, part in _arms(made.rows):
-        yield terminal(f"{title}: {int(part['accepted'].sum())} of {len(part)} accepted")
+    for title, told, part in _arms(made):
+        yield terminal(f"{title}: {told}")
         for row in part.itertuples(index=False):
             said = "ok  " if row.accepted else f"no ({row.reason})"
             yield terminal(f"  {row.labels}: {said} {' '.join(readable(row.text or row.error).split())}")
@@ -74,21 +81,23 @@ def lines(made: Preview) -> Iterator[str]:
 
 def page(made: Preview, name: str, understood: Sequence[str]) -> str:
     """Return the preview as a page. Everything in it is escaped."""
-    out = [f"<h2>What the file is understood as</h2><pre>{escaped(chr(10).join(understood))}</pre>"]
+    arms, after = list(_arms(made)), f"<p>Next, all of it: <code>{escaped(next_step(name))}</code></p>"
+    out = [after, "<p>Texts by arm:</p><ul>"]
+    out += [f"<li><a href=#arm-{place}>{escaped(title)}</a>: {escaped(told)}</li>" for place, (title, told, _) in enumerate(arms)]
+    out.append(f"</ul><h2>What the file is understood as</h2><pre>{escaped(chr(10).join(understood))}</pre>")
     out.append(f"<h2>What is to be expected</h2><pre>{escaped(chr(10).join(summary(made, name)))}</pre>")
     out.append(
-        "<h2>Writing, by origin</h2><p class=soft>"
-        + _ORIGIN
-        + "</p><table><thead><tr><th>origin</th><th>candidates</th><th>tokens written</th></tr></thead><tbody>"
+        "<h2>Writing</h2><p class=soft>Arms in one line share their texts.</p>"
+        "<table><thead><tr><th>for the arms</th><th>candidates</th><th>tokens written</th></tr></thead><tbody>"
     )
     out += [
-        f"<tr><td>{escaped(part.origin)}{'' if part.measured else ' (not previewed)'}</td><td>{part.candidates:,}</td><td>{part.tokens_out:,.0f}</td></tr>"
+        f"<tr><td>{escaped(made.origins[part.origin])}{'' if part.measured else ' (not previewed)'}</td><td>{part.candidates:,}</td><td>{part.tokens_out:,.0f}</td></tr>"
         for part in made.forecast.parts
     ]
     out.append(f"</tbody></table><h2>Texts, by arm</h2><p class=soft>{_ARM}</p>")
     told = dict(line.split(": ", 1) for line in reasons(made))
-    for title, part in _arms(made.rows):
-        out.append(f"<h2>{escaped(title)}</h2><p class=soft>{int(part['accepted'].sum())} of {len(part)} accepted</p>")
+    for place, (title, said, part) in enumerate(arms):
+        out.append(f"<h2 id=arm-{place}>{escaped(title)}</h2><p class=soft>{escaped(said)}</p>")
         for label, own in part.groupby("label", sort=False):
             out.append(f"<h3>{escaped(label)}</h3><ul class=rows>")
             for row in own.itertuples(index=False):
@@ -98,4 +107,5 @@ def page(made: Preview, name: str, understood: Sequence[str]) -> str:
                     f"<span class=soft>{escaped(row.labels)}</span><details><summary>prompt</summary><pre>{escaped(row.prompt)}</pre></details></li>"
                 )
             out.append("</ul>")
+    out.append(after)
     return document(f"Preview of {name}", "\n".join(out))

@@ -22,7 +22,8 @@ from emosynth.params.base import deep_merge, read_file
 from emosynth.paths import Paths
 from emosynth.seeding import build_orders
 from emosynth.session import plain
-from emosynth.trying.forecast import Forecast, Stopwatch, forecast, generator_name
+from emosynth.taxonomy import Taxonomies
+from emosynth.trying.forecast import Forecast, Stopwatch, busy, forecast, generator_name
 from emosynth.writers import generator_of, open_writer
 
 FOLDER = "preview"
@@ -47,6 +48,12 @@ class Preview:
         Step -> wall-clock seconds.
     reference
         Step -> seconds that the published demo took, for scale; empty: not known.
+    origins
+        Origin -> the titles of the arms that it writes for.
+    spaces
+        Title of an arm that writes emotions of another list than the corpus's classes -> a sentence that says so.
+    busy
+        What is to be known of the machine's other work (`emosynth.trying.forecast.busy`).
     """
 
     rows: pd.DataFrame
@@ -57,6 +64,9 @@ class Preview:
     seconds: dict[str, float] = field(default_factory=dict)
     reference: dict[str, float] = field(default_factory=dict)
     languages: list[str] = field(default_factory=lambda: ["en"])
+    origins: dict[str, str] = field(default_factory=dict)
+    spaces: dict[str, str] = field(default_factory=dict)
+    busy: str = ""
 
 
 def params_with(root: Any, corpora: Mapping[str, Any]) -> Params:
@@ -145,7 +155,7 @@ def preview(
     from emosynth.explain import build_materials
     from emosynth.narratives import build_narratives
 
-    place, seconds = paths_of(paths), {}
+    place, seconds, other = paths_of(paths), {}, busy()
     small, left = shrunk(params, len(corpus.classes), texts)
     watch = Stopwatch(place.data / "speed.json").load()
     opened = open_model or (lambda name, cell, salt: open_writer(small, name, catalog, place, cell, salt))
@@ -172,7 +182,30 @@ def preview(
     made = forecast(params, frame, account, watch)
     counts = {label: int(corpus.counts["train"][label]) for label in corpus.classes}
     sizes = params.cells.sizes_of(params.corpora.target)
-    return Preview(_rows(small, frame, verdicts), made, counts, sizes, left, seconds, _reference(paths), corpus.languages)
+    return Preview(
+        _rows(small, frame, verdicts), made, counts, sizes, left, seconds, _reference(paths), corpus.languages, _origins(params),
+        _spaces(params, catalog), other,
+    )  # fmt: skip
+
+
+def _origins(params: Params) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for name, arm in resolve_arms(params).items():
+        if arm.origin is not None:
+            found.setdefault(arm.origin.name, []).append(arm_title(params, name))
+    return {origin: "; ".join(titles) for origin, titles in found.items()}
+
+
+def _spaces(params: Params, catalog: Catalog) -> dict[str, str]:
+    taxonomies = Taxonomies.load(catalog.paths.taxonomies)
+    return {
+        arm_title(
+            params, name
+        ): f"writes in the {len(listed.labels)} classes of another list ({listed.title}), in English; they are mapped to yours when a model is trained on it"
+        for name, arm in resolve_arms(params).items()
+        if arm.origin is not None and arm.origin.space != "target"
+        for listed in [taxonomies.get(arm.origin.space)]
+    }
 
 
 def _judge(params: Params, catalog: Catalog, paths: Paths) -> pd.DataFrame:

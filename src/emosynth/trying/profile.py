@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emosynth.cards import write_text
 from emosynth.corpora.files import uncollected
@@ -15,6 +18,12 @@ from emosynth.corpora.shares import Conflicts
 from emosynth.errors import UserError
 from emosynth.params import Cells, Corpora, UserCorpus, read_file
 from emosynth.params.base import load_yaml
+from emosynth.paths import SHIPPED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from emosynth.catalog import Catalog
 
 _SEPARATE = ("encoding", "separator", "quoting")
 FEW = 2000
@@ -65,9 +74,36 @@ def spelled_out(path: Path, seen: Understanding, said: Mapping[str, Any], confli
     return needed
 
 
+def name_in(path: Path) -> str:
+    """Return the name of a file as one of a profile and a corpus: ``Mails 2024.csv`` is ``mails-2024``."""
+    plain = unicodedata.normalize("NFKD", path.absolute().name.lstrip(".").split(".")[0]).encode("ascii", "ignore").decode().lower()
+    return re.sub("[^a-z0-9]+", "-", plain)[:40].strip("-") or "mine"
+
+
+def free_name(root: Path, path: Path, catalog: Catalog) -> str:
+    """Return a name for a file's profile that nothing else has: that of the file, or with a number; the profile of this very file keeps its own."""
+    base = name_in(path)
+    for name in itertools.chain([base], (f"{base}-{number}" for number in itertools.count(2))):
+        there = root / "profiles" / f"{name}.yaml"
+        if name not in SHIPPED and name not in catalog and (not there.exists() or _custom(there, name).get("path") == path_in(root, path)):
+            return name
+    raise AssertionError("numbers do not end")
+
+
+def _custom(profile: Path, name: str) -> Mapping[str, Any]:
+    """Return what a profile says of its own corpus; nothing if it says nothing or cannot be read."""
+    try:
+        corpora = read_file(profile).get("corpora")
+    except UserError:
+        return {}
+    own = corpora.get("custom") if isinstance(corpora, Mapping) else None
+    own = own.get(name, own) if isinstance(own, Mapping) else None
+    return own if isinstance(own, Mapping) else {}
+
+
 @uncollected()
-def refused(root: Path, path: Path, seen: Understanding, name: str = "mine") -> tuple[UserError | None, list[str]]:
-    """Return why a run would refuse what a file is understood as, None if it would not, and what is to be known of its splits.
+def refused(root: Path, path: Path, seen: Understanding, name: str) -> tuple[UserError | None, list[str]]:
+    """Return why a run would refuse what a file is understood as, None if it would not, and what is to be known of its splits and near-duplicates.
 
     The rules are the run's own (`emosynth.corpora.build.settled`, `fitting`), with the splits and seeds of ``params.yaml``. In files of more
     than `FEW` rows near-duplicates are not looked for, and this is said.
@@ -87,13 +123,22 @@ def refused(root: Path, path: Path, seen: Understanding, name: str = "mine") -> 
     try:
         made = settled(name, loaded(seen, path), Corpora.model_validate({"target": name} | corpora), near=small)
         labels = Counter(primary_labels(made.frame[made.frame["split"] == "train"], list(seen.classes)))
-        fitting({label: labels[label] for label in seen.classes}, Cells.model_validate(values["cells"]), name)
+        fitting({label: labels[label] for label in seen.classes}, Cells.model_validate(values["cells"]), name, held_by(made.frame))
     except UserError as error:
         return error, said
+    if near := sum(kinds.get("near", 0) for kinds in made.report.get("removed", {}).values()):
+        said.append(
+            f"{near:,} rows are nearly the same as another (near-duplicates): a run leaves them out of its training and validation rows."
+        )
     return None, said + made.unscored
 
 
-def fitting(counts: Mapping[str, int], cells: Cells, name: str) -> dict[str, Any]:
+def held_by(frame: pd.DataFrame) -> Counter[str]:
+    """Return label -> training rows that have it."""
+    return Counter(label for labels in frame.loc[frame["split"] == "train", "labels"] for label in labels)
+
+
+def fitting(counts: Mapping[str, int], cells: Cells, name: str, held: Mapping[str, int] | None = None) -> dict[str, Any]:
     """Return what a profile must say of seeds so that they fit a corpus; nothing where those of ``cells`` do.
 
     Seeds take half of the training rows at most, so that as many real rows are left to compare with, and hold ``min_per_class`` rows of
@@ -103,6 +148,8 @@ def fitting(counts: Mapping[str, int], cells: Cells, name: str) -> dict[str, Any
     ----------
     counts
         Class -> training rows, each row counted once, for the rarest of its labels.
+    held
+        Class -> training rows that have it, where a row may have several labels; None: as ``counts``.
 
     Raises
     ------
@@ -111,12 +158,16 @@ def fitting(counts: Mapping[str, int], cells: Cells, name: str) -> dict[str, Any
     """
     rows, least, sizes = sum(counts.values()), cells.min_per_class_of(name), cells.sizes_of(name)
     if rare := {label: count for label, count in counts.items() if count < least}:
-        listed = ", ".join(f"{label} ({count})" for label, count in rare.items())
+        of = {label: (held or counts).get(label, count) for label, count in rare.items()}
+        listed = ", ".join(f"{label} ({count}{f' of {of[label]}' if of[label] > count else ''})" for label, count in rare.items())
+        joint = any(of[label] > count for label, count in rare.items())
+        counted = " A row with several labels counts for the rarest of them, and these stand with rarer ones." if joint else ""
+        more = "Give rows that have these labels alone" if joint else "Label more rows of these"
         taken = ", ".join(f"{json.dumps(label, ensure_ascii=False)}: null" for label in rare)
         raise UserError(
-            f"Every seed must hold {least} rows of each class, and there are fewer training rows of: {listed}.",
+            f"Every seed must hold {least} rows of each class, and there are fewer training rows of: {listed}.{counted}",
             where=name,
-            remedy=f"Label more rows of these, or leave them out: --class-names '{{{taken}}}'.",
+            remedy=f"{more}, or leave them out: --class-names '{{{taken}}}'.",
         )
     needed = least * len(counts)
     if sizes[0] >= needed and 2 * sizes[-1] <= rows:
@@ -156,16 +207,17 @@ def write_profile(root: Path, name: str, text: str, said: Collection[str], *, fo
     Raises
     ------
     UserError
-        If there is one for something else, unless ``force``.
+        If it comes with the project, or there is one for something else, unless ``force``.
     """
     path = root / "profiles" / f"{name}.yaml"
+    if name in SHIPPED:
+        raise UserError(f"The profile {name} comes with the project.", where=f"profiles/{name}.yaml", remedy="Take another name (--name).")
     if path.exists() and not force:
         there, wanted = (values["corpora"] for values in ({"corpora": {}} | read_file(path), load_yaml(text)))
-        own = there.get("custom", {}) if isinstance(there, Mapping) else {}
-        own = own.get(name, own) if isinstance(own, Mapping) else {}
+        own = _custom(path, name)
         firm = ("path", "text", "labels", *said)
         differs = [key for key in dict.fromkeys(firm) if own.get(key) != wanted["custom"].get(key)]
-        if there.get("target") != wanted["target"] or differs:
+        if not isinstance(there, Mapping) or there.get("target") != wanted["target"] or differs:
             raise UserError(
                 f"There is a profile {name} already, and it is for something else ({', '.join(differs) or 'target'}).",
                 where=f"profiles/{name}.yaml",

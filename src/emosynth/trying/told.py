@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,14 @@ FLAGS = (
     "language", "licence", "register_noun", "format", "encoding", "separator", "quoting", "header", "sheet",
 )  # fmt: skip
 """What of ``corpora.custom`` the command line can say."""
+_AS_JSON = {
+    "class_names": """Write it as JSON: '["joy", "anger"]' names the labels 0 and 1, '{"j": "joy", "other": null}' renames j and leaves other out.""",
+    "classes": """Write it as JSON: '["joy", "anger"]'.""",
+    "missing_words": """Write it as JSON: '["deleted", "n/a"]'.""",
+    "language": "Write its tag, e.g. de or pt-BR.",
+}
+_LONG = 80
+"""Characters of a class that are shown."""
 _GUESSED = ("text", "labels")
 _SHOWN = 20
 """Places of rows that are listed; the JSON has all."""
@@ -54,18 +63,23 @@ def spec_of(given: argparse.Namespace) -> UserCorpus | None:
     except ValidationError as error:
         item = error.errors()[0]
         name = str(item["loc"][0]) if item["loc"] else ""
-        raise UserError(f"{item['msg']} (found {item['input']!r}).", where=f"--{name.replace('_', '-')}", remedy="Correct it.") from None
+        raise UserError(
+            f"{item['msg'].removeprefix('Value error, ')} (found {item['input']!r}).",
+            where=f"--{name.replace('_', '-')}",
+            remedy=_AS_JSON.get(name, "Correct it."),
+        ) from None
 
 
 def _value(name: str, word: str) -> Any:
     """Return a flag's value: lists and mappings as JSON, numbers of columns, true and false; anything else is a word."""
     if word[:1] in "[{" and name in ("labels", "class_names", "classes", "missing_words"):
+        from emosynth.corpora.tables import once
+
         try:
-            return json.loads(word)
+            return json.loads(word, object_pairs_hook=once)
         except ValueError as error:
-            raise UserError(
-                f"This is no JSON: {error}.", where=f"--{name.replace('_', '-')}", remedy='Write ["joy", "anger"], or {"0": "joy"}.'
-            ) from None
+            remedy = _AS_JSON.get(name, _AS_JSON["classes"])
+            raise UserError(f"This is no JSON: {error}.", where=f"--{name.replace('_', '-')}", remedy=remedy) from None
     if name in (*_GUESSED, "split") and word.isdigit():
         return int(word)
     if name in ("label_lists", "merge_labels", "header") and word in ("true", "false"):
@@ -76,11 +90,17 @@ def _value(name: str, word: str) -> Any:
 
 def look(given: argparse.Namespace, path: Path) -> Understanding:
     """Return what a file is understood as, as the flags and the content say."""
-    from emosynth.corpora.own import understand
+    from emosynth.corpora.own import Guess, understand
+    from emosynth.params import UserCorpus
 
     spec = spec_of(given)
     guess = [name for name in _GUESSED if spec is not None and name not in spec.model_fields_set]
-    return understand(path, spec, given.conflicts, guess)
+    seen = understand(path, spec, given.conflicts, guess)
+    if given.register_noun is None:
+        seen.guesses.append(
+            Guess("what a text is called in prompts", str(UserCorpus.model_fields["register_noun"].default), "register_noun")
+        )
+    return seen
 
 
 def found_at(root: Path, name: str) -> Path:
@@ -95,8 +115,14 @@ def found_at(root: Path, name: str) -> Path:
     for path in (here, root / here, root / "profiles" / here):
         if path.exists():
             return path
-    near = sorted(path.name for path in here.parent.glob("*") if path.suffix in (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".xlsx"))
-    hint = f"There are: {', '.join(near[:5])}." if near else "Give the path of a CSV, TSV, JSON, JSONL, Parquet or Excel file."
+    held = sorted(path.name for path in here.parent.glob("*") if path.suffix in (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".xlsx"))
+    near = difflib.get_close_matches(here.name, held, n=2)
+    there = list(dict.fromkeys([*near, *held]))[:5]
+    hint = (
+        f"{f'Did you mean {near[0]}? ' if near else ''}There are: {', '.join(there)}."
+        if there
+        else "Give the path of a CSV, TSV, JSON, JSONL, Parquet or Excel file."
+    )
     raise UserError("There is no such file.", where=name, remedy=hint)
 
 
@@ -118,7 +144,7 @@ def _lines(seen: Understanding) -> Iterator[str]:
         yield f"  {why}: {_some(places)}"
     yield f"classes ({'one label' if seen.task == 'single' else 'one or more labels'} a row):"
     for name, count in seen.classes.items():
-        yield f"  {count:>7,}  {name}"
+        yield f"  {count:>7,}  {name if len(name) <= _LONG else f'{name[:_LONG]}… ({len(name):,} characters)'}"
     if seen.splits:
         yield "splits: " + ", ".join(f"{name} {count:,}" for name, count in seen.splits.items())
     torn = seen.conflicts
@@ -127,7 +153,7 @@ def _lines(seen: Understanding) -> Iterator[str]:
         + (f", in {torn['rows']:,} rows ({torn['done']}: {torn['kept']:,} kept, {torn['dropped']:,} left out)" if torn["texts"] else "")
         + (f": {_some(torn['places'], torn['texts'])}" if torn["places"] else "")
     )
-    yield f"rows that repeat a text: {seen.duplicates:,}"
+    yield f"rows that repeat a text word for word: {seen.duplicates:,}"
     for warning in seen.warnings:
         yield f"warning: {warning}"
     if seen.guesses:
