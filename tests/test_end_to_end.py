@@ -217,7 +217,7 @@ def test_results_are_complete_and_public(killed_and_resumed):
     paths = Paths(root, "smoke")
     claims = read_json(paths.report / "claims.json")["claims"]
     assert {claim["id"][:2] for claim in claims} == {
-        f"{system}{n}" for system, most in (("A", 7), ("B", 3), ("C", 5), ("D", 5)) for n in range(1, most + 1)
+        f"{system}{n}" for system, most in (("A", 7), ("B", 3), ("C", 5), ("D", 5), ("E", 6)) for n in range(1, most + 1)
     }
     params = load_params(root, "smoke")
     arms = resolve_arms(params)
