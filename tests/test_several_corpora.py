@@ -29,7 +29,7 @@ def several() -> Params:
     bare = fake_params()
     arms = {name: None for name in bare.arms if name not in KEPT} | {
         "emo-pillars": {"repeats": None},
-        "random-exemplars": {"sizes": "largest", "repeats": None},
+        "random-exemplars": {"run": True, "sizes": "largest", "repeats": None},
     }
     return fake_params(
         corpora={"target": "first", "also": ["second", "third"]},

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from emosynth.errors import UserError
 from emosynth.params.analysis import Authenticity, Context, Evidence, Figures, Responsible, Shap
@@ -61,6 +61,13 @@ class Params(Section):
     evidence: Evidence = Evidence()
     figures: Figures = Figures()
     compute: Compute = Compute()
+
+    @field_validator("arms")
+    @classmethod
+    def _run(cls, arms: dict[str, Arm]) -> dict[str, Arm]:
+        if not any(arm.run for arm in arms.values()):
+            raise ValueError("none of them runs; give one run: true")
+        return {name: arm for name, arm in arms.items() if arm.run}
 
     @model_validator(mode="after")
     def _names(self) -> Params:

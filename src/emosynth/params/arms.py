@@ -59,6 +59,7 @@ class RowFile(Section):
 class Arm(Section):
     """A way to grow a seed."""
 
+    run: bool = Field(True, description="false: a preset that a profile switches on")
     title: str = Field("", description="name for readers; empty: the arm's name")
     add: Literal["written", "none", "real", "real-balanced", "unlabelled", "other-corpora", "file"] = Field(
         "written",
