@@ -167,6 +167,14 @@ def test_rows_say_why_and_the_prompt_is_a_click_away(served: Any) -> None:
         assert provenance in body
 
 
+def test_rows_are_told_by_the_arms_that_read_them(few: Rows) -> None:
+    of = {"none@plain": "naive, strict", "shap@plain": "shap"}
+    assert few.read_by == of
+    body = listing(few, Query())
+    assert [f'<option value="{name}">{arms}</option>' in body for name, arms in of.items()] == [True, True]
+    assert "written for naive, strict</span>" in body and "· none@plain" not in body
+
+
 def test_pages_are_escaped_and_run_nothing(served: Any) -> None:
     _, body, headers = get(served, "/?q=kiln")
     assert "&lt;img src=x onerror=alert(1)&gt;" in body and "<img" not in body and "<script" not in body

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from emosynth import pieces
+from emosynth import dependencies, pieces
 from emosynth.dependencies import code_files, module_files, named_pieces, notebook_source, own_files, path_patterns
 from emosynth.design.checked import check_design
 from emosynth.params import Arm, Params, deep_merge, load_params, read_file, section_types, validate
@@ -215,6 +215,14 @@ def params_with(**change: Any) -> Params:
     made = validate(deep_merge(read_file(ROOT / "params.yaml"), change), "test")
     check_design(made, ROOT, "test")
     return made
+
+
+def test_imports_are_found_wherever_a_statement_can_stand():
+    """Only statements are looked through: an import is one, and no expression holds one."""
+    for path in (ROOT / "src").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        seen = {node for node in dependencies._statements(tree) if isinstance(node, ast.Import | ast.ImportFrom)}
+        assert seen == {node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)}, path
 
 
 def test_dependencies_follow_imports():

@@ -10,7 +10,7 @@ import importlib.util
 import json
 import pkgutil
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -46,6 +46,14 @@ _NEUTRAL = {
 }
 
 
+def _statements(block: ast.AST) -> Iterator[ast.AST]:
+    """Yield what stands in a block and in the blocks within, and no expression: they hold no imports, and are nearly all of a tree."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for node in getattr(block, name, ()):
+            yield node
+            yield from _statements(node)
+
+
 @cache
 def _imports(source: str, package: str) -> frozenset[str]:
     """Return the emosynth modules that a source imports, possibly with names of attributes among them.
@@ -53,7 +61,7 @@ def _imports(source: str, package: str) -> frozenset[str]:
     Kept, since every stage is checked before it runs, and most modules are reached from many notebooks.
     """
     found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in _statements(ast.parse(source)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -81,16 +89,10 @@ def module_files(root: Path, sources: Iterable[str], modules: Iterable[str] = ()
     base = root / "src"
     files: dict[str, Path] = {}
 
-    def locate(module: str) -> Path | None:
-        path = base / Path(*module.split("."))
-        if path.with_suffix(".py").is_file():
-            return path.with_suffix(".py")
-        return path / "__init__.py" if (path / "__init__.py").is_file() else None
-
     pending: set[str] = set(modules).union(*(_imports(source, "") for source in sources))
     while pending:
         module = pending.pop()
-        path = locate(module)
+        path = _located(base, module)
         if path is None or module in files or module in _NEUTRAL or module.startswith(("emosynth.runner", skip or "\0")):
             continue
         files[module] = path
@@ -105,6 +107,14 @@ def module_files(root: Path, sources: Iterable[str], modules: Iterable[str] = ()
     for folder in {str(path.parent) for module, path in files.items() if module == "emosynth.report"}:
         found.update(str(p.relative_to(root)) for p in Path(folder).rglob("*") if p.suffix in {".j2", ".css", ".js"})
     return sorted(found)
+
+
+@cache
+def _located(base: Path, module: str) -> Path | None:
+    path = base / Path(*module.split("."))
+    if path.with_suffix(".py").is_file():
+        return path.with_suffix(".py")
+    return path / "__init__.py" if (path / "__init__.py").is_file() else None
 
 
 @cache

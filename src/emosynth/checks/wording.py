@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 import pandas as pd
-from nltk.tokenize.casual import EMOTICON_RE
 
 from emosynth.languages import spaced
 from emosynth.text import ngrams, words
@@ -22,6 +21,8 @@ def content_words(text: str) -> list[str]:
     Punctuation, emoji and emoticons are no words: "!!!" and three emoji are emphasis, not three words. Where a script puts no space between
     words, each character counts as one.
     """
+    from nltk.tokenize.casual import EMOTICON_RE  # a second, for whoever only looks this check up
+
     found = (token.lstrip("#") for token in words(text) if EMOTICON_RE.fullmatch(token) is None)
     return [word for token in found for word in spaced(token).split() if any(c.isalnum() for c in word)]
 

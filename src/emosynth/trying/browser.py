@@ -20,7 +20,7 @@ _PROVENANCE = (
 _NAMES = {
     "q": "search",
     "arm": "arm",
-    "origin": "origin",
+    "origin": "written for",
     "label": "class",
     "verdict": "verdict",
     "reason": "rejected by",
@@ -78,7 +78,7 @@ def _item(rows: Rows, place: int, query: Query, whole: bool) -> str:
     )
     text = row["text"] if isinstance(row["text"], str) and row["text"] else row["error"]
     labels = ", ".join(row["labels"])
-    return f'<li>{context}<p>{escaped(text)}</p><span class="soft">{escaped(labels)} · {escaped(row["origin"])}</span><br>{told}<br>{more}</li>'
+    return f'<li>{context}<p>{escaped(text)}</p><span class="soft">{escaped(labels)} · written for {escaped(rows.read_by[row["origin"]])}</span><br>{told}<br>{more}</li>'
 
 
 def _tally(part: pd.DataFrame) -> str:
@@ -137,7 +137,8 @@ def _form(rows: Rows, query: Query) -> str:
     out = ['<form method="get" action="/">', f'<label>search<input type="search" name="q" value="{escaped(query.q)}"></label>']
     for name in ("arm", "origin", "label", "verdict", "reason", "check"):
         chosen = getattr(query, name)
-        options = [("", "any"), *((value, value) for value in rows.choices[name])]
+        names = rows.read_by if name == "origin" else {}
+        options = [("", "any"), *((value, names.get(value, value)) for value in rows.choices[name])]
         items = "".join(
             f'<option value="{escaped(value)}"{" selected" if value == chosen else ""}>{escaped(shown)}</option>'
             for value, shown in options

@@ -155,6 +155,13 @@ class Rows:
             "reason": sorted(set(self.verdicts["reason"]) - {""}), "check": list(dict.fromkeys(self.scores["check"])),
         }  # fmt: skip
 
+    @cached_property
+    def read_by(self) -> Mapping[str, str]:
+        """Origin -> the arms that read its rows; before step 06, which knows them, its own name."""
+        arms = pd.DataFrame({"arm": self.verdicts["arm"], "origin": self.frame["origin"].to_numpy()[self.verdicts["place"].to_numpy(dtype=int)]})
+        known = arms.drop_duplicates().groupby("origin", sort=False)["arm"].agg(", ".join)
+        return {origin: str(known.get(origin, origin)) for origin in self.choices["origin"]}
+
     def check(self, query: Query) -> None:
         """Refuse a query for what there is not.
 

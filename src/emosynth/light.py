@@ -1,7 +1,8 @@
-"""`emosynth.text` without the two libraries that only its tokens and near-duplicates need, until one of them is called.
+"""Seconds that a command starts without: libraries that it may never call.
 
-NLTK and datasketch bring scikit-learn and SciPy along, which takes longer than reading 100,000 rows. Their imports stand at the top of
-`emosynth.text`, whose source is part of the keys of trials, so they are put off from here.
+NLTK and datasketch, which only the tokens and near-duplicates of `emosynth.text` need, bring scikit-learn and SciPy along. Their imports
+stand at the top of that module, whose source is part of the keys of trials, so they are put off from here. jsonschema, with which
+notebooks are read, looks for a grammar of internationalised addresses, which takes a second to read.
 """
 
 from __future__ import annotations
@@ -44,3 +45,8 @@ def import_text() -> None:
     finally:
         for module in later:
             del sys.modules[module]
+
+
+def skip_grammar() -> None:
+    """Let jsonschema be imported without that grammar, as where it is not installed: no notebook's schema has such an address."""
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None: an import of it is an ImportError
