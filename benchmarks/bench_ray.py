@@ -1,6 +1,6 @@
 """Generation and trials on a Ray cluster of this machine: one worker of one core, two, and two of which one is killed in the middle.
 
-    python benchmarks/bench_ray.py --rows 2048 --trials 64 --out benchmarks/ray.json
+    python benchmarks/bench_ray.py --rows 2048 --trials 24 --out benchmarks/ray.json
 
 Two nodes of one core each, on loopback (Ray's cluster utilities). Each way writes and trains the same; what was written and trained must be the same
 bytes, and no row may be lost. Workers start within the seconds of the work, as they do in a run; what a start takes is measured with two rows, after
@@ -142,7 +142,7 @@ def main() -> None:
     from emosynth.params import Compute
 
     found: dict[str, Any] = {"about": about("ray", "openvino", "openvino-genai", "torch", "transformers"), "rows": given.rows,
-                             "batch": given.batch, "trials": given.trials}  # fmt: skip
+                             "batch": given.batch, "encoders": given.trials}  # fmt: skip
     work: dict[str, Callable[[int, Path], bytes]] = {
         "generation": lambda count, folder: generation(count or given.rows, given.batch, folder),
         "trials": lambda count, folder: trials(count or given.trials, folder),

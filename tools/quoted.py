@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -73,11 +72,10 @@ SHOW: Mapping[str, Callable[[Any], str]] = {
     "hundredths": lambda value: f"{value:.2f}",
     "tens": lambda value: f"{round(value, -1):.0f}",
     "hundredth": lambda value: f"{100 * value:g}",
-    "minutes": lambda seconds: str(5 * math.ceil(seconds / 300)),
     "gigabytes": lambda megabytes: f"{megabytes / 1000:.0f}",
     "gain": lambda row: f"{gain(float(row['gain']))} ({gain_span(float(row['low']), float(row['high']))})".replace("\u00a0", " "),
 }
-"""How a value is written: measured times in steps of five minutes, up; a gain with its interval, in points."""
+"""How a value is written; a gain with its interval, in points."""
 
 
 class Quoted:

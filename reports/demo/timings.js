@@ -1,104 +1,102 @@
 window.EMOSYNTH_TIMINGS = [
  {
   "stage": "00_corpora",
-  "seconds": 10.5,
-  "peak_mb": 678,
-  "core_seconds": 10.4,
-  "energy_wh": 0.029,
+  "seconds": 10.4,
+  "peak_mb": 663,
+  "core_seconds": 10.2,
+  "energy_wh": 0.028,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "01_seeding",
-  "seconds": 5.3,
-  "peak_mb": 603,
-  "core_seconds": 5.2,
-  "energy_wh": 0.014,
+  "seconds": 3.9,
+  "peak_mb": 497,
+  "core_seconds": 3.9,
+  "energy_wh": 0.011,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "02_shap",
-  "seconds": 11.0,
-  "peak_mb": 738,
-  "core_seconds": 11.6,
+  "seconds": 11.9,
+  "peak_mb": 629,
+  "core_seconds": 11.4,
   "energy_wh": 0.032,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "03_narratives",
-  "seconds": 14.6,
-  "peak_mb": 694,
-  "core_seconds": 14.4,
-  "energy_wh": 0.04,
+  "seconds": 14.9,
+  "peak_mb": 558,
+  "core_seconds": 14.8,
+  "energy_wh": 0.041,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "04_tuning",
-  "seconds": 91.6,
-  "peak_mb": 2265,
-  "core_seconds": 135.7,
-  "energy_wh": 0.377,
+  "seconds": 62.3,
+  "peak_mb": 2303,
+  "core_seconds": 87.7,
+  "energy_wh": 0.244,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "05_generation",
-  "seconds": 311.6,
-  "peak_mb": 4817,
-  "core_seconds": 516.0,
-  "energy_wh": 1.433,
+  "seconds": 151.9,
+  "peak_mb": 4053,
+  "core_seconds": 228.1,
+  "energy_wh": 0.634,
   "energy": "estimated at 10 W a busy core",
-  "resumed": true,
   "warnings": [
-   "generation: Of 540 texts of none@tuned, 7 are empty.",
-   "generation: Of 180 texts of shap-tokens@tuned, 24 are empty."
+   "generation: Of 432 texts of none@tuned, 11 are empty."
   ]
  },
  {
   "stage": "06_verification",
-  "seconds": 148.8,
-  "peak_mb": 2696,
-  "core_seconds": 240.1,
-  "energy_wh": 0.667,
+  "seconds": 92.1,
+  "peak_mb": 2542,
+  "core_seconds": 146.3,
+  "energy_wh": 0.406,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "07_training",
-  "seconds": 171.6,
-  "peak_mb": 2898,
-  "core_seconds": 296.4,
-  "energy_wh": 0.823,
+  "seconds": 117.4,
+  "peak_mb": 2689,
+  "core_seconds": 198.5,
+  "energy_wh": 0.551,
   "energy": "estimated at 10 W a busy core",
   "resumed": true
  },
  {
   "stage": "08_authenticity",
-  "seconds": 61.2,
-  "peak_mb": 1446,
-  "core_seconds": 94.0,
-  "energy_wh": 0.261,
+  "seconds": 39.8,
+  "peak_mb": 1304,
+  "core_seconds": 58.1,
+  "energy_wh": 0.161,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "09_context",
-  "seconds": 87.6,
-  "peak_mb": 2192,
-  "core_seconds": 131.1,
-  "energy_wh": 0.364,
+  "seconds": 38.9,
+  "peak_mb": 1944,
+  "core_seconds": 55.5,
+  "energy_wh": 0.154,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "10_responsible",
-  "seconds": 54.1,
-  "peak_mb": 1919,
-  "core_seconds": 73.4,
-  "energy_wh": 0.204,
+  "seconds": 37.3,
+  "peak_mb": 1727,
+  "core_seconds": 52.6,
+  "energy_wh": 0.146,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "11_figures",
-  "seconds": 38.6,
-  "peak_mb": 1145,
-  "core_seconds": 42.2,
-  "energy_wh": 0.117,
+  "seconds": 35.6,
+  "peak_mb": 800,
+  "core_seconds": 38.2,
+  "energy_wh": 0.106,
   "energy": "estimated at 10 W a busy core"
  }
 ];
