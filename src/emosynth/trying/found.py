@@ -158,7 +158,9 @@ class Rows:
     @cached_property
     def read_by(self) -> Mapping[str, str]:
         """Origin -> the arms that read its rows; before step 06, which knows them, its own name."""
-        arms = pd.DataFrame({"arm": self.verdicts["arm"], "origin": self.frame["origin"].to_numpy()[self.verdicts["place"].to_numpy(dtype=int)]})
+        arms = pd.DataFrame(
+            {"arm": self.verdicts["arm"], "origin": self.frame["origin"].to_numpy()[self.verdicts["place"].to_numpy(dtype=int)]}
+        )
         known = arms.drop_duplicates().groupby("origin", sort=False)["arm"].agg(", ".join)
         return {origin: str(known.get(origin, origin)) for origin in self.choices["origin"]}
 
