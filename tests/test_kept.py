@@ -164,6 +164,14 @@ def test_the_published_trial_is_of_this_script_and_found_nothing_wrong() -> None
     assert {outcome for found in published.values() for outcome in found.values()} <= {"made again", "error", damage.NO}
 
 
+def test_the_published_kills_were_a_hundred_over_all_stages_and_cost_nothing() -> None:
+    published = json.loads((ROOT / "benchmarks" / "kills.json").read_text())
+    assert published["kills"] == len(published["each"]) >= 100
+    assert set(published["by_stage"]) == set(kills.NAMES) and min(published["by_stage"].values()) >= 8
+    assert (published["files_that_differ"], published["rows_lost"], published["rows_twice"]) == ([], 0, 0)
+    assert published["files"] > 200 and published["rows"] > 5000, "there was something to lose"
+
+
 def test_a_row_that_is_made_twice_is_found(tmp_path: Path) -> None:
     """The trial of kills can fail: its trigger takes down a row that was kept and is written again, and no other."""
     run: Any = SimpleNamespace(cache=tmp_path)
