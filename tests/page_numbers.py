@@ -158,6 +158,9 @@ class Held:
             main = contrasts[(contrasts["budget"] == "accepted") & contrasts["sweep"].isna()]
             found += main.groupby(["corpus", "learner", "size", "against"]).size().tolist()
             found += main[main["version"].isna()].groupby(["corpus", "learner", "size", "against"])["arm"].nunique().tolist()
+        if page == "training" and (curves := self.folder / "figures" / "learning_curves.csv").is_file():
+            own = pd.read_csv(curves).query("arm == 'seed'").sort_values("size").groupby("learner")["mean"]
+            found += (own.last() - own.first()).tolist()
         if page == "writing":
             stories, history, bins = (self.table(name) for name in ("narratives/stories", "tuning/history", "verdicts/reliability"))
             found += [len(stories), *stories.select_dtypes("number").sum().tolist()]

@@ -154,10 +154,7 @@ def cuts(tables: Tables) -> str:
         why = f"arms that were run in fewer repeats than {count(LEAST)}, or not in that cell"
         said.append(f"{why}, were not picked from: {many} a row")
     if (rows["sets"] > 1).any():
-        said.append(
-            "an arm of fewer repeats than the labels alone is compared with the others on its own repeats; where there are such arms, p and interval are "
-            "corrected for the number of sets of repeats"
-        )
+        said.append("an arm of fewer repeats than the labels alone is compared on its own repeats; p and interval are corrected for that")
     return " ".join(f"{text[:1].upper()}{text[1:]}." for text in said)
 
 
@@ -280,7 +277,8 @@ def strip(tables: Tables) -> list[dict[str, Any]]:
             claims = [{"id": one.id, "verdict": own.get(one.id, "not tested"), "statement": one.statement} for one in listed_here]
             found = [claim["verdict"] for claim in claims if claim["id"] in own]
             counts = [{"verdict": verdict, "count": found.count(verdict)} for verdict in VERDICTS]
-            rows += [{"profile": name, "claims": claims, "counts": counts}] if found else []
+            tested = claims if any(verdict != "not tested" for verdict in found) else []  # a row of nothing else is told by its count
+            rows += [{"profile": name, "claims": tested, "counts": counts}] if found else []
         systems = dict.fromkeys(f"{one.id[0]}: {one.system}" for one in listed_here)
         groups += [{"heading": heading, "systems": ", ".join(systems), "rows": rows}] if rows else []
     return groups
