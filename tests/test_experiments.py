@@ -52,7 +52,7 @@ def run(root: Path, *command: str, fails: bool = False) -> str:
 
 def test_a_fresh_clone_shows_the_published_numbers(clone: Path) -> None:
     shown = json.loads(run(clone, "dvc", "metrics", "show", "--json"))[""]["data"]
-    assert shown["reports/demo/metrics.json"]["data"]["seed_rows"] == 100
+    assert shown["reports/demo/metrics.json"]["data"]["seed_rows"] == 80
     assert run(clone, "dvc", "params", "diff") == "", "nothing was changed"
     assert (Path(run(clone, "dvc", "plots", "show", "-o", "plots").split("file://")[-1].strip())).is_file()
 

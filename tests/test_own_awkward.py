@@ -154,7 +154,7 @@ ERRORS: dict[str, tuple[str, str | bytes, str]] = {
     "Doccano, spans": ("a.jsonl", objects(lambda n, t, x: {"text": t, "label": [[0, 3, x]]}), "a label that is a list"),
     "a vector of marks": ("a.jsonl", objects(lambda n, t, x: {"text": t, "label": [*MARKS[n], 0]}), "Name 3 classes in their order"),
     "a vector of shares": ("a.csv", rows_of([("text", "label"), *((t, str([0.7, 0.3] if x == "joy" else [0.2, 0.8])) for t, x in ROWS)]), "Name 2 classes in their order"),
-    "a map of Arrow": ("a.parquet", parquet(pa.table({"text": TEXTS, "label": pa.array([[(x, 0.8)] for x in LABELS], pa.map_(pa.string(), pa.float64()))})), "a label that is a tuple"),
+    "a map of Arrow": ("a.parquet", parquet(pa.table({"text": TEXTS, "label": pa.array([[(x, 0.8)] for x in LABELS], pa.map_(pa.string(), pa.float64()))})), "a label that is an object with the keys joy"),
     "marks of minus one": ("a.csv", one_hot("1", "-1"), "If each is a class, write 0 and 1"),
     "scales of seven": ("a.csv", rows_of([("text", "How happy (1-7)", "How angry (1-7)"), *((t, 6 - 5 * no, 1 + 5 * no + n % 2) for n, (t, (_, no)) in enumerate(zip(TEXTS, MARKS, strict=True)))]), "Columns of numbers that may be labels"),
     "a ZIP of files": ("a.zip", packed(train_csv=lines(ROWS), test_csv=lines(ROWS)), "a ZIP archive of 2 files: train.csv, test.csv"),

@@ -6,10 +6,13 @@ import argparse
 import csv
 import io
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from emosynth.corpora.own import Understanding, understand
@@ -302,3 +305,111 @@ def test_remedies_name_what_is_wrong_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         found_at(tmp_path, str(tmp_path / "mails.cvs"))
     assert "Did you mean mails.csv?" in caught.value.remedy
+
+
+# --- ratings, links, marks nobody sees, Parquet -----------------------------------------------------------------
+
+
+def test_columns_of_ratings_are_neither_votes_nor_proposed_as_labels(tmp_path: Path) -> None:
+    def rated(*names: str) -> Path:
+        return put(tmp_path, "a.csv", quoted([("text", *names), *((t, *((5, 3, 1) if x == "joy" else (2, 5, 3))) for t, x in ROWS)]))
+
+    path = rated("joy", "anger", "fear")
+    first = refusal(path)
+    assert "write 0 and 1" in first and "labels lists them" not in first
+    for labels in (["joy", "anger", "fear"], ["joy", "fear"]):
+        said = refusal(path, labels=labels)
+        assert "numbers of a scale" in said and "write 0 and 1" in said and "name the one column" in said
+    for names in (("rater1", "rater2", "coder"), ("r1", "r2", "r3"), ("annotator_2", "annotator_3", "judge")):
+        if names[0] == "r1":  # not known as raters by name, and not as columns of classes either
+            assert "list them (labels)" in refusal(rated(*names))
+        seen = understand(rated(*names), UserCorpus(path="a", text="text", labels=list(names)), "soft")
+        assert "votes of 3 raters" in " ".join(map(str, seen.guesses))
+
+
+def test_links_that_lead_nowhere_are_told(tmp_path: Path) -> None:
+    for name, to in (("gone.csv", "nowhere.csv"), ("loop.csv", "loop.csv"), ("one.csv", "two.csv"), ("two.csv", "one.csv")):
+        (tmp_path / name).symlink_to(to)
+    for name, words in (
+        ("gone.csv", "a link to nowhere.csv, which is not there"),
+        ("loop.csv", "a link to itself"),
+        ("one.csv", "leads back to it"),
+    ):
+        with pytest.raises(UserError, match=words):
+            found_at(tmp_path, str(tmp_path / name))
+        assert words in refusal(tmp_path / name, text="text", labels="label")
+    with pytest.raises(UserError) as caught:
+        found_at(tmp_path, str(tmp_path / "lop.csv"))
+    assert "loop.csv" not in caught.value.remedy
+    put(tmp_path, "folder/train.csv", table(ROWS))
+    (tmp_path / "folder" / "test.csv").symlink_to("nowhere.csv")
+    assert "a link to nowhere.csv" in refusal(tmp_path / "folder")
+
+
+@pytest.mark.parametrize(
+    ("mark", "words"),
+    [("\u202e", "RIGHT-TO-LEFT OVERRIDE"), ("\u202a", "LEFT-TO-RIGHT EMBEDDING"), ("\u2066", "LEFT-TO-RIGHT ISOLATE"), ("\u200f", "RIGHT-TO-LEFT MARK"),
+     ("\u200b", "ZERO WIDTH SPACE"), ("\x9b", "U+009B")],
+)  # fmt: skip
+def test_marks_in_labels_that_nobody_sees_are_taken_out_and_named(tmp_path: Path, mark: str, words: str) -> None:
+    seen = read(put(tmp_path, "a.csv", table(relabelled(lambda n, x: mark + x))))
+    assert seen.classes == TWO and words in warned(seen) and "taken out" in warned(seen)
+
+
+def test_bars_and_semicolons_in_labels_are_said_whatever_stands_around_them(tmp_path: Path) -> None:
+    for mark in "|;":
+        for make in (lambda n, x, m=mark: f"{x}{m}calm" if x == "joy" else x, lambda n, x, m=mark: f"{x}{m}{x}{m}{x.upper()}"):
+            path = put(tmp_path, "a.csv", quoted([HEAD, *relabelled(make)]))
+            assert f"--label-separator {mark!r}" in warned(read(path))
+            assert "may be several" not in warned(read(path, label_separator=mark))
+    seen = read(put(tmp_path, "a.csv", quoted([HEAD, *relabelled(lambda n, x: x + "||")])))
+    assert seen.classes == TWO and "Separators at the end of labels are taken out" in warned(seen) and "'joy||'" in warned(seen)
+
+
+def test_types_of_parquet_are_read_as_those_of_json(tmp_path: Path) -> None:
+    def parquet(labels: pa.Array) -> Path:
+        pq.write_table(pa.table({"text": [t for t, _ in ROWS], "label": labels}), tmp_path / "a.parquet")
+        return tmp_path / "a.parquet"
+
+    shares = [{"joy": 0.7, "anger": 0.3} if x == "joy" else {"anger": 1.0} for x in LABELS]
+    plain = read(put(tmp_path, "a.jsonl", jsonl(shares)))
+    for numbers in (pa.float64(), pa.decimal128(3, 1)):
+        held = [[(name, Decimal(str(one)) if numbers != pa.float64() else one) for name, one in row.items()] for row in shares]
+        seen = read(parquet(pa.array(held, pa.map_(pa.string(), numbers))))
+        assert seen.classes == plain.classes == TWO and {row.shares for row in seen.rows} == {row.shares for row in plain.rows}
+    wholes = [Decimal(int(x == "joy")) for x in LABELS]
+    for scale in (0, 2):
+        assert read(parquet(pa.array(wholes, pa.decimal128(5, scale))), class_names=["anger", "joy"]).classes == TWO
+    assert "rating is no class" in refusal(parquet(pa.array([one + Decimal("0.5") for one in wholes], pa.decimal128(5, 1))))
+    flags = parquet(pa.array([x == "joy" for x in LABELS]))
+    said = refusal(flags)
+    names = json.loads(said.split("--class-names '")[1].split("'")[0].replace("…", "joy", 1).replace("…", "anger"))
+    assert read(flags, class_names=names).classes == TWO
+    empty = refusal(parquet(pa.nulls(len(ROWS))))
+    assert "null in every row" in empty and "formulas" not in empty
+
+
+# --- what is wrong, and not what only looks so -------------------------------------------------------------------
+
+
+def test_conflicts_that_leave_one_class_are_named(tmp_path: Path) -> None:
+    joys = [(t, x) for t, x in ROWS if x == "joy"]
+    path = put(tmp_path, "a.csv", quoted([HEAD, *ROWS, *((t, "anger") for t, _ in joys)]))
+    error, _ = refused(Path(__file__).parents[1], path, read(path), "mine")
+    assert (
+        error is not None
+        and "60 texts stand with several labels" in error.what
+        and "corpora.conflicts" in error.remedy
+        and "soft" in error.remedy
+    )
+    path = put(tmp_path, "a.csv", quoted([HEAD, *((t, "joy") for t, _ in ROWS)]))
+    error, _ = refused(Path(__file__).parents[1], path, read(path), "mine")
+    assert error is not None and "one class only" in error.what
+
+
+def test_texts_within_objects_do_not_make_the_labels_missing(tmp_path: Path) -> None:
+    rows = [{"text": {"body": t, "lang": "en"}, "label": x} for t, x in ROWS]
+    path = put(tmp_path, "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    said = refusal(path)
+    assert "No column looks like texts" in said and "like labels" not in said and "--text text.body" in said
+    assert read(path, text="text.body").classes == TWO

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -240,3 +241,43 @@ def test_null_takes_an_arm_away_and_nothing_else():
         "arms": {"y": {}},
         "size": None,
     }
+
+
+def laid_over(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    (tmp_path / "profiles" / "mine.yaml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_preset_runs_where_it_is_switched_on(tmp_path):
+    root = laid_over(tmp_path, "arms: {tfidf: {run: true, sizes: largest}}\nsweeps: {tfidf: {mix.weight: [0.5]}}\n")
+    assert "tfidf" not in load_params(root, "demo").arms and load_params(root, "mine").arms["tfidf"].guide == "tfidf"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("arms: {tfdif: {run: true}}", "arms.tfdif.*Did you mean tfidf"),
+        ("arms: {tfdif: {run: true, sizes: largest, repeats: 2}}", "arms.tfdif.*Did you mean tfidf"),
+        ("arms: {tfidf: {sizes: largest}}", "tfidf is off .*arms.tfidf counts on it"),
+        ("sweeps: {tfidf: {mix.weight: [0.5]}}", "tfidf is off .*sweeps.tfidf counts"),
+        ("learners: {encoder: {arms: [seed, 'tfidf:unverified']}}", "tfidf is off .*learners.encoder.arms counts"),
+        ("arms: {mine: {guide: shap, checks: agreed, after: tfidf}}", "tfidf is off .*arms.mine.after counts"),
+        ("arms: {mine: {guide: shap, checks: agreed, plus: [tfidf]}}", "tfidf is off .*arms.mine.plus counts"),
+        ("responsible: {collapse: {arm: shap-tuned, rounds: 1}}", "shap-tuned is off .*responsible.collapse.arm counts"),
+        ("arms: {sentisynth: {run: false}}", "sentisynth is off .*sweeps.sentisynth counts"),
+    ],
+)
+def test_an_arm_that_is_off_is_not_said_to_be_unknown(tmp_path, text, words):
+    """An arm that is there and off was "no arm called tfidf", and a misspelt preset became an arm of its own."""
+    with pytest.raises(UserError) as raised:
+        load_params(laid_over(tmp_path, text), "mine")
+    assert re.search(words, str(raised.value).replace("\n", " "))
+
+
+def test_not_all_arms_are_off(tmp_path):
+    arms = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["arms"]
+    with pytest.raises(UserError, match="run: true"):
+        load_params(laid_over(tmp_path, yaml.safe_dump({"arms": {name: {"run": False} for name in arms}, "sweeps": None})), "mine")

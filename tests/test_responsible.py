@@ -118,6 +118,34 @@ def test_mask_leaves_the_rest_and_is_stable():
     assert personal.kinds_in([text, "nothing"])["iban"] == [False, False]
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        *(
+            (text, "EMAIL")
+            for text in ("jo.m\u00fcller@firma.de", "jos\u00e9@example.com", "jose\u0301@example.com", '"john doe"@example.org')
+        ),
+        *(
+            (text, "EMAIL")
+            for text in ("m\u00fcller@b\u00fccher.de", "\u0438\u0432\u0430\u043d@\u043f\u043e\u0447\u0442\u0430.\u0440\u0444")
+        ),
+        *((f"+49{gap}30{gap}901820", "PHONE") for gap in "\u00a0\u202f\u2009\u2013\u2011\u2212"),
+        *((f"4111{gap}1111{gap}1111{gap}1111", "CARD") for gap in ".\u00a0\u2007\u2013\u2014"),
+        *(("".join(chr(zero + int(c)) for c in "4111111111111111"), "CARD") for zero in (0xFF10, 0x0660, 0x0966)),
+        *((text, "PHONE") for text in ("(030) 901820", "(030) 90 18 20", "(06) 12 34 56 78", "8 (495) 123-45-67", "+4915112345678")),
+        *((text, "IBAN") for text in ("DE89-3704-0044-0532-0130-00", "de89370400440532013000", "De89 3704 0044 0532 0130 00")),
+        ("@j\u00f6hn", "MENTION"),
+    ],
+)
+def test_other_scripts_gaps_and_cases_are_no_hiding_place(text: str, kind: str) -> None:
+    """Addresses were cut in half at their first letter that is not ASCII, and numbers were missed behind spaces that do not break."""
+    assert personal.mask(f"so: {text}, yes") == f"so: [{kind}], yes"
+
+
+def test_an_address_begins_where_a_script_without_spaces_ends() -> None:
+    assert personal.mask("\u8054\u7cfb\u6211abc@x.com\u8c22\u8c22") == "\u8054\u7cfb\u6211[EMAIL]\u8c22\u8c22"
+
+
 def test_checksums_are_checked():
     cards = [f"4{number:014d}" for number in range(0, 10**14, 10**12)]
     right = [card + next(str(digit) for digit in range(10) if personal.luhn(card + str(digit))) for card in cards]

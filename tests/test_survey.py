@@ -210,8 +210,8 @@ HEADER = ",".join(COLUMNS)
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("", "first line"), ("a,b\n", "first line"), (f"{HEADER}\n", "0 sheets"), (f"{HEADER}\ns,r,i,0,human\n", "lacks"),
-        (f"{HEADER}\ns,,i,0,human,yes,yes\n", "lacks"), (f"{HEADER}\ns,=1+1,i,0,human,yes,yes\n", "lacks"),
+        ("", "first line"), ("a,b\n", "first line"), (f"{HEADER}\n", "0 sheets"), (f"{HEADER}\ns,r,i,0,human\n", "has 5 cells"),
+        (f"{HEADER}\ns,,i,0,human,yes,yes\n", "rater is missing"), (f"{HEADER}\ns,=1+1,i,0,human,yes,yes\n", "no name of a rater"),
         (f"{HEADER}\ns,r,i,7,human,yes,yes\n", "unknown answer"), (f"{HEADER}\ns,r,i,0,me,yes,yes\n", "unknown answer"),
         (f"{HEADER}\ns,r,i,0,human,yes,yes\ns,r,i,1,human,yes,yes\n", "twice"), (f"{HEADER}\ns,r,i,0,,,\nt,r,j,0,,,\n", "2 sheets"),
     ],
@@ -229,6 +229,8 @@ def test_answers_saved_by_a_spreadsheet_are_read(tmp_path):
     file = tmp_path / "answers.csv"
     file.write_bytes(f"{HEADER}\r\ns,r,i,none,human,,yes\r\n".replace(",", ";").encode("utf-8-sig"))
     assert read_answers([file], 3).iloc[0].tolist() == ["s", "r", "i", "none", "human", "", "yes"]
+    file.write_bytes(f"{HEADER}\ns,Jo Smith-O'Neil,i,NONE, Human ,Yes,\n,,,,,,\n\n".replace(",", "\t").encode("utf-16"))
+    assert read_answers([file], 3).to_numpy().tolist() == [["s", "Jo Smith-O'Neil", "i", "none", "human", "yes", ""]]
     with pytest.raises(UserError, match="cannot be read"):
         read_answers([tmp_path / "nothing.csv"], 3)
 

@@ -21,6 +21,7 @@ from emosynth.corpora.own import understand
 from emosynth.errors import UserError
 from emosynth.models.lm import Completion
 from emosynth.params import Cells, UserCorpus, load_params
+from emosynth.params.base import load_yaml
 from emosynth.params.corpora import NAME
 from emosynth.paths import SHIPPED, Paths
 from emosynth.pipeline import write_pipelines
@@ -268,6 +269,30 @@ def test_words_that_yaml_would_take_for_something_else_stay_words(root: Path) ->
     write_profile(root, "mine", text_of("mine", custom, {}, "drop"), (), force=False)
     corpora = load_params(root, "mine").corpora
     assert corpora.custom["mine"].model_dump(exclude_unset=True) == custom and corpora.conflicts == "drop"
+
+
+@pytest.mark.parametrize("char", [*"\x7f\x80\x85\x9f\u2028\u2029\ufeff\ufffe\uffff\udc80", "\x07", "é", "\U0001f642", "\u202e"])
+def test_a_profile_is_read_as_it_was_written_whatever_names_hold(root: Path, char: str) -> None:
+    custom = {"path": f"x{char}y.csv", "text": f"te{char}xt", "labels": [f"a{char}", char], "class_names": {f"a {char} b": f"{char}c"}}
+    path, _ = write_profile(root, "mine", text_of("mine", custom, {"sizes": [10]}, "majority"), (), force=False)
+    assert load_yaml(path.read_text(encoding="utf-8"))["corpora"]["custom"] == custom
+    assert free_name(root, root / f"x{char}y.csv", Catalog.load(Paths(root, "demo"))) != "mine", "the file is named otherwise"
+    assert write_profile(root, "mine", text_of("mine", custom, {"sizes": [10]}, "majority"), (), force=False)[1] is False
+
+
+def test_a_profile_that_would_not_be_read_is_not_written() -> None:
+    for names in ({"x" * 2000: None}, {"a": float("nan")}):
+        with pytest.raises(UserError, match="cannot be written"):
+            text_of("mine", {"path": "a.csv", "class_names": names}, {}, "majority")
+
+
+def test_try_keeps_the_profile_of_a_file_with_odd_names(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emosynth.trying.preview.open_writer", lambda *given: Writer())
+    file = root / "x\x85y.csv"
+    file.write_text(quoted([("text", "la\x7fbel"), *many()]))
+    for _ in range(2):
+        assert run(root, "try", str(file), "--texts", "1") == 0
+    assert [path.name for path in (root / "profiles").glob("*.yaml")] == ["xy.yaml"]
 
 
 def test_a_profile_for_something_else_stays(root: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +118,28 @@ def cells(table: pa.Table, name: str, path: Path) -> list[Any]:
         more, longer = _weight(chunk.column(0), f"{path}: {name}")
         size, values = size + longer, values + more
         bounded(size, path, values=values)
-        found += chunk.column(0).to_pylist()
+        more_cells = chunk.column(0).to_pylist()
+        found += map(_plain, more_cells) if re.search("map<|decimal", str(chunk.column(0).type)) else more_cells
     return found
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with maps, which Arrow gives as pairs, as objects, and decimals as numbers.
+
+    Raises
+    ------
+    ValueError
+        If a key of a map stands twice.
+    """
+    if isinstance(value, Decimal):
+        return float(value) if int(value.as_tuple().exponent) < 0 else int(value)
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list) and value and all(isinstance(item, tuple) for item in value):
+        if len(made := {key: _plain(inner) for key, inner in value}) < len(value):
+            raise ValueError("a key of a map stands twice")
+        return made
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _weight(array: pa.Array, where: str) -> tuple[int, int]:

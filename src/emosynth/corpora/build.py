@@ -13,7 +13,7 @@ import pandas as pd
 from emosynth.cards import Card, Source, read_json, read_table, write_json, write_table
 from emosynth.catalog import Catalog
 from emosynth.corpora.clean import clean
-from emosynth.corpora.decoding import fault
+from emosynth.corpora.decoding import fault, some
 from emosynth.corpora.files import Loaded, Row, uncollected
 from emosynth.corpora.loaders import READERS
 from emosynth.corpora.own import read_user
@@ -174,6 +174,13 @@ def settled(name: str, loaded: Loaded, params: Corpora, *, near: bool = True) ->
     UserError
         If there are too few classes, a split has no rows, or training or test rows of a class are lacking.
     """
+    torn, left = loaded.conflicts or {}, {label for row in loaded.rows for label in row.labels}
+    if len(left) == 1 and torn.get("texts"):
+        other = ", ".join(way for way in ("majority", "soft") if way != torn["done"])
+        raise fault(
+            f"Rows of {some(left)} alone are left: {said_of_conflicts(torn)}", loaded.where,
+            f"Mend texts that stand with several labels, or settle them otherwise (corpora.conflicts, --conflicts: {other}).",
+        )  # fmt: skip
     frame, own_splits = _frame(name, loaded, params.fractions)
     validate(frame, loaded.classes, loaded.task, loaded.where, [row.place for row in loaded.rows])
     report: dict[str, Any] = {}

@@ -15,7 +15,7 @@ from emosynth.corpora.decoding import Notes, fault, some
 from emosynth.corpora.files import SPLIT_NAMES
 from emosynth.corpora.headers import LABEL_COLUMNS, RATER, SPLIT_COLUMNS, TEXT_COLUMNS
 from emosynth.corpora.spelling import DATE, LINK, simple
-from emosynth.corpora.tables import ABSENT, Table
+from emosynth.corpora.tables import ABSENT, Table, absent
 from emosynth.corpora.values import PAIRS, flag, literal, number, step, unfolded
 from emosynth.errors import UserError
 
@@ -35,6 +35,7 @@ _LABEL_NAMES = frozenset(map(simple, LABEL_COLUMNS))
 _MADE = re.compile(r"pred|model|auto|machine|bot|gpt|system")
 """What columns of labels are called that no person gave."""
 _NUMBERED = re.compile(r"(.*?[a-z])(\d{1,2}|(?<=[_ .-])[a-h])", re.IGNORECASE)
+THRESHOLD = "write 0 and 1, or shares, in place of the scale: 1 from the value on from which a row has the class"
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?", re.IGNORECASE)
 
 
@@ -218,6 +219,13 @@ def named_as_raters(names: Sequence[str]) -> bool:
     return all(RATER.search(simple(name)) for name in names)
 
 
+def are_ratings(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> bool:
+    """Return whether columns hold numbers of a scale, a class each, and not votes: they are named neither as raters nor alike with a number."""
+    stems = {found[1] if (found := _NUMBERED.fullmatch(name.strip())) else name for name in names}
+    filled = [str(value).strip() for row in rows for value in row if not absent(value) and str(value).strip()]
+    return len(stems) == len(names) and not named_as_raters(names) and bool(filled) and all(map(_NUMBER.fullmatch, filled))
+
+
 def _rater_columns(looks: Mapping[str, _Look]) -> list[str]:
     """Return the columns that hold a vote of one rater each: named so, or numbered alike, with the same few labels; empty if fewer than two."""
     groups: dict[str, list[str]] = {}
@@ -253,6 +261,9 @@ def guess_columns(table: Table, notes: Notes | None = None, taken: Collection[st
     text, rivals = _guess_text(table, plain, notes) if plain else (None, [])
     rest = {name: look for name, look in looks.items() if name != text}
     labels = _guess_labels(table, rest, notes) if rest else None
+    if text is not None and labels is None and len(plain) < len(looks) and looks[text].like_classes:
+        # texts within objects leave the labels alone to be taken for texts
+        text, labels = None, _guess_labels(table, plain, notes)
     if rivals := [name for name in rivals if name != labels]:
         told = [f"{name!r} ({looks[name].words:.0f} words a cell, {looks[name].filled:.0%} filled)" for name in (str(text), *rivals)]
         notes.warn(f"Several columns hold texts: {some(told)}; the first is taken, and the others are not read (text).")
@@ -307,9 +318,10 @@ def _guess_labels(table: Table, looks: dict[str, _Look], notes: Notes) -> str | 
     label = ranked[0]
     numbers = [] if fit or named else [name for name in other if looks[name].share(_NUMBER) == 1]
     if label in numbers and len(numbers) > 1:
-        notes.warn(
-            f"Columns of numbers that may be labels: {some(numbers)}. If each is a class, write 0 and 1, or shares (labels lists them)."
-        )
+        at = [table.columns.index(name) for name in numbers]
+        rated = are_ratings([[row[place] for place in at] for row in table.rows[:_LOOKED_AT]], numbers)
+        how = f"If each is a class, {THRESHOLD}." if rated else "If each holds the votes of a rater, list them (labels)."
+        notes.warn(f"Columns of numbers that may be labels: {some(numbers)}. {how}")
         return None
     for name in named:
         if name not in fit and name != label:
@@ -330,7 +342,7 @@ def _guess_labels(table: Table, looks: dict[str, _Look], notes: Notes) -> str | 
         if set(rivals) <= set(alike):
             more = " If a row has several labels, join them in one column (label_separator)."
         elif any(held[0] & other for other in held[1:]) and not any(word in simple(label) for word in _LABEL_NAMES):
-            more = " If each is a class, and its cells are answers on one scale, write 0 and 1, or shares (labels lists them)."
+            more = f" If each is a class, and its cells are answers on one scale, {THRESHOLD}."
         notes.warn(f"Several columns may hold labels: {some(told)}; the first is taken (labels).{more}")
     return label
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import gzip
 import io
 import re
@@ -129,6 +130,26 @@ def bounded(size: int, path: Path, packed: int | None = None, rows: int = 0, val
         raise fault(f"The file holds {values:,} values in its rows and columns; at most {MOST_VALUES:,} are read.", path, _PART)
 
 
+def dangling(path: Path) -> UserError | None:
+    """Return what is wrong with a link that leads to nothing; None: it is none."""
+    if not path.is_symlink() or path.exists():
+        return None
+    to = path.readlink()
+    try:
+        path.stat()
+    except FileNotFoundError:
+        what = f"This is a link to {to}, which is not there."
+    except OSError as error:
+        own = path.parent.resolve() / to == path.parent.resolve() / path.name
+        loop = "to itself" if own else f"to {to}, which leads back to it"
+        what = (
+            f"This is a link {loop}." if error.errno == errno.ELOOP else f"This is a link to {to}, which cannot be read: {error.strerror}."
+        )
+    else:
+        return None
+    return fault(what, path, "Name the file itself, or make the link again.")
+
+
 def read_bytes(path: Path, notes: Notes) -> bytes:
     """Return the bytes of a file, unpacked if it is a gzip.
 
@@ -137,6 +158,8 @@ def read_bytes(path: Path, notes: Notes) -> bytes:
     UserError
         If it is missing, unreadable, no file (a pipe, a device), damaged, empty or too large.
     """
+    if link := dangling(path):
+        raise link
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):

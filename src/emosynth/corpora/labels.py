@@ -12,7 +12,8 @@ from typing import Any
 from emosynth.corpora.columns import named_as_raters
 from emosynth.corpora.decoding import Notes, fault, some
 from emosynth.corpora.headers import MISSING_WORDS
-from emosynth.corpora.spelling import clean, key, mixed, normalise, shown, skeleton
+from emosynth.corpora.odd import of_classes, of_spellings
+from emosynth.corpora.spelling import clean, key, mixed, normalise, shown
 from emosynth.corpora.tables import ABSENT, absent
 from emosynth.corpora.values import MARKS, dotted, flag, literal
 from emosynth.params import UserCorpus
@@ -21,7 +22,6 @@ NO_TEXT, NO_LABEL = "no text", "no label"
 KINDS = "Labels are of several kinds"
 _INTEGRAL = re.compile(r"([+-]?\d+)\.0+")
 _NUMERIC = re.compile(r"[+-]?\d+([.,]\d+)?")
-_JOINED = (re.compile(r"\s*[,;|/+&]\s*|\s+(?:and|or|und|oder|et|ou|y|o|e|i|en|og|och|и)\s+| +- +"), re.compile(" "))
 _SEVERAL = re.compile(r"\d+(\s*[,;|/ ]\s*\d+)+")
 _RATING = "a label that is a decimal number or a percentage (a rating is no class; class_names declares names)"
 _NAMES = "corpora.custom: class_names"
@@ -268,9 +268,10 @@ def _classes(
         ways = {raw for atom in same for raw in spelt[atom]}
         if len(ways) > 1 or (spec.classes is not None and any(atom != name for atom in same)):
             notes.warn(f"Near-equal labels are one class, {name!r}: {some(map(shown, sorted(ways)), 10)} (merge_labels, or class_names).")
-    if steered := sorted(raw for ways in spelt.values() for raw in ways if re.search("[\x00-\x08\x0e-\x1f\x7f-\x9f]", raw)):
-        notes.warn(f"Control characters in labels are taken out: {some(shown(raw[:60]) for raw in steered)}.")
-    _say_of({name for atom, name in rename.items() if name is not None and atom not in bad}, bool(declared), spec, notes)
+    for line in of_spellings(raw for ways in spelt.values() for raw in ways):
+        notes.warn(line)
+    for line in of_classes({name for atom, name in rename.items() if name is not None and atom not in bad}, bool(declared), spec):
+        notes.warn(line)
     left = Labels([], multi)
     known: dict[tuple[str, ...], tuple[str, ...]] = {}
     for row, atoms in enumerate(parts):
@@ -309,41 +310,6 @@ def _unusable(rename: Mapping[str, str | None], declared: Mapping[str, Any], num
         elif given is not None and _NUMERIC.fullmatch(name) and name not in given:
             bad[atom] = f"a label number that has no name in class_names ({atom})"
     return bad
-
-
-def _say_of(found: set[str], declared: bool, spec: UserCorpus, notes: Notes) -> None:
-    """Warn about names of classes that say nothing, look alike, or are made of others."""
-    names = sorted(found)
-    if spec.classes is None and not declared:
-        if numbers := [name for name in names if _NUMERIC.fullmatch(name)]:
-            notes.warn(f"Labels are numbers ({some(numbers)}), which say nothing in a prompt: class_names names them.")
-        if names and {name.casefold() for name in names} <= {mark for mark in MARKS if len(mark) > 1}:
-            notes.warn(f"Labels are {some(names)}, which say nothing in a prompt: class_names names them.")
-    alike: dict[str, list[str]] = {}
-    for name in names:
-        alike.setdefault(skeleton(name), []).append(name)
-    for group in alike.values():
-        if len(set(map(key, group))) > 1:
-            told = some((shown(name, foreign=True) for name in group), 10)
-            notes.warn(f"Labels that look alike are classes of their own: {told}; class_names joins them.")
-        elif any(map(mixed, group)):
-            notes.warn(f"A label has letters of several alphabets: {some(map(shown, group))}; class_names renames it.")
-    known = set(map(key, names))
-    split = {name: [set(map(key, filter(None, mark.split(name)))) for mark in _JOINED if mark.search(name)] for name in names}
-    made_of = [name for name in names if any(parts <= known for parts in split[name])]
-    if spec.label_separator is None and (made_of or (made_of := _never_alone(names))):
-        mark = next((seen[0] for name in made_of if (seen := _JOINED[0].search(name))), " ")
-        mark = mark.strip() if re.fullmatch(r"\s*[,;|/+&]\s*", mark) else mark
-        what = f"Labels that are made of other labels: {some(map(repr, made_of))}"
-        notes.warn(f"{what}; label_separator parts them (--label-separator {mark!r}), now each is a class of its own.")
-
-
-def _never_alone(names: Sequence[str]) -> list[str]:
-    """Return labels that are joined of others, none of which stands alone: most are, and share parts."""
-    split = {name: [part.casefold() for part in _JOINED[0].split(name) if part.strip()] for name in names}
-    joint = [name for name, parts in split.items() if len(parts) > 1]
-    shared = Counter(part for name in joint for part in set(split[name]))
-    return joint if 2 * len(joint) > len(names) and max(shared.values(), default=0) > 1 else []
 
 
 # --- columns of marks, and of votes ----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from emosynth.corpora.arrow import read_ipc
-from emosynth.corpora.decoding import EMPTY, Notes, bounded, broken, cut, decode, fault, read_bytes, some
+from emosynth.corpora.decoding import EMPTY, Notes, bounded, broken, cut, dangling, decode, fault, read_bytes, some
 from emosynth.corpora.files import SPLIT_NAMES
 from emosynth.corpora.headers import RATER
 from emosynth.corpora.tables import ABSENT, Table, arrow_table, class_names, read_file
@@ -37,6 +37,8 @@ def read_tables(path: Path, spec: UserCorpus, notes: Notes) -> list[Table]:
     if not path.is_dir():
         return [_exported(read_file(path, spec, notes), spec, notes, path)]
     entries = sorted(item for item in path.iterdir() if not item.name.startswith((".", "_")))
+    if link := next(filter(None, map(dangling, entries)), None):
+        raise link
     folders = [item for item in entries if item.is_dir()]
     files = [item for item in entries if item.is_file() and item.name.lower() not in _NOT_DATA and item.suffix.lower() in _DATA]
     if (path / "state.json").is_file():

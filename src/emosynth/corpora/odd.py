@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
 from emosynth.corpora.decoding import some
-from emosynth.corpora.spelling import DATE, LINK, folded, skeleton
+from emosynth.corpora.spelling import CONTROL, DATE, LINK, TURNING, UNSEEN, folded, key, mixed, shown, skeleton
+from emosynth.corpora.values import MARKS
 
 if TYPE_CHECKING:
     from emosynth.corpora.files import Row
+    from emosynth.params import UserCorpus
 
 _FEW = 0.05
 """Share of texts from which something is told."""
@@ -24,6 +26,16 @@ _NOTHING = frozenset(
 _TAG = re.compile(r"</?(a|b|blockquote|br|div|em|font|i|img|li|p|span|strong|td|tr|u|ul)\b[^<>]*>", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x9f]")
+_TAKEN_OUT = (
+    ("Control characters in labels are taken out", re.compile(f"[{CONTROL}]")),
+    ("Marks that turn the direction of letters are taken out of labels, which may be read in another order than they are shown", re.compile(f"[{TURNING}]")),
+    ("Invisible characters in labels are taken out", re.compile(f"[{UNSEEN}]")),
+    ("Separators at the end of labels are taken out (label_separator parts several labels)", re.compile(r"[,;|]\s*$")),
+)  # fmt: skip
+_NUMERIC = re.compile(r"[+-]?\d+([.,]\d+)?")
+_JOINED = (re.compile(r"\s*[,;|/+&]\s*|\s+(?:and|or|und|oder|et|ou|y|o|e|i|en|og|och|и)\s+| +- +"), re.compile(" "))
+_LISTED = re.compile(r"(?<=\w)\s*([|;])\s*(?=\w)")
+"""Signs that stand between several labels, and hardly within one."""
 _BYTES = re.compile(r"""b(['"]).*\1""", re.DOTALL)
 _TOKENS = re.compile(r"""\[\s*(['"]).+\1\s*\]""", re.DOTALL)
 
@@ -65,6 +77,53 @@ def of_names(names: Sequence[str]) -> Iterator[str]:
     if len(scripts) > 1:
         held = [group[0] for group in scripts.values() if group]
         yield f"Labels are written in several alphabets: {some(held)}; if some mean the same, class_names joins them."
+
+
+def of_spellings(raw: Iterable[str]) -> Iterator[str]:
+    """Yield what reading takes out of labels."""
+    every = sorted(set(raw))
+    for what, fits in _TAKEN_OUT:
+        if held := [label for label in every if fits.search(label)]:
+            yield f"{what}: {some(shown(label[:60]) for label in held)}."
+
+
+def of_classes(found: set[str], declared: bool, spec: UserCorpus) -> Iterator[str]:
+    """Yield what is odd about names of classes that say nothing, look alike, or are made of others; ``declared``: class_names gives some."""
+    names = sorted(found)
+    if spec.classes is None and not declared:
+        if numbers := [name for name in names if _NUMERIC.fullmatch(name)]:
+            yield f"Labels are numbers ({some(numbers)}), which say nothing in a prompt: class_names names them."
+        if names and {name.casefold() for name in names} <= {mark for mark in MARKS if len(mark) > 1}:
+            yield f"Labels are {some(names)}, which say nothing in a prompt: class_names names them."
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(skeleton(name), []).append(name)
+    for group in alike.values():
+        if len(set(map(key, group))) > 1:
+            told = some((shown(name, foreign=True) for name in group), 10)
+            yield f"Labels that look alike are classes of their own: {told}; class_names joins them."
+        elif any(map(mixed, group)):
+            yield f"A label has letters of several alphabets: {some(map(shown, group))}; class_names renames it."
+    known = set(map(key, names))
+    split = {name: [set(map(key, filter(None, mark.split(name)))) for mark in _JOINED if mark.search(name)] for name in names}
+    made_of = [name for name in names if any(parts <= known for parts in split[name])]
+    if spec.label_separator is None and (made_of or (made_of := _never_alone(names))):
+        mark = next((seen[0] for name in made_of if (seen := _JOINED[0].search(name))), " ")
+        mark = mark.strip() if re.fullmatch(r"\s*[,;|/+&]\s*", mark) else mark
+        what = f"Labels that are made of other labels: {some(map(repr, made_of))}"
+        yield f"{what}; label_separator parts them (--label-separator {mark!r}), now each is a class of its own."
+    elif spec.label_separator is None and spec.classes is None and not declared and (several := list(filter(_LISTED.search, names))):
+        mark = _LISTED.findall(several[0])[0]
+        what = f"Labels such as {several[0]!r} may be several labels"
+        yield f"{what}: label_separator parts them (--label-separator {mark!r}); now each is a class of its own."
+
+
+def _never_alone(names: Sequence[str]) -> list[str]:
+    """Return labels that are joined of others, none of which stands alone: most are, and share parts."""
+    split = {name: [part.casefold() for part in _JOINED[0].split(name) if part.strip()] for name in names}
+    joint = [name for name, parts in split.items() if len(parts) > 1]
+    shared = Counter(part for name in joint for part in set(split[name]))
+    return joint if 2 * len(joint) > len(names) and max(shared.values(), default=0) > 1 else []
 
 
 def wrapped(texts: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emosynth.corpora import labels as cells
-from emosynth.corpora.columns import find, guess_columns, guess_split, paths_within
+from emosynth.corpora.columns import THRESHOLD, are_ratings, find, guess_columns, guess_split, paths_within
 from emosynth.corpora.decoding import NO_ROWS, Notes, fault, some
 from emosynth.corpora.files import SPLIT_NAMES, Loaded, Row, distinct, uncollected
 from emosynth.corpora.layouts import EXPORTS, read_tables
@@ -44,6 +44,7 @@ NOT_ENGLISH = (
 )
 UNKNOWN = "und"
 """Tag of a language that nobody named."""
+_MEANING = """--class-names '{"true": "…", "false": "…"}' names what true and false mean"""
 _COMMON = frozenset(["the", "and", "to", "of", "that", "my", "you", "for", "this", "with", "have", "not", "but", "are", "it"])
 """Frequent English words that are rare in the languages near it."""
 
@@ -156,7 +157,7 @@ def understand(
     if values.text in values.labels:
         raise fault(f"The column {values.text} cannot hold both texts and labels.", path, "Name both columns (text, labels).")
     texts = cells.texts(values.texts, spec, faults)
-    found, weights, ballots = _found(values, spec, notes, faults)
+    found, weights, ballots = _found(values, spec, path, notes, faults)
     multi = found.multi if spec.task is None else spec.task == "multi"
     if not values.several and found.multi and spec.task is None and not any(row is not None and len(row) > 1 for row in found.rows):
         notes.warn("Every list holds one label; the corpus is read as one with several labels a row (task: single reads it as one label).")
@@ -226,7 +227,8 @@ def _guessed(table: Table, path: Path, spec: UserCorpus, notes: Notes, wanted: C
         if table.format in EXPORTS:
             told += f" No annotation of this export of {table.format} holds a choice or a label."
         elif bare := [name for at, name in enumerate(table.columns) if all(row[at] is None for row in table.rows)]:
-            told += f" Nothing stands in {some(bare)}: formulas hold no values until a spreadsheet has computed and saved them."
+            formulas = "formulas hold no values until a spreadsheet has computed and saved them"
+            told += f" Nothing stands in {some(bare)}: {formulas if table.format == 'excel' else 'it is null in every row'}."
         there = some((name[:40] for name in table.columns), 20)
         what = f"No column looks like {' and none like '.join({'text': 'texts', 'labels': 'labels'}[name] for name in lacking)}; there are {there}."
         flags = " ".join(f"--{name} NAME" for name in lacking)
@@ -291,7 +293,7 @@ class _Values:
 
 
 def _found(
-    values: _Values, spec: UserCorpus, notes: Notes, faults: cells.Faults
+    values: _Values, spec: UserCorpus, path: Path, notes: Notes, faults: cells.Faults
 ) -> tuple[cells.Labels, list[Shares], list[list[tuple[str, ...]]] | None]:
     """Return the labels of each row; its shares, if it has any; and what each rater said, if there are several."""
     soft = None
@@ -302,6 +304,13 @@ def _found(
     if not values.several:
         return cells.labels(values.given, values.names, spec, notes, faults), [], None
     if cells.are_votes(values.marks, values.labels):
+        if spec.class_names is None and are_ratings(values.marks, values.labels):
+            what = f"The columns {some(values.labels, 20)} hold numbers of a scale: neither classes nor marks of them."
+            raise fault(
+                what,
+                path,
+                f"If each is a class, {THRESHOLD}; name the one column that holds classes (labels); or, if they are votes, name the numbers (class_names).",
+            )
         found, ballots = cells.votes(values.marks, values.labels, values.names, spec, notes, faults)
         return found, [], ballots
     given = cells.one_hot(values.marks, values.labels, faults)
@@ -350,9 +359,9 @@ def _settle(faults: cells.Faults, values: _Values, path: Path, spec: UserCorpus,
         ways = ["Mend or take out these rows"]
         ways += ["missing: drop (--missing drop) leaves rows without text or label out"] * bool(droppable)
         ways += [f"corpora.custom.classes allows {some(spec.classes or (), 20)}"] * any("unknown label" in what for what in hard)
+        ways += [_MEANING] * any("true or false" in what for what in hard)
         ways += [f"splits are {', '.join(SPLITS)}"] * any("unknown split" in what for what in hard)
-        remedy = "; ".join(ways) + "."
-        raise UserError("Some rows of the corpus cannot be used:", where=str(path), remedy=remedy, lines=[*told, *more_said])
+        raise UserError("Some rows of the corpus cannot be used:", where=str(path), remedy="; ".join(ways) + ".", lines=[*told, *more_said])
     return {what: [values.places[row] for row in rows] for what, rows in faults.items()}
 
 

@@ -10,7 +10,11 @@ from emosynth import text as texts
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?|\d{1,2}:\d{2}(:\d{2})?( ?[ap]m)?", re.IGNORECASE)
 LINK = re.compile(r"(https?://|www\.)\S+", re.IGNORECASE)
 _DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−", "-"))
-_INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\u00ad\ufeff\x00-\x1f\x7f]")
+CONTROL = "\x00-\x08\x0e-\x1f\x7f-\x9f"
+TURNING = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+"""Marks that turn the direction in which letters are shown."""
+UNSEEN = "\u200b\u2060\u00ad\ufeff"
+_INVISIBLE = re.compile(f"[{CONTROL}{TURNING}{UNSEEN}]")
 _LOOKS = {
     "abekmhopctyxijsdhlewqABEKMHOPCTYXIJS": "авекмнорстухіјѕԁһӏёԝԛАЕВКМНОРСТУХІЈЅ",
     "aikvopuxtwyncjABEZHIKMNOPTYX": "αικνορυχτωγηϲϳΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",

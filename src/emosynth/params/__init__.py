@@ -7,9 +7,10 @@ to is declared by the piece itself (`emosynth.pieces`).
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +107,14 @@ def load_params(root: str | os.PathLike[str], profile: str) -> Params:
         raise UserError(
             DEMO_IS_ELSEWHERE, where="profiles/demo.yaml", remedy="Move what differs to params.yaml, or give the profile another name."
         )
-    base = read_file(root / "params.yaml")
+    base, overlay = read_file(root / "params.yaml"), {}
     where = "params.yaml"
     if profile != "demo":
-        overlay = root / "profiles" / f"{profile}.yaml"
-        base = deep_merge(base, read_file(overlay))
+        overlay = read_file(root / "profiles" / f"{profile}.yaml")
+        base = deep_merge(base, overlay)
         where = f"params.yaml + profiles/{profile}.yaml"
     params = validate(base, where)
+    check_presets(base, overlay, where)
     check_design(params, root, where)
     return params
 
@@ -131,6 +133,55 @@ def validate(values: dict[str, Any], where: str) -> Params:
         return Params.model_validate(values)
     except ValidationError as error:
         raise explain(error, where, Params) from None
+
+
+_WHEN = {"run", "sizes", "repeats", "corpora"}
+
+
+def check_presets(values: Mapping[str, Any], overlay: Mapping[str, Any], where: str) -> None:
+    """Check that arms that are off are not counted on, and that one that is switched on is there.
+
+    Parameters
+    ----------
+    values
+        What was validated.
+    overlay
+        What the profile's own file says of it.
+
+    Raises
+    ------
+    UserError
+        If an arm that is off is named elsewhere or changed without being switched on, or an arm says when it runs and nothing else.
+    """
+    arms: dict[str, dict[str, Any]] = {name: arm or {} for name, arm in values["arms"].items()}
+    off = {name for name, arm in arms.items() if arm.get("run", True) is False}
+    for name, arm in arms.items():
+        if "run" in arm and arm.keys() <= _WHEN:
+            near = difflib.get_close_matches(name, [other for other in arms if other != name], n=1)
+            hint = f"Did you mean {near[0]}? " if near else ""
+            raise UserError(
+                f"The arm {name} says when it runs, and nothing of what it does.", where=f"{where}, arms.{name}",
+                remedy=f"{hint}A preset is switched on by its name; an arm of your own has a guide, a writer, checks, labels or a mix.",
+            )  # fmt: skip
+    changed = overlay.get("arms") or {}
+    named = [(f"arms.{name}", name) for name, arm in changed.items() if isinstance(arm, Mapping) and "run" not in arm]
+    named += [(f"sweeps.{name}", name) for name in values.get("sweeps") or {}]
+    for learner, settings in (values.get("learners") or {}).items():
+        named += [(f"learners.{learner}.arms", str(name).partition(":")[0]) for name in (settings or {}).get("arms") or []]
+    for name, arm in arms.items():
+        if name not in off:
+            named += [(f"arms.{name}.after", arm.get("after")), *((f"arms.{name}.plus", other) for other in arm.get("plus") or [])]
+    responsible = values.get("responsible") or {}
+    named += [
+        ("responsible.collapse.arm", (responsible.get("collapse") or {}).get("arm")),
+        ("context.arm", (values.get("context") or {}).get("arm")),
+    ]
+    for key, name in named:
+        if name in off:
+            raise UserError(
+                f"The arm {name} is off (run: false), and {key} counts on it.", where=where,
+                remedy=f"Switch it on, arms: {{{name}: {{run: true}}}}, or take it out there.",
+            )  # fmt: skip
 
 
 def select(params: Params, sections: Iterable[str]) -> dict[str, Any]:

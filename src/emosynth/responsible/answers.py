@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
@@ -27,6 +28,7 @@ from emosynth.stats import Interval, percentile_interval
 Floats = npt.NDArray[np.float64]
 FIELDS = ("emotion", *QUESTIONS)
 COLUMNS = ("sheet", "rater", "item", *FIELDS)
+_NAMES = (r"[A-Za-z0-9]{1,20}", r"\w[\w .'-]{0,39}", r"[A-Za-z0-9]{1,20}")
 AGREEMENT = ["question", "items", "raters", "answers", "alpha", "low", "high"]
 ARMS = ["arm", "measure", *COMPARED, "answers", "items"]
 ALL = "all"
@@ -51,21 +53,31 @@ def read_answers(files: Sequence[Path], classes: int) -> pd.DataFrame:
     allowed |= {name: [value for value, _ in options] for name, (_, options) in QUESTIONS.items()}
     for file in files:
         try:
-            text = file.read_bytes().decode("utf-8-sig")
-            separator = ";" if ";" in re.split("[\r\n]", text)[0] else ","  # spreadsheets save either, and end lines as they like
+            raw = file.read_bytes()
+            text = raw.decode("utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
+            separator = max(",;\t", key=re.split("[\r\n]", text)[0].count)  # spreadsheets save any, and end lines as they like
             cells = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise _bad("This file cannot be read as answers.", str(file), "Give a CSV file that the sheet saved.") from error
         if not cells or tuple(cells[0]) != COLUMNS:
             raise _bad(f"These are no answers: the first line must be {','.join(COLUMNS)}.", str(file), "Give what the sheet saved.")
         for line, row in enumerate(cells[1:], start=2):
-            where = f"{file}, line {line}"
-            if len(row) != len(COLUMNS) or not all(re.fullmatch(r"[A-Za-z0-9]{1,20}", value) for value in row[:3]):
-                raise _bad("This row lacks a sheet, a rater or an item, or has cells too many.", where, "Correct or delete the row.")
+            where, row = f"{file}, line {line}", [cell.strip() for cell in row]
+            if not any(row):
+                continue
+            if len(row) != len(COLUMNS):
+                raise _bad(f"This row has {len(row)} cells, the first line {len(COLUMNS)}.", where, "Correct or delete the row.")
+            for name, value, form in zip(COLUMNS, row, _NAMES, strict=False):
+                if not re.fullmatch(form, value):
+                    said = "letters, digits, spaces and . _ - '" if name == "rater" else "letters and digits"
+                    raise _bad(
+                        f"This row's {name} is missing, or no name of a {name}.", where, f"It is made of {said}; correct or delete the row."
+                    )
             if (row[1], row[2]) in seen:
                 raise _bad(f"{row[1]} answers {row[2]} twice: {seen[row[1], row[2]]} too.", where, "Delete one row, or rename a rater.")
             seen[row[1], row[2]] = where
             for place, name in enumerate(FIELDS, start=3):
+                row[place] = row[place].lower()  # as a spreadsheet may begin a cell
                 if row[place] and row[place] not in allowed[name]:
                     raise _bad(f"{name} has an unknown answer.", where, f"Answers are: {some(allowed[name], 40)}.")
             rows.append(row)

@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from emosynth.cards import write_text
 from emosynth.corpora.files import uncollected
 from emosynth.corpora.own import Understanding, understand
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from emosynth.catalog import Catalog
 
 _SEPARATE = ("encoding", "separator", "quoting")
+# YAML refuses these characters, or folds them as it does the ends of lines; lone surrogates are no UTF-8.
+_NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 FEW = 2000
 """Rows among which near-duplicates are found in a second or two."""
 
@@ -186,14 +190,35 @@ def path_in(root: Path, path: Path) -> str:
 
 
 def text_of(name: str, custom: Mapping[str, Any], cells: Mapping[str, Any], conflicts: str) -> str:
-    """Return the text of a profile. Values are written as JSON, which is YAML that no reader takes for something else."""
-    said = [f"    {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in custom.items()]
+    """Return the text of a profile. Values are written as JSON, which is YAML that no reader takes for something else.
+
+    Raises
+    ------
+    UserError
+        If what is read of this text is not what was to be written, such as a name longer than YAML takes as a key.
+    """
+    said = [f"    {key}: {_quoted(value)}" for key, value in custom.items()]
     out = [f"# What differs from params.yaml for this file; written by a preview, and yours from here on.\ncorpora:\n  target: {name}"]
     out += [f"  conflicts: {conflicts}"] * (conflicts != "majority")
     out += ["  custom:", *said]
     if cells:
         out += ["cells:", *(f"  {key}: {json.dumps(value)}" for key, value in cells.items())]
-    return "\n".join(out) + "\n"
+    text = "\n".join(out) + "\n"
+    try:
+        read, why = load_yaml(text), ""
+    except yaml.YAMLError as error:
+        read, why = {}, f": {error}"
+    if (read.get("corpora", {}).get("custom"), read.get("cells", {})) != (custom, cells):
+        raise UserError(
+            f"The profile cannot be written so that it is read as it was meant{why}.", where=f"profiles/{name}.yaml",
+            remedy="Give the file, its columns or its classes plainer and shorter names.",
+        )  # fmt: skip
+    return text
+
+
+def _quoted(value: Any) -> str:
+    said = json.dumps(value, ensure_ascii=False)
+    return _NOT_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", said)
 
 
 def write_profile(root: Path, name: str, text: str, said: Collection[str], *, force: bool) -> tuple[Path, bool]:

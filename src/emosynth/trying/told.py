@@ -115,7 +115,15 @@ def found_at(root: Path, name: str) -> Path:
     for path in (here, root / here, root / "profiles" / here):
         if path.exists():
             return path
-    held = sorted(path.name for path in here.parent.glob("*") if path.suffix in (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".xlsx"))
+    from emosynth.corpora.decoding import dangling
+
+    if link := dangling(here):
+        raise link
+    held = sorted(
+        path.name
+        for path in here.parent.glob("*")
+        if path.suffix in (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".xlsx") and path.exists()
+    )
     near = difflib.get_close_matches(here.name, held, n=2)
     there = list(dict.fromkeys([*near, *held]))[:5]
     hint = (
