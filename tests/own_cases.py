@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -101,3 +102,16 @@ def lone_quotes(second: int) -> str:
     rows[3][1] = '"Never say never to the harbour folk'
     rows[second][1] = 'as my aunt used to say about the mill"'
     return lines(rows, "\t", "id,tweet,emotion")
+
+
+HEAD = ("text", "label")
+TWO = {"anger": 60, "joy": 60}
+"""Header, and classes with their rows, of a file as most cases have it."""
+
+
+def put(folder: Path, name: str, content: str | bytes) -> Path:
+    """Write a file, folders and all; returns its path."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path

@@ -17,17 +17,7 @@ from emosynth.corpora.own import Understanding, loaded, understand
 from emosynth.errors import UserError
 from emosynth.params import UserCorpus
 from emosynth.trying.told import add_flags, spec_of
-from own_cases import LABELS, ROWS, excel, jsonl, lines, quoted, relabelled
-
-HEAD = ("text", "label")
-TWO = {"anger": 60, "joy": 60}
-
-
-def put(folder: Path, name: str, content: str | bytes) -> Path:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
+from own_cases import HEAD, LABELS, ROWS, TWO, excel, jsonl, lines, put, quoted, relabelled
 
 
 def said(seen: Understanding) -> str:

@@ -20,18 +20,8 @@ from emosynth.errors import UserError
 from emosynth.params import UserCorpus, load_params
 from emosynth.trying.profile import fitting, refused
 from emosynth.trying.told import add_flags, found_at, lines, spec_of
-from own_cases import LABELS, ROWS, jsonl, quoted, relabelled
+from own_cases import HEAD, LABELS, ROWS, TWO, jsonl, put, quoted, relabelled
 from own_cases import lines as table
-
-HEAD = ("text", "label")
-TWO = {"anger": 60, "joy": 60}
-
-
-def put(folder: Path, name: str, content: str | bytes) -> Path:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
 
 
 def read(path: Path, **spec: Any) -> Understanding:
