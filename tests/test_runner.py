@@ -213,6 +213,14 @@ def test_notebook_whose_process_always_dies_ends_in_plain_words(tmp_path, monkey
         run_cell(tmp_path, monkeypatch, "import os\nos._exit(1)")
 
 
+def test_notebook_whose_process_dies_before_it_answers_ends_in_plain_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(execute, "LIVES", 2)
+    monkeypatch.setattr(execute.sys, "executable", "/bin/false")
+    with pytest.raises(NotebookFailed, match="died 2 times: Kernel died before replying"):
+        run_cell(tmp_path, monkeypatch, "print('never')")
+    assert "started again" in (tmp_path / "repo" / "data" / "demo" / "logs" / "09_try.log").read_text()
+
+
 def test_progress_goes_to_the_runner_not_into_the_output(tmp_path, monkeypatch, capsys):
     log = tmp_path / "log"
     monkeypatch.setenv("EMOSYNTH_PROGRESS", str(log))

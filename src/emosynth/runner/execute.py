@@ -35,6 +35,10 @@ LIVES = 3
 """How often a notebook is started whose process dies: of a hang (see `emosynth.models.lm.openvino`), or of want of memory."""
 
 
+class NotebookDied(Exception):
+    """The notebook's process died as often as it may."""
+
+
 class NotebookFailed(UserError):
     """A cell raised; says which, what, and where the partial notebook and the log are."""
 
@@ -123,7 +127,6 @@ def check_parameter_cell(notebook: Any, names: set[str], where: str) -> None:
 def _execute(paths: Paths, item: Stage, params: Params, more: Mapping[str, str] | None = None) -> Any:
     import nbformat
     import papermill
-    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     source = paths.root / "notebooks" / f"{item.name}.ipynb"
@@ -150,14 +153,14 @@ def _execute(paths: Paths, item: Stage, params: Params, more: Mapping[str, str] 
                         start_timeout=120,
                     )
                     break
-                except DeadKernelError:
+                except RuntimeError as error:  # a process that dies at work (nbclient's DeadKernelError), or before it has answered once
                     if not left:
-                        raise
+                        raise NotebookDied(str(error)) from None
                     with log.open("a", encoding="utf-8") as file:
                         file.write("the notebook's process ended without a word; it is started again, finished work is kept\n")
-    except DeadKernelError:
+    except NotebookDied as error:
         raise NotebookFailed(
-            f"The process of notebooks/{item.name}.ipynb died {LIVES} times.",
+            f"The process of notebooks/{item.name}.ipynb died {LIVES} times: {redact(str(error), *keys)}",
             where=f"partial notebook {short(partial, paths.root)}, log {short(log, paths.root)}",
             remedy="Often the memory was full: close other programs, or lower models.writer.batch. The same command goes on; finished work is kept.",
         ) from None

@@ -18,6 +18,8 @@ from emosynth.style import current_theme, new_figure, palette_colour
 
 NAMES = {REPLACED: "its own text alone", KEPT: "the real seed kept"}
 LEARNER = "embedding"
+ONE = 1.02
+"""Where the axis of a share, an F1 or an AUC ends at the latest: what an interval says beyond 1 is its method's, no value's."""
 PANELS = {
     ("rows", ""): "rows kept", ("distinct_2", ""): "distinct pairs", ("spread", ""): "embedding spread", ("coverage", ""): "real text reached",
     ("detectability", ""): "told from real", ("macro_f1", "tfidf"): "F1, TF-IDF", ("macro_f1", LEARNER): "F1, embeddings",
@@ -54,7 +56,8 @@ class Collapse(Figure):
             here = frame[(frame["measure"] == measure) & (frame["learner"] == learner)]
             if len(here):
                 ends = {name: here[name].fillna(here["value"]) for name in ("low", "high")}
-                axes.set_ylim(*chart.limits_of(here.assign(**ends), "value", zero=False))
+                low, high = chart.limits_of(here.assign(**ends), "value", zero=False)
+                axes.set_ylim(low, high if measure == "rows" else min(high, ONE))
             for place, variant in enumerate(NAMES):
                 line, look = here[here["variant"] == variant], _look(variant)
                 chart.dotted(axes, line["round"] + 0.06 * (2 * place - 1), line, "value", look, linewidth=1.2, linestyle=look["linestyle"])
@@ -72,7 +75,8 @@ class Collapse(Figure):
             if row is not None and row.round:
                 of_change = f", {level} interval of the change {span(row.change_low, row.change_high, 3)}" if known(row.change_low) else ""
                 pairs.append(f"with {name} {number(row.value, 3)} in round {count(row.round)}{of_change}")
-                changes += [f"{number(row.change, 3, sign=True)} with {name}"] if row.round > 1 else []
+                shown = row.round > 1 and known(row.change_low) and (row.change_low > 0 or row.change_high < 0)
+                changes += [f"{number(row.change, 3, sign=True)} with {name}"] if shown else []
             first, row = (_last(frame[frame["round"] <= most], variant, "macro_f1", LEARNER) for most in (0, frame["round"].max()))
             if first is not None and row is not None and row.round:
                 learnt.append(f"{number(100 * first.value)} → {number(100 * row.value)} with {name} (round {count(row.round)})")
