@@ -276,7 +276,8 @@ def test_several_labels_in_a_cell_and_lists(tmp_path: Path) -> None:
         ("a.csv", b"text,label\n\xc3\xa9t\xc3\xa9,y\ncaf\xe9,y\n", {}, "line 3"),
         ("a.jsonl", "{nope}\n", {}, "line 1"),
         ("a.parquet", "nope", {}, "no file of Parquet"),
-        ("a.xls", "nope", {}, "no file of Excel"),
+        ("a.arrow", "nope", {}, "no file of Arrow"),
+        ("a.xls", b"\x01\x02\x03\x04nope", {}, "control characters"),
         ("missing.csv", None, {}, "no such file"),
     ],
 )

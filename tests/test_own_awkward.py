@@ -64,7 +64,7 @@ def book(rows: Sequence[Sequence[Any]], merged: Sequence[str] = (), hidden: bool
     return out.getvalue()
 
 
-def packed(**files: str) -> bytes:
+def packed(**files: str | bytes) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, content in files.items():
@@ -134,6 +134,11 @@ RIGHT: dict[str, tuple[str, str | bytes, dict[str, int], str]] = {
     "texts of Excel": ("a.txt", lines(ROWS, "\t").replace("\n", "\r\n").encode("utf-16"), TWO, "utf-16"),
     "ends of lines of two systems": ("a.csv", "text,label\r\n" + "".join(f"{t},{x}" + ("\n", "\r\n")[n % 2] for n, (t, x) in enumerate(ROWS)), TWO, ""),
     "semicolons in a gzip": ("a.csv.gz", gzip.compress(lines(ROWS, ";").encode("cp1252")), TWO, "compression: gzip"),
+    "a ZIP of one file": ("a.zip", packed(**{"data/train_csv": lines(ROWS), "data/README.md": "about", "__MACOSX/._train_csv": "x"}), TWO, "ZIP; within it data/train.csv"),
+    "a ZIP named CSV": ("a.csv", packed(data_csv=lines(ROWS)), TWO, "ZIP; within it data.csv"),
+    "a ZIP of one workbook": ("a.zip", packed(**{"a.xlsx": book([("text", "label"), *ROWS])}), TWO, "ZIP; within it a.xlsx"),
+    "CSV called Excel": ("a.xlsx", lines(ROWS, ";"), TWO, "text, though the file is called .xlsx"),
+    "tabs and UTF-16 called Excel": ("a.xls", lines(ROWS, "\t").encode("utf-16"), TWO, "text, though the file is called .xls"),
     "columns parted by two bars": ("a.csv", "".join(f"{t}||{x}\n" for t, x in [("text", "label"), *ROWS]), TWO, "empty columns: 1"),
 }  # fmt: skip
 ERRORS: dict[str, tuple[str, str | bytes, str]] = {
@@ -158,7 +163,10 @@ ERRORS: dict[str, tuple[str, str | bytes, str]] = {
     "marks of minus one": ("a.csv", one_hot("1", "-1"), "If each is a class, write 0 and 1"),
     "scales of seven": ("a.csv", rows_of([("text", "How happy (1-7)", "How angry (1-7)"), *((t, 6 - 5 * no, 1 + 5 * no + n % 2) for n, (t, (_, no)) in enumerate(zip(TEXTS, MARKS, strict=True)))]), "Columns of numbers that may be labels"),
     "a ZIP of files": ("a.zip", packed(train_csv=lines(ROWS), test_csv=lines(ROWS)), "a ZIP archive of 2 files: train.csv, test.csv"),
-    "a ZIP named CSV": ("a.csv", packed(data_csv=lines(ROWS)), "a ZIP archive of 1 files"),
+    "a ZIP of something else": ("a.zip", packed(model_pkl=lines(ROWS)), "a ZIP archive of 1 files"),
+    "a ZIP that is cut off": ("a.zip", packed(data_csv=lines(ROWS))[:-40], "it is damaged"),
+    "a ZIP with a flipped bit": ("a.zip", packed(data_csv=lines(ROWS)).replace(b"text,label", b"text;label"), "damaged: Bad CRC"),
+    "a ZIP of nothing": ("a.zip", packed(data_csv="\n" * 9), "The file is empty"),
     "Russian in KOI8": ("a.csv", ("text,label\n" + "".join(f"сегодня был хороший день {n},{('радость', 'гнев')[n % 2]}\n" for n in range(120))).encode("koi8-r"), "It may be koi8_r"),
     "Japanese in Shift JIS": ("a.csv", ("text,label\n" + "".join(f"今日はとても楽しい一日でした{n},{('喜び', '怒り')[n % 2]}\n" for n in range(120))).encode("shift_jis"), "It may be cp932"),
     "texts by label": ("a.json", json.dumps({name: [t for t, x in ROWS if x == name] for name in TWO}), "No column looks like labels"),

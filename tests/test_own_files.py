@@ -550,7 +550,7 @@ def zipped(*names: str) -> bytes:
 @pytest.mark.parametrize(
     ("name", "content", "what", "remedy"),
     [
-        ("a.csv", zipped("b/reviews.csv", "README.md"), "a ZIP archive of 2 files: b/reviews.csv", "Unpack it"),
+        ("a.csv", zipped("b/reviews.csv", "c.csv", "README.md"), "a ZIP archive of 3 files: b/reviews.csv, c.csv", "Unpack it"),
         ("a.docx", zipped("[Content_Types].xml", "word/document.xml"), "a Word file", "save its table as CSV"),
         ("a.ods", zipped("mimetype", "content.xml"), "an OpenDocument file", "save its table as CSV"),
         ("a.csv", "\ufeff\n<!DOCTYPE html>\n<html><body>a,b</body></html>", "an HTML page", "Raw"),

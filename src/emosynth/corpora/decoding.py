@@ -52,6 +52,8 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
 _ZIPPED = {"word/": "a Word file", "ppt/": "a PowerPoint file", "xl/": "a binary Excel file (.xlsb)", "content.xml": "an OpenDocument file",
            "Index/Document.iwa": "a Numbers or Pages file"}  # fmt: skip
 
+_BESIDE = re.compile(r"(^|/)(__MACOSX|\.|readme|licen)", re.IGNORECASE)
+_WITHIN = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather", ".xlsx", ".xlsm", ".data", ".dat", ".tab")
 # UTF-32 before UTF-16, whose mark it begins with
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"),
@@ -151,7 +153,7 @@ def dangling(path: Path) -> UserError | None:
 
 
 def read_bytes(path: Path, notes: Notes) -> bytes:
-    """Return the bytes of a file, unpacked if it is a gzip.
+    """Return the bytes of a file, unpacked if it is a gzip, or a ZIP archive of one file.
 
     Raises
     ------
@@ -180,6 +182,9 @@ def read_bytes(path: Path, notes: Notes) -> bytes:
         if raw[:2] == b"\x1f\x8b":
             raise fault("The gzip file holds another gzip file.", path, "Unpack it once (gunzip), and give what comes out.")
         notes.found("compression", "gzip", "path")
+    elif not is_excel(raw) and (held := _only_file(raw)) is not None:
+        raw = _unzipped(raw, held, path)
+        notes.found("compression", f"ZIP; within it {held}", "path")
     if not raw.strip():
         raise fault(EMPTY, path, _AFRESH)
     return raw
@@ -193,6 +198,23 @@ def _gunzipped(raw: bytes, path: Path) -> bytes:
             size += len(part)
             bounded(size, path, packed.tell())
     return b"".join(parts)
+
+
+def _only_file(raw: bytes) -> str | None:
+    """Return the name of the one data file of a ZIP archive, besides what explains it; None: there are others, or it is no such archive."""
+    own = [name for name in _zipped(raw) or [] if not _BESIDE.search(name)] if raw[:2] == b"PK" else []
+    return own[0] if len(own) == 1 and own[0].lower().endswith(_WITHIN) else None
+
+
+def _unzipped(raw: bytes, name: str, path: Path) -> bytes:
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            bounded(archive.getinfo(name).file_size, path, len(raw))
+            return archive.read(name)
+    except RuntimeError:
+        raise fault(f"The ZIP archive is locked by a password, or packed in a way that is not known: {name}.", path, _UNPACK) from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+        raise fault(f"The ZIP archive is damaged: {error}.", path, _AFRESH) from None
 
 
 def decode(raw: bytes, path: Path, encoding: str | None, notes: Notes) -> tuple[str, str]:
@@ -341,7 +363,7 @@ def refuse(raw: bytes, path: Path) -> None:
     for start, what in _ZIPPED.items():
         if any(name.startswith(start) for name in names):
             raise fault(f"This is {what}.", path, _SAVE)
-    own = [name for name in names if not re.search(r"(^|/)(__MACOSX|\.|readme|licen)", name, re.IGNORECASE)]
+    own = [name for name in names if not _BESIDE.search(name)]
     remedy = "Unpack it, and give the file within that holds texts and labels (or the folder)."
     raise fault(f"This is a ZIP archive of {len(names)} files: {some(own or names)}.", path, remedy)
 

@@ -120,11 +120,13 @@ def _read(path: Path, spec: UserCorpus, notes: Notes) -> Table:
         return _excel(path, raw, spec, notes)
     refuse(raw, path)
     ending = path.suffix.lower()
-    if spec.format in ("parquet", "excel") or ending in (".parquet", ".xlsx", ".xlsm", ".xls", ".feather", ".arrow"):
-        wanted = spec.format or {".parquet": "parquet", ".feather": "feather", ".arrow": "arrow"}.get(ending, "excel")
+    if spec.format in ("parquet", "excel") or ending in (".parquet", ".feather", ".arrow"):
+        wanted = spec.format or ending[1:]
         remedy = f"Give it its own ending (.csv, .json) if it is text, or save it again as {READ}."
         raise fault(f"This is no file of {wanted.title()}, whatever it is called.", path, remedy)
     text, encoding = decode(raw, path, spec.encoding, notes)
+    if ending in (".xlsx", ".xlsm", ".xls"):  # as many programs call the CSV that they write
+        notes.found("format", f"text, though the file is called {ending}", "format")
     table = _of_text(path, text, spec, notes)
     table.encoding, table.lines = encoding, len(re.findall("\r\n|\r|\n", text)) + (text[-1] not in "\r\n")
     return table
