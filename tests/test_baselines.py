@@ -17,7 +17,6 @@ from emosynth.catalog import Catalog
 from emosynth.corpora import load_corpus
 from emosynth.design.arms import learners_of, offered, resolve_arm, resolve_arms
 from emosynth.design.cells import Cell
-from emosynth.design.checked import check_design
 from emosynth.design.rows import Rows, Stage, balanced, hard_rows
 from emosynth.design.space import Space
 from emosynth.errors import UserError
@@ -28,6 +27,7 @@ from emosynth.labellers.base import Labelled
 from emosynth.learners.base import Resources, Task
 from emosynth.models.lm import labels as scoring
 from emosynth.params import deep_merge, read_file, validate
+from emosynth.params.design import check_design
 from emosynth.paths import Paths
 from emosynth.seeding import build_orders, load_order, pool_rows, seed_rows
 from emosynth.seeding.unlabelled import unlabelled_rows

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 import toy_trials as toy
-from emosynth.design.checked import check_design
 from emosynth.errors import UserError
 from emosynth.models.lm import Completion
 from emosynth.params import Params
+from emosynth.params.design import check_design
 from emosynth.paths import Paths
 from emosynth.pipeline import stage
 from emosynth.responsible.collapse import COLUMNS, KEPT, REPLACED, collapse

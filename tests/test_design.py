@@ -22,12 +22,12 @@ from emosynth.design.arms import (
     wanted_rows,
 )
 from emosynth.design.cells import Cell, list_cells, quotas, stable_seed
-from emosynth.design.checked import check_design
 from emosynth.design.rows import Rows, balanced, hard_rows, joined
 from emosynth.design.space import Space, space_map, space_of_taxonomy
 from emosynth.errors import UserError
 from emosynth.learners.base import Learner
 from emosynth.params import Params, deep_merge, validate
+from emosynth.params.design import check_design
 from emosynth.paths import Paths
 from emosynth.taxonomy import Taxonomies
 

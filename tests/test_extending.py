@@ -17,7 +17,6 @@ from emosynth import pieces
 from emosynth.checks.base import Judged
 from emosynth.design.arms import learners_of, resolve_arm
 from emosynth.design.cells import Cell
-from emosynth.design.checked import check_design
 from emosynth.design.rows import Stage, hard_rows
 from emosynth.design.space import Space
 from emosynth.errors import UserError
@@ -25,6 +24,7 @@ from emosynth.guides.base import Draw, Tables
 from emosynth.labellers.base import Labelled
 from emosynth.learners.base import Resources, Task
 from emosynth.params import deep_merge, read_file, validate
+from emosynth.params.design import check_design
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")

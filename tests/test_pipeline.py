@@ -16,9 +16,9 @@ from pydantic import BaseModel
 
 from emosynth import dependencies, pieces
 from emosynth.dependencies import code_files, module_files, named_pieces, notebook_source, own_files, path_patterns
-from emosynth.design.checked import check_design
 from emosynth.params import Arm, Params, deep_merge, load_params, read_file, section_types, validate
 from emosynth.params.base import Named, Section
+from emosynth.params.design import check_design
 from emosynth.pipeline import (
     NOT_COMPARED,
     STAGES,

@@ -18,19 +18,19 @@ from emosynth.catalog import Catalog, CorpusSpec, HubSource, hub
 from emosynth.corpora.build import _frame
 from emosynth.corpora.files import Loaded, Row
 from emosynth.corpora.loaders import READERS, read_emocontext, read_iemocap, read_isear, read_meld
-from emosynth.corpora.rowfile import read_rows, row_files
 from emosynth.dependencies import own_files
 from emosynth.design.arms import learners_of, resolve_arm, resolve_arms
 from emosynth.design.cells import Cell
-from emosynth.design.checked import check_design
 from emosynth.errors import UserError
 from emosynth.params import RowFile
+from emosynth.params.design import check_design
 from emosynth.paths import Paths
 from emosynth.pipeline import stage
 from emosynth.taxonomy import Taxonomies, simplify
 from emosynth.text import normalise
 from emosynth.trials import Trial
 from emosynth.trials.fromfile import places_of
+from emosynth.trials.rowfile import read_rows, row_files
 from emosynth.trials.rows import Builder
 from emosynth.trials.sources import Sources
 

@@ -221,6 +221,15 @@ def test_notebook_whose_process_dies_before_it_answers_ends_in_plain_words(tmp_p
     assert "started again" in (tmp_path / "repo" / "data" / "demo" / "logs" / "09_try.log").read_text()
 
 
+@pytest.mark.parametrize("prepared", [False, True])
+def test_an_ending_kernel_says_nothing_of_its_own_tasks(prepared):
+    source = "from IPython.core.interactiveshell import InteractiveShell\nInteractiveShell.instance()\n"
+    source += "from emosynth.display import prepare_notebook\nprepare_notebook()\n" * prepared
+    source += "import asyncio\nasyncio.new_event_loop().create_task(asyncio.sleep(999))"
+    ended = subprocess.run([sys.executable, "-c", source], check=True, capture_output=True, text=True)
+    assert ("was destroyed" in ended.stderr) is not prepared
+
+
 def test_progress_goes_to_the_runner_not_into_the_output(tmp_path, monkeypatch, capsys):
     log = tmp_path / "log"
     monkeypatch.setenv("EMOSYNTH_PROGRESS", str(log))

@@ -17,10 +17,10 @@ import toy_trials as toy
 from emosynth.cards import read_table
 from emosynth.design.arms import learners_of, resolve_arm
 from emosynth.design.cells import Cell
-from emosynth.design.checked import check_design
 from emosynth.errors import UserError
 from emosynth.evidence import Labels, Scored
 from emosynth.evidence.apart import taken_apart
+from emosynth.params.design import check_design
 from emosynth.trials import Trial, headline, plan_trials, published, run_trials
 from emosynth.trials import train as training
 from emosynth.trials.budget import Ask, choose

@@ -32,7 +32,7 @@ _NEUTRAL = {
     "emosynth.cli",
     "emosynth.dependencies",
     "emosynth.doctor",
-    "emosynth.design.checked",
+    "emosynth.params.design",
     "emosynth.display",
     "emosynth.errors",
     "emosynth.params",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import html
 import io
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -119,6 +121,8 @@ def prepare_notebook() -> None:
     shell: Any = get_ipython()
     if shell is None:
         return
+    # A kernel that ends drops tasks of its own that wait; asyncio says so on the terminal, where nobody can do anything about it.
+    atexit.register(logging.getLogger("asyncio").setLevel, logging.CRITICAL + 1)
     # By name, so that stages without figures do not import matplotlib.
     formatters: Any = shell.display_formatter.formatters
     formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", _png)

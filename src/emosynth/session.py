@@ -11,11 +11,11 @@ from pydantic import BaseModel
 
 from emosynth.catalog import Catalog
 from emosynth.catalog.kept import sweep
-from emosynth.design.checked import check_design
 from emosynth.display import prepare_notebook
 from emosynth.errors import UserError
 from emosynth.parallel import use_engine
 from emosynth.params import Arm, Evidence, Figures, Models, Params, load_params, validate
+from emosynth.params.design import check_design
 from emosynth.paths import Paths, repository_root, work_on
 from emosynth.pipeline import Stage, stage
 from emosynth.progress import catch_warnings, say

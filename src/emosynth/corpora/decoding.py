@@ -53,7 +53,22 @@ _ZIPPED = {"word/": "a Word file", "ppt/": "a PowerPoint file", "xl/": "a binary
            "Index/Document.iwa": "a Numbers or Pages file"}  # fmt: skip
 
 _BESIDE = re.compile(r"(^|/)(__MACOSX|\.|readme|licen)", re.IGNORECASE)
-_WITHIN = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather", ".xlsx", ".xlsm", ".data", ".dat", ".tab")
+_WITHIN = (
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".parquet",
+    ".arrow",
+    ".feather",
+    ".xlsx",
+    ".xlsm",
+    ".data",
+    ".dat",
+    ".tab",
+)
 # UTF-32 before UTF-16, whose mark it begins with
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"),

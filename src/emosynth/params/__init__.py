@@ -100,7 +100,7 @@ def load_params(root: str | os.PathLike[str], profile: str) -> Params:
     UserError
         If the profile does not exist, a value is misspelt, missing or of the wrong type, or choices do not go together.
     """
-    from emosynth.design.checked import check_design
+    from emosynth.params.design import check_design
 
     root, profile = Path(root), work_on(profile)
     if profile == "demo" and (root / "profiles" / "demo.yaml").exists():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from emosynth.corpora.rowfile import FileRows, read_rows
 from emosynth.design.arms import ResolvedArm, wanted_rows
 from emosynth.design.cells import Cell, stable_seed
 from emosynth.design.space import TARGET, Space, space_of_taxonomy
@@ -10,6 +9,7 @@ from emosynth.progress import say
 from emosynth.seeding.real import RealText
 from emosynth.taxonomy import simplify
 from emosynth.trials.gate import repeating
+from emosynth.trials.rowfile import FileRows, read_rows
 from emosynth.trials.sources import Sources
 
 SPARE = 1.25

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from emosynth.corpora.rowfile import FileRows
 from emosynth.design.arms import ResolvedArm, own_rows
 from emosynth.design.cells import Cell
 from emosynth.design.space import FloatArray
@@ -22,6 +21,7 @@ from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.seeding.real import RealText
 from emosynth.trials.gate import check_real, repeating
+from emosynth.trials.rowfile import FileRows
 from emosynth.verification.accept import ScoreTable, SoftLabels, accepted, has_oracle, load_scores, load_soft
 
 BoolArray = npt.NDArray[np.bool_]

@@ -10,10 +10,10 @@ from emosynth.cards import read_table
 from emosynth.catalog import Catalog
 from emosynth.design.arms import writer_spec
 from emosynth.design.cells import Cell
-from emosynth.design.checked import model_of
 from emosynth.errors import UserError
 from emosynth.models.lm import LanguageModel, open_language_model
 from emosynth.params import Decoding, Generator, Params
+from emosynth.params.design import model_of
 from emosynth.paths import Paths, repro
 
 if TYPE_CHECKING:
