@@ -21,12 +21,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import torch
 from common import HERE, about, ask, install, keep, python_of
+from transformers import AutoTokenizer
 
 from emosynth.catalog import Catalog
 from emosynth.models.lm import Completion, Request, open_language_model
@@ -176,6 +178,21 @@ def serving(folder: Path) -> Iterator[str]:
             process.wait(30)
 
 
+def best(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return for each way its fastest result, and how many times as fast by tokens ``openvino`` is."""
+    fastest: dict[str, dict[str, Any]] = {}
+    for found in results:
+        way = next(
+            (name for name, mark in (("llama.cpp", "llama.cpp"), ("plain generate", "plain"), ("onnx", "ONNX")) if mark in found["way"]),
+            found["way"],
+        )
+        if found["texts_per_second"] > fastest.get(way, {"texts_per_second": 0})["texts_per_second"]:
+            fastest[way] = found
+    ours = fastest.get("openvino")
+    times = {way: round(ours["tokens_per_second"] / found["tokens_per_second"], 1) for way, found in fastest.items()} if ours else {}
+    return {"best": fastest, "times": times}
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -184,7 +201,14 @@ def main() -> None:
     parser.add_argument("--server-rows", type=int, default=16, help="transformers serve is slow: it writes only so many")
     parser.add_argument("--prompts", type=int, default=4, choices=range(1, len(FEELINGS) + 1))
     parser.add_argument("--tokens", type=int, default=24)
-    parser.add_argument("--parallel", type=int, default=16, help="sequences of llama.cpp, rows of a batch of ONNX Runtime")
+    parser.add_argument("--batches", type=int, nargs="+", default=[64, 256], help="rows of a batch of plain generate, each measured")
+    parser.add_argument(
+        "--parallel",
+        type=int,
+        nargs="+",
+        default=[16, 64, 128],
+        help="sequences of llama.cpp, each measured; ONNX Runtime takes the first for a batch",
+    )
     parser.add_argument("--precision", default="int8", help="weights that ONNX Runtime GenAI's builder makes")
     parser.add_argument("--only", nargs="*", choices=WAYS, default=WAYS, help="ways to run (default: all)")
     for name in PEERS:
@@ -199,20 +223,26 @@ def main() -> None:
     head = about("openvino-genai", "transformers", "torch")
     decoding = Decoding(max_new_tokens=options.tokens)
     requests = [Request(PROMPT.format(FEELINGS[row % options.prompts]), 1000 + row) for row in range(options.rows)]
-    results: list[dict[str, object]] = []
+    results: list[dict[str, Any]] = []
+    file = generator_files(Generator(model=options.model), catalog)
+    folder = dequantised_folder(file, catalog.paths.cache) if file.is_file() else file
+    tokenizer = AutoTokenizer.from_pretrained(folder)
 
     def tell(name: str, rows: Sequence[Request], seconds: float, texts: Sequence[Text], more: dict[str, Any]) -> None:
         speed = round(len(rows) / seconds, 2)
+        # counted alike for all: what stands in the texts, and the line end or the limit that ended each
+        written = sum(map(len, tokenizer([text for text, _ in texts], add_special_tokens=False).input_ids)) + len(texts)
         found = {
             "way": name,
             "rows": len(rows),
             "seconds": round(seconds, 2),
             "texts_per_second": speed,
+            "tokens_per_second": round(written / seconds, 1),
             **worth(texts, rows, catalog),
             **more,
         }
         results.append(found)
-        print(f"{name:<34}{len(rows):>6}{seconds:>10.1f}{speed:>10.1f}{found['perplexity']:>12}{found['accepted']:>10}", flush=True)
+        print(f"{name:<38}{len(rows):>6}{seconds:>10.1f}{speed:>10.1f}{found['perplexity']:>12}{found['accepted']:>10}", flush=True)
 
     def measure(name: str, rows: list[Request], write: Callable[[list[Request]], list[Text]], **more: Any) -> None:
         write(rows[:2])  # what is only slow the first time in a process
@@ -220,7 +250,7 @@ def main() -> None:
         texts = write(rows)
         tell(name, rows, time.perf_counter() - start, texts, more)
 
-    print(f"{'way':<34}{'rows':>6}{'seconds':>10}{'texts/s':>10}{'perplexity':>12}{'accepted':>10}", flush=True)
+    print(f"{'way':<38}{'rows':>6}{'seconds':>10}{'texts/s':>10}{'perplexity':>12}{'accepted':>10}", flush=True)
     if "openvino" in options.only:
         fast = open_language_model(Generator(backend="openvino", model=options.model), catalog)
         measure("openvino", requests, lambda rows: told(fast.generate(rows, decoding)))
@@ -230,11 +260,9 @@ def main() -> None:
         assert isinstance(model, TransformersModel)
         if "transformers" in options.only:
             measure("transformers, shared prompts", requests, lambda rows: told(model.generate(rows, decoding)))
-        if "plain" in options.only:
-            measure("transformers, plain generate", requests, lambda rows: plain_generate(model, rows, decoding))
+        for batch in options.batches if "plain" in options.only else ():
+            measure(f"transformers, plain generate, {batch}", requests, partial(plain_generate, model, decoding=decoding, batch=batch))
         model.close()
-    found = generator_files(Generator(model=options.model), catalog)
-    folder = dequantised_folder(found, catalog.paths.cache) if found.is_file() else found
 
     def by_server(name: str, model: str, url: str, rows: list[Request], concurrency: int, **more: Any) -> None:
         server = open_language_model(Generator(backend="server", model=model, url=url, timeout=300.0, concurrency=concurrency), catalog)
@@ -252,29 +280,32 @@ def main() -> None:
     sampling = {"temperature": decoding.temperature, "top_p": decoding.top_p, "max_tokens": decoding.max_new_tokens}
     task = {
         "rows": [[one.prompt, one.row_seed] for one in requests],
-        "parallel": options.parallel,
+        "parallel": options.parallel[0],
         "threads": head["threads"],
         "serve": False,
     }
     if "llama" in options.only or "llama-server" in options.only:
         python = python_of(given["llama"]) if given["llama"] else install(PEERS["llama"][1], options.venvs / "llama")
-        if not found.is_file():
+        if not file.is_file():
             raise SystemExit("llama.cpp reads GGUF files alone; --only names other ways")
-        task |= {"gguf": str(found), "context": 512, "decoding": {**sampling, "top_k": 0, "min_p": 0.0}}
-        if "llama" in options.only:
-            made = ask(python, HERE / PEERS["llama"][0], task)
-            tell("llama.cpp, parallel sequences", requests, made["seconds"], made["texts"], {"versions": made["versions"]})
-        if "llama-server" in options.only:
-            with llama_server(python, task) as url:
-                by_server("server (llama.cpp)", "model", url, requests, options.parallel)
+        task |= {"gguf": str(file), "context": 512, "decoding": {**sampling, "top_k": 0, "min_p": 0.0}}
+        for parallel in options.parallel:
+            task["parallel"] = parallel
+            if "llama" in options.only:
+                made = ask(python, HERE / PEERS["llama"][0], task)
+                tell(f"llama.cpp, {parallel} at once", requests, made["seconds"], made["texts"], {"versions": made["versions"]})
+            if "llama-server" in options.only:
+                with llama_server(python, task) as url:
+                    by_server(f"server (llama.cpp), {parallel} at once", "model", url, requests, parallel)
+        task["parallel"] = options.parallel[0]
     if "onnx" in options.only:
         python = python_of(given["onnx"]) if given["onnx"] else install(PEERS["onnx"][1], options.venvs / "onnx")
         target = Path(tempfile.gettempdir()) / f"onnx-{options.precision}-{folder.name}"
         task |= {"model": str(folder), "folder": str(target), "precision": options.precision, "decoding": sampling}
         made = ask(python, HERE / PEERS["onnx"][0], task)
         tell(f"ONNX Runtime GenAI, {options.precision}", requests, made["seconds"], made["texts"], {"versions": made["versions"]})
-    settings = {"prompts": options.prompts, "max_new_tokens": options.tokens, "model": options.model, "parallel": options.parallel}
-    keep(options.out, {**head, **settings, "results": results})
+    settings = {"prompts": options.prompts, "max_new_tokens": options.tokens, "model": options.model}
+    keep(options.out, {**head, **settings, "results": results, **best(results)})
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ MEASURES = {
     "overhead": ("bench_overhead.py", ["--rows", "20", "50", "100"]),
     "labels": ("bench_labels.py", ["--rows", "4", "--plain-rows", "1"]),
     "tuning": ("bench_tuning.py", ["--rows", "16", "--epochs", "1"]),
-    "generation": ("bench_generation.py", ["--rows", "8", "--server-rows", "2", "--tokens", "8", "--parallel", "4"]),
+    "generation": ("bench_generation.py", ["--rows", "8", "--server-rows", "2", "--tokens", "8", "--parallel", "4", "--batches", "8"]),
     "growth": ("bench_growth.py", ["--sizes", "100", "300"]),
 }
 """Script, and what makes it small; in order of time."""
