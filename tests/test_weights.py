@@ -53,6 +53,22 @@ def test_restored_weights_are_read_without_compiling(monkeypatch):
     assert list(restore_weights(model, {"v": -weight, "w": weight + 0.01}).values()) == ["w"]  # tuned weights replace restored ones
 
 
+def test_four_bits_in_groups_are_read_without_compiling():
+    """As the GGUF reader writes them: two in a byte, a scale and a zero point for each group of columns."""
+    rng = np.random.default_rng(0)
+    packed, zero = (
+        ov.Tensor(rng.integers(0, 256, count).astype(np.uint8), ov.Shape(shape), ov.Type.u4)
+        for count, shape in ((70 * 48, [70, 3, 32]), (105, [70, 3, 1]))
+    )
+    scale = op.constant(rng.normal(size=(70, 3, 1)).astype(np.float16))
+    shifted = op.subtract(op.convert(ov.op.Constant(packed), "f16"), op.convert(ov.op.Constant(zero), "f16"))
+    node = op.convert(op.reshape(op.multiply(shifted, scale), op.constant([70, 96]), False), "f32")
+    compiled = ov.Core().compile_model(ov.Model([op.result(node)], [], "weight"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})({})[0]
+    np.testing.assert_allclose(_first_rows(node), compiled[:64], rtol=2e-3)
+    with pytest.raises(ValueError, match="Add"):
+        _first_rows(op.add(node, node))
+
+
 @pytest.mark.model
 def test_backends_agree_on_the_next_token():
     import torch

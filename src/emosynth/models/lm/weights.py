@@ -52,23 +52,25 @@ def _value(core: ov.Core, node: ov.Node) -> np.ndarray:
     """Return the first rows of a decompressed matrix."""
     try:
         return np.asarray(_first_rows(node), dtype=np.float32)
-    except ValueError:  # four-bit integers, as the GGUF reader stores them
+    except ValueError:  # another graph than those of the GGUF reader and of `_compressed`
         model = ov.Model([op.result(node.output(0))], [], "weight")
         return np.asarray(core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})({})[0])[:_COMPARED]
 
 
 def _first_rows(node: ov.Node) -> np.ndarray:
-    """Return what the subgraph of `_compressed` yields in its first rows; compiling 211 graphs takes ten times as long.
+    """Return what a subgraph yields in its first rows; compiling 211 graphs takes ten times as long.
 
     Raises
     ------
     ValueError
-        If it is another subgraph.
+        If it is made of other operations or constants.
     """
     kind = node.get_type_name()
-    if kind == "Constant" and node.get_element_type() in (ov.Type.u8, ov.Type.f16) and len(node.get_output_shape(0)) == 2:
-        return np.asarray(node.get_data()[:_COMPARED], dtype=np.float32)
-    values = [_first_rows(node.input_value(place).get_node()) for place in range(len(node.inputs()))]
+    if kind == "Constant":
+        return _rows_of_constant(node)
+    values = [_first_rows(node.input_value(place).get_node()) for place in range(1 if kind == "Reshape" else len(node.inputs()))]
+    if kind == "Reshape" and node.get_output_partial_shape(0).rank.get_length() == 2:  # groups of columns, put side by side
+        return values[0].reshape(len(values[0]), -1)
     if kind == "Convert":
         return values[0]
     if kind == "Subtract":
@@ -76,6 +78,18 @@ def _first_rows(node: ov.Node) -> np.ndarray:
     if kind == "Multiply":
         return values[0] * values[1]
     raise ValueError(kind)
+
+
+def _rows_of_constant(node: ov.Node) -> np.ndarray:
+    kind, shape, held = node.get_element_type(), tuple(node.get_output_shape(0)), node.get_data()
+    rows = (min(shape[0], _COMPARED), *shape[1:]) if len(shape) > 1 else ()
+    if rows and kind in (ov.Type.u8, ov.Type.f16):
+        return np.asarray(held.reshape(shape)[: rows[0]], dtype=np.float32)
+    if rows and kind == ov.Type.u4:  # two in a byte, the lower half first
+        count = int(np.prod(rows))
+        packed = held.reshape(-1)[: -(-count // 2)]
+        return np.stack([packed & 15, packed >> 4], axis=1).reshape(-1)[:count].reshape(rows).astype(np.float32)
+    raise ValueError(str(kind))
 
 
 def _compressed(weight: np.ndarray) -> ov.Node:
