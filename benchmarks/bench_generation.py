@@ -247,7 +247,7 @@ def main() -> None:
     results: list[dict[str, Any]] = []
     file = generator_files(Generator(model=options.model), catalog)
     folder = dequantised_folder(file, catalog.paths.cache) if file.is_file() else file
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 
     def tell(name: str, rows: Sequence[Request], seconds: float, texts: Sequence[Text], more: dict[str, Any]) -> None:
         speed = round(len(rows) / seconds, 2)

@@ -1,17 +1,13 @@
-"""Bytes of a file as text: compression, encoding, NUL characters, and what holds no rows at all. What is found in an own file is said."""
+"""Bytes of a file as text: encoding, NUL characters, and what holds no rows at all. What is found in an own file is said."""
 
 from __future__ import annotations
 
 import codecs
-import errno
-import gzip
 import io
 import re
-import stat
 import string
 import unicodedata
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -24,9 +20,9 @@ READ = "CSV, TSV, JSON, JSONL, Parquet or Excel (.xlsx)"
 NO_ROWS = ("The file has no rows.", "Give a file with a header and at least a few rows of each class.")
 
 _SAVE = f"Open it in the program that wrote it and save its table as {READ}."
-_UNPACK = "Unpack it and give the file within; gzip is read as it is."
+UNPACK = "Unpack it and give the file within; gzip is read as it is."
 _AGAIN = "Download the file itself again: "
-_AFRESH = "Fetch or write it again."
+AFRESH = "Fetch or write it again."
 MOST_BYTES, MOST_ROWS, MOST_VALUES = 1 << 30, 5_000_000, 50_000_000
 """What is read of one file, unpacked: all of it stands in memory, several times over. Values are cells, and what stands in them."""
 _MOST_RATIO, _UNSUSPECTED = 100, 64 << 20
@@ -36,7 +32,7 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"\xd0\xcf\x11\xe0", "an old Excel file (.xls) or an old Word file (.doc)", _SAVE),
     (rb"%pdf", "a PDF", "Ask its author for the table, or copy it into a spreadsheet and save it as CSV."),
     (rb"\{\\rtf", "a formatted text (RTF)", _SAVE),
-    (rb"bzh[1-9]|\xfd7zxz|\x28\xb5\x2f\xfd|7z\xbc\xaf|rar!", "a packed file (bzip2, xz, zstd, 7z or RAR)", _UNPACK),
+    (rb"bzh[1-9]|\xfd7zxz|\x28\xb5\x2f\xfd|7z\xbc\xaf|rar!", "a packed file (bzip2, xz, zstd, 7z or RAR)", UNPACK),
     (rb"sqlite format", "a database (SQLite)", "Export its table as CSV."),
     (rb"\x80[\x02-\x05]|\x93numpy|\x89hdf|rdx|fea1|\$fl2|<stata_dta|[lnopq-u][\x01\x02]\x01\0|obj\x01|orc", "a binary file of a program (pickle, NumPy, HDF5, ORC, R, SPSS, Stata)", _SAVE),
     (rb"\x89png|\xff\xd8\xff|gif8", "a picture", f"Give the table as text: {READ}."),
@@ -52,23 +48,8 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
 _ZIPPED = {"word/": "a Word file", "ppt/": "a PowerPoint file", "xl/": "a binary Excel file (.xlsb)", "content.xml": "an OpenDocument file",
            "Index/Document.iwa": "a Numbers or Pages file"}  # fmt: skip
 
-_BESIDE = re.compile(r"(^|/)(__MACOSX|\.|readme|licen)", re.IGNORECASE)
-_WITHIN = (
-    ".csv",
-    ".tsv",
-    ".txt",
-    ".json",
-    ".jsonl",
-    ".ndjson",
-    ".parquet",
-    ".arrow",
-    ".feather",
-    ".xlsx",
-    ".xlsm",
-    ".data",
-    ".dat",
-    ".tab",
-)
+BESIDE = re.compile(r"(^|/)(__MACOSX|\.|readme|licen)", re.IGNORECASE)
+"""Members of an archive that are no data: what explains them, and what a system adds."""
 # UTF-32 before UTF-16, whose mark it begins with
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"),
@@ -147,91 +128,6 @@ def bounded(size: int, path: Path, packed: int | None = None, rows: int = 0, val
         raise fault(f"The file holds {values:,} values in its rows and columns; at most {MOST_VALUES:,} are read.", path, _PART)
 
 
-def dangling(path: Path) -> UserError | None:
-    """Return what is wrong with a link that leads to nothing; None: it is none."""
-    if not path.is_symlink() or path.exists():
-        return None
-    to = path.readlink()
-    try:
-        path.stat()
-    except FileNotFoundError:
-        what = f"This is a link to {to}, which is not there."
-    except OSError as error:
-        own = path.parent.resolve() / to == path.parent.resolve() / path.name
-        loop = "to itself" if own else f"to {to}, which leads back to it"
-        what = (
-            f"This is a link {loop}." if error.errno == errno.ELOOP else f"This is a link to {to}, which cannot be read: {error.strerror}."
-        )
-    else:
-        return None
-    return fault(what, path, "Name the file itself, or make the link again.")
-
-
-def read_bytes(path: Path, notes: Notes) -> bytes:
-    """Return the bytes of a file, unpacked if it is a gzip, or a ZIP archive of one file.
-
-    Raises
-    ------
-    UserError
-        If it is missing, unreadable, no file (a pipe, a device), damaged, empty or too large.
-    """
-    if link := dangling(path):
-        raise link
-    try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
-            raise fault("This is a pipe or a device, not a file.", path, "Write what it holds to a file, and name that.")
-        bounded(found.st_size, path)
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise fault("There is no such file.", path, "Correct the path; it is relative to the repository.") from None
-    except IsADirectoryError:
-        raise fault("This is a folder, not a file.", path, "Name the file itself.") from None
-    except (OSError, ValueError) as error:
-        raise fault(f"The file cannot be read: {error}.", path, "Check its path and permissions.") from None
-    if raw[:2] == b"\x1f\x8b":
-        try:
-            raw = _gunzipped(raw, path)
-        except (OSError, EOFError, zlib.error) as error:
-            raise fault(f"The gzip file is damaged: {error}.", path, _AFRESH) from None
-        if raw[:2] == b"\x1f\x8b":
-            raise fault("The gzip file holds another gzip file.", path, "Unpack it once (gunzip), and give what comes out.")
-        notes.found("compression", "gzip", "path")
-    elif not is_excel(raw) and (held := _only_file(raw)) is not None:
-        raw = _unzipped(raw, held, path)
-        notes.found("compression", f"ZIP; within it {held}", "path")
-    if not raw.strip():
-        raise fault(EMPTY, path, _AFRESH)
-    return raw
-
-
-def _gunzipped(raw: bytes, path: Path) -> bytes:
-    parts, size, packed = [], 0, io.BytesIO(raw)
-    with gzip.GzipFile(fileobj=packed) as opened:
-        while part := opened.read(8 << 20):
-            parts.append(part)
-            size += len(part)
-            bounded(size, path, packed.tell())
-    return b"".join(parts)
-
-
-def _only_file(raw: bytes) -> str | None:
-    """Return the name of the one data file of a ZIP archive, besides what explains it; None: there are others, or it is no such archive."""
-    own = [name for name in _zipped(raw) or [] if not _BESIDE.search(name)] if raw[:2] == b"PK" else []
-    return own[0] if len(own) == 1 and own[0].lower().endswith(_WITHIN) else None
-
-
-def _unzipped(raw: bytes, name: str, path: Path) -> bytes:
-    try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            bounded(archive.getinfo(name).file_size, path, len(raw))
-            return archive.read(name)
-    except RuntimeError:
-        raise fault(f"The ZIP archive is locked by a password, or packed in a way that is not known: {name}.", path, _UNPACK) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
-        raise fault(f"The ZIP archive is damaged: {error}.", path, _AFRESH) from None
-
-
 def decode(raw: bytes, path: Path, encoding: str | None, notes: Notes) -> tuple[str, str]:
     """Return a file as text without byte order mark and NULs, and its encoding.
 
@@ -249,7 +145,7 @@ def decode(raw: bytes, path: Path, encoding: str | None, notes: Notes) -> tuple[
         text = raw.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         remedy = "Save it again, or name its encoding (encoding)." if given is None else "Correct the parameter encoding, or leave it out."
-        raise _undecodable(raw, path, error.start, encoding, remedy) from None
+        raise undecodable(raw, path, error.start, encoding, remedy) from None
     except (LookupError, ValueError) as error:
         raise fault(f"No such encoding of text: {error}.", f"{path}: encoding", "Name one, e.g. utf-8 or cp1252.") from None
     if given is None and encoding != "utf-8":
@@ -267,7 +163,7 @@ def decode(raw: bytes, path: Path, encoding: str | None, notes: Notes) -> tuple[
     if not text.isascii() and len(_MOJIBAKE.findall(text)) > max(2, len(text) // 5000):
         notes.warn("Letters look like UTF-8 that was read as Windows-1252 (Ã©, â€™) before the file was saved: mend it (encoding cannot).")
     if not text.strip():
-        raise fault(EMPTY, path, _AFRESH)
+        raise fault(EMPTY, path, AFRESH)
     return text, encoding
 
 
@@ -288,12 +184,12 @@ def _unmarked(raw: bytes, path: Path, notes: Notes) -> str:
     high = len(raw.translate(None, bytes(range(128))))
     if sum(map(len, _MULTIBYTE.findall(raw))) >= high / 2:
         remedy = "Nearly all of it is UTF-8: mend this line, or name another encoding (encoding)."
-        raise _undecodable(raw, path, start, "utf-8", remedy)
+        raise undecodable(raw, path, start, "utf-8", remedy)
     if _western(raw):
         line, letter = raw.count(b"\n", 0, start) + 1, raw[start : start + 1].decode("cp1252")
         notes.warn(f"Read as Windows-1252, since it is not UTF-8: byte 0x{raw[start]:02x} in line {line} is {letter!r} (encoding).")
         return "cp1252"
-    raise _undecodable(raw, path, start, "utf-8", proposal(raw))
+    raise undecodable(raw, path, start, "utf-8", proposal(raw))
 
 
 def _reads_as(raw: bytes, name: str) -> float:
@@ -323,24 +219,10 @@ def _western(raw: bytes) -> bool:
     return set(strange) <= _WESTERN and foreign <= (foreign + plain) / 4 and not _OUT_OF_PLACE.search(text)
 
 
-def _undecodable(raw: bytes, path: Path, start: int, encoding: str, remedy: str) -> UserError:
+def undecodable(raw: bytes, path: Path, start: int, encoding: str, remedy: str) -> UserError:
+    """Return the error for a byte that is not of the encoding."""
     name = "UTF-8" if encoding == "utf-8" else encoding
     return broken(f"The file is not {name}: byte 0x{raw[start]:02x} at offset {start}.", path, raw.count(b"\n", 0, start) + 1, remedy)
-
-
-def read_text(path: Path) -> str:
-    """Return a published file as text; anything but UTF-8 is an error that names the byte and its line."""
-    raw = read_bytes(path, Notes())
-    if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        raise fault("The file is in UTF-16, not UTF-8.", path, "Save it as UTF-8, e.g. iconv -f UTF-16 -t UTF-8 in > out.")
-    try:
-        text = raw.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        remedy = "Save it as UTF-8; if it comes from a Western Windows program: iconv -f WINDOWS-1252 -t UTF-8 in > out."
-        raise _undecodable(raw, path, error.start, "utf-8", remedy) from None
-    if not text.strip():
-        raise fault(EMPTY, path, _AFRESH)
-    return text
 
 
 def cut(text: str) -> list[str]:
@@ -367,25 +249,25 @@ def refuse(raw: bytes, path: Path) -> None:
         if re.match(mark, raw[:2000].lower() if mark.startswith(rb"\x") else head):
             raise fault(f"This is {what}.", path, remedy)
     if raw[257:262] == b"ustar":
-        raise fault("This is a tar archive.", path, _UNPACK)
+        raise fault("This is a tar archive.", path, UNPACK)
     if head.startswith(b"{") and re.search(rb'"nbformat"\s*:', raw):
         raise fault("This is a notebook.", path, "Let it write its table as CSV, and give that.")
     if raw[:2] != b"PK":
         return
-    names = _zipped(raw)
+    names = members(raw)
     if names is None:
         raise fault("This is a ZIP archive, and it is damaged.", path, "Fetch it again, and unpack it.")
     for start, what in _ZIPPED.items():
         if any(name.startswith(start) for name in names):
             raise fault(f"This is {what}.", path, _SAVE)
-    own = [name for name in names if not _BESIDE.search(name)]
+    own = [name for name in names if not BESIDE.search(name)]
     remedy = "Unpack it, and give the file within that holds texts and labels (or the folder)."
     raise fault(f"This is a ZIP archive of {len(names)} files: {some(own or names)}.", path, remedy)
 
 
 def is_excel(raw: bytes) -> bool:
     """Return whether bytes are a workbook as Excel writes since 2007."""
-    return raw[:2] == b"PK" and ("xl/workbook.xml" in names if (names := _zipped(raw)) is not None else b"xl/" in raw)
+    return raw[:2] == b"PK" and ("xl/workbook.xml" in names if (names := members(raw)) is not None else b"xl/" in raw)
 
 
 def unpacked_size(raw: bytes) -> int:
@@ -396,7 +278,7 @@ def unpacked_size(raw: bytes) -> int:
         return 0
 
 
-def _zipped(raw: bytes) -> list[str] | None:
+def members(raw: bytes) -> list[str] | None:
     """Return the names of the files in an archive; None: it is damaged."""
     try:
         return [name for name in zipfile.ZipFile(io.BytesIO(raw)).namelist() if not name.endswith("/")]

@@ -11,10 +11,11 @@ from typing import Any
 import pyarrow as pa
 
 from emosynth.corpora.arrow import read_ipc
-from emosynth.corpora.decoding import EMPTY, Notes, bounded, broken, cut, dangling, decode, fault, read_bytes, some
+from emosynth.corpora.decoding import EMPTY, Notes, bounded, broken, cut, decode, fault, some
 from emosynth.corpora.files import SPLIT_NAMES
 from emosynth.corpora.headers import RATER
 from emosynth.corpora.tables import ABSENT, Table, arrow_table, class_names, read_file
+from emosynth.corpora.unpacking import dangling, read_bytes
 from emosynth.errors import UserError
 from emosynth.params import UserCorpus
 

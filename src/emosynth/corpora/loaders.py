@@ -18,9 +18,10 @@ from typing import Any
 
 from emosynth.catalog import CorpusSpec
 from emosynth.corpora.arrow import cells, read_parquet
-from emosynth.corpora.decoding import broken, cut, fault, read_text, some
+from emosynth.corpora.decoding import broken, cut, fault, some
 from emosynth.corpora.files import SPLIT_NAMES, Loaded, Row, distinct
 from emosynth.corpora.spelling import normalise
+from emosynth.corpora.unpacking import read_text
 
 NEUTRAL = 0.5
 """VADER's own bound of neutral: texts with a mean valence of at most this size are neutral, and the two-class scheme drops them."""

@@ -15,9 +15,10 @@ from typing import Any
 import pyarrow as pa
 
 from emosynth.corpora.arrow import cells, read_ipc, read_parquet
-from emosynth.corpora.decoding import READ, Notes, bounded, broken, decode, fault, is_excel, read_bytes, refuse, some, unpacked_size
+from emosynth.corpora.decoding import READ, Notes, bounded, broken, decode, fault, is_excel, refuse, some, unpacked_size
 from emosynth.corpora.delimited import Cells, read_cells
 from emosynth.corpora.headers import bare, header_below, is_header, titles_above, without_headers, without_titles
+from emosynth.corpora.unpacking import read_bytes
 from emosynth.errors import UserError
 from emosynth.params import UserCorpus
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from emosynth.catalog import Catalog, Entry, HubSource, hash_files, sha256_of
 from emosynth.corpora import arrow
-from emosynth.corpora.decoding import read_text
+from emosynth.corpora.unpacking import read_text
 from emosynth.errors import UserError
 from emosynth.paths import Paths
 from emosynth.progress import warn

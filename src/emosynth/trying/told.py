@@ -115,7 +115,7 @@ def found_at(root: Path, name: str) -> Path:
     for path in (here, root / here, root / "profiles" / here):
         if path.exists():
             return path
-    from emosynth.corpora.decoding import dangling
+    from emosynth.corpora.unpacking import dangling
 
     if link := dangling(here):
         raise link
