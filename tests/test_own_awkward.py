@@ -139,6 +139,13 @@ RIGHT: dict[str, tuple[str, str | bytes, dict[str, int], str]] = {
     "a ZIP of one workbook": ("a.zip", packed(**{"a.xlsx": book([("text", "label"), *ROWS])}), TWO, "ZIP; within it a.xlsx"),
     "CSV called Excel": ("a.xlsx", lines(ROWS, ";"), TWO, "text, though the file is called .xlsx"),
     "tabs and UTF-16 called Excel": ("a.xls", lines(ROWS, "\t").encode("utf-16"), TWO, "text, though the file is called .xls"),
+    "a gold label beside its raters": ("a.csv", rows_of([("text", "annotator1", "annotator2", "gold_label"), *((t, x, ("joy", "anger")[n % 3 == 0], x) for n, (t, x) in enumerate(ROWS))]), TWO, "Columns of raters are not read: annotator1, annotator2"),
+    "a consensus beside its coders": ("a.csv", rows_of([("text", "coder_A", "coder_B", "consensus"), *((t, x, ("joy", "anger")[n % 3 == 0], x) for n, (t, x) in enumerate(ROWS))]), TWO, "Columns of raters are not read: coder_A, coder_B"),
+    "one person and the gold": ("a.csv", rows_of([("text", "Anna", "gold"), *((t, ("fear", "joy")[n % 3 == 0], x) for n, (t, x) in enumerate(ROWS))]), TWO, "Several columns may hold labels: 'gold'"),
+    "names beside numbers, as ISEAR has them": ("a.csv", rows_of([("ID", "SEX", "EMOT", "Field1", "SIT"), *((n, n % 3, 1 + list(TWO).index(x), x, t) for n, (t, x) in enumerate(ROWS))], "|"), TWO, "'Field1', a name for each number of 'EMOT'"),
+    "votes in lists": ("a.csv", rows_of([("text", "votes"), *((t, str([x, x, x] if n % 2 else [x])) for n, (t, x) in enumerate(ROWS))]), TWO, "60 rows name a class more than once"),
+    "marks and what pandas writes for none": ("a.csv", one_hot("1.0", "NaN"), TWO, "label column: joy, anger"),
+    "ratings of three raters": ("a.csv", rows_of([("text", "rater1", "rater2", "rater3"), *((t, 1 + n % 3, 1 + n % 3, 5) for n, (t, _) in enumerate(ROWS))]), {"1": 40, "2": 40, "3": 40}, "if they are ratings on a scale"),
     "columns parted by two bars": ("a.csv", "".join(f"{t}||{x}\n" for t, x in [("text", "label"), *ROWS]), TWO, "empty columns: 1"),
 }  # fmt: skip
 ERRORS: dict[str, tuple[str, str | bytes, str]] = {
@@ -161,6 +168,8 @@ ERRORS: dict[str, tuple[str, str | bytes, str]] = {
     "a vector of shares": ("a.csv", rows_of([("text", "label"), *((t, str([0.7, 0.3] if x == "joy" else [0.2, 0.8])) for t, x in ROWS)]), "Name 2 classes in their order"),
     "a map of Arrow": ("a.parquet", parquet(pa.table({"text": TEXTS, "label": pa.array([[(x, 0.8)] for x in LABELS], pa.map_(pa.string(), pa.float64()))})), "a label that is an object with the keys joy"),
     "marks of minus one": ("a.csv", one_hot("1", "-1"), "If each is a class, write 0 and 1"),
+    "1 for yes and 2 for no": ("a.csv", one_hot("1", "2"), "If each is a class, write 0 and 1"),
+    "ranks": ("a.csv", rows_of([("text", "joy", "anger", "fear"), *((t, *((1, 2, 3), (2, 1, 3), (3, 1, 2))[n % 3]) for n, (t, _) in enumerate(ROWS))]), "If each is a class, write 0 and 1"),
     "scales of seven": ("a.csv", rows_of([("text", "How happy (1-7)", "How angry (1-7)"), *((t, 6 - 5 * no, 1 + 5 * no + n % 2) for n, (t, (_, no)) in enumerate(zip(TEXTS, MARKS, strict=True)))]), "Columns of numbers that may be labels"),
     "a ZIP of files": ("a.zip", packed(train_csv=lines(ROWS), test_csv=lines(ROWS)), "a ZIP archive of 2 files: train.csv, test.csv"),
     "a ZIP of something else": ("a.zip", packed(model_pkl=lines(ROWS)), "a ZIP archive of 1 files"),

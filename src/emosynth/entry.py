@@ -22,6 +22,9 @@ words = WORDS
 def run() -> NoReturn:
     """Run the command line and end the process with its status."""
     _watch()
+    for stream in (sys.stdout, sys.stderr):  # a terminal that is not of UTF-8 is told of other letters by their numbers
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         from emosynth.cli import main
 

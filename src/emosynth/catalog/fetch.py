@@ -328,8 +328,10 @@ def _same_distribution(file: str, requirement: str) -> bool:
 
 
 def _tree_size(folder: Path) -> int:
+    """Return the bytes in a folder in which another process writes and takes away: what goes meanwhile is passed over, whole folders too."""
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):
-            total += path.lstat().st_size
+    for place, _, files in os.walk(folder):
+        for name in files:
+            with contextlib.suppress(OSError):
+                total += Path(place, name).lstat().st_size
     return total

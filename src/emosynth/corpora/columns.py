@@ -34,6 +34,10 @@ _OTHER = re.compile(
 _LABEL_NAMES = frozenset(map(simple, LABEL_COLUMNS))
 _MADE = re.compile(r"pred|model|auto|machine|bot|gpt|system")
 """What columns of labels are called that no person gave."""
+_AGREED = re.compile(
+    r"(gold|consensus|majority|final|aggregated?|adjudicated|agreed)(standard|labels?|emotions?|sentiment|class|category|votes?|answer)?"
+)
+"""What a column of labels is called that several people's were settled to."""
 _NUMBERED = re.compile(r"(.*?[a-z])(\d{1,2}|(?<=[_ .-])[a-h])", re.IGNORECASE)
 THRESHOLD = "write 0 and 1, or shares, in place of the scale: 1 from the value on from which a row has the class"
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?", re.IGNORECASE)
@@ -197,6 +201,9 @@ def whole_of(rows: Sequence[Sequence[float]]) -> float:
     if max(map(max, rows), default=0) <= 1 or not 1 < usual <= _MANY:
         return 1.0
     counts = usual != 100 and all(float(value).is_integer() for row in rows for value in row)
+    kinds = {tuple(sorted(row)) for row in rows if any(row)}
+    if counts and len(kinds) == 1 and (0 not in (kind := kinds.pop()) or len(set(kind)) > 2):
+        return 1.0  # the same numbers in every row, in other orders: ranks, or 1 for yes and 2 for no
     fit = sum(total == usual if counts else usual == 100 and abs(total - 100) <= 100 * NEAR for total in sums)
     return float(usual) if 2 * fit > len(sums) else 1.0
 
@@ -291,7 +298,7 @@ def _guess_text(table: Table, looks: dict[str, _Look], notes: Notes) -> tuple[st
 
 def _guess_labels(table: Table, looks: dict[str, _Look], notes: Notes) -> str | list[str] | None:
     few = {name: look for name, look in looks.items() if look.like_classes}
-    named = _named(table, LABEL_COLUMNS, looks)
+    named = list(dict.fromkeys([*(name for name in few if _AGREED.fullmatch(simple(name))), *_named(table, LABEL_COLUMNS, looks)]))
     fit = [name for name in named if looks[name].filled >= 0.5 and looks[name].different > 1]
     raters = _rater_columns(looks)
     if not fit:
@@ -315,7 +322,7 @@ def _guess_labels(table: Table, looks: dict[str, _Look], notes: Notes) -> str | 
     ranked = list(dict.fromkeys([*fit, *(other if fit or other else named)]))
     if not ranked:
         return None
-    label = ranked[0]
+    label = _names_of(table, ranked[0], few, notes)
     numbers = [] if fit or named else [name for name in other if looks[name].share(_NUMBER) == 1]
     if label in numbers and len(numbers) > 1:
         at = [table.columns.index(name) for name in numbers]
@@ -331,7 +338,9 @@ def _guess_labels(table: Table, looks: dict[str, _Look], notes: Notes) -> str | 
         notes.warn(
             f"Columns of raters are not read: {some(raters)}; {label!r} is taken (labels: [{', '.join(raters)}] counts their votes)."
         )
-    rivals = [name for name in ranked[1:] if (name in fit or not fit) and name in few and not _same(table, label, name)]
+    settled = _AGREED.fullmatch(simple(label)) is not None
+    rivals = [name for name in ranked[1:] if (name in fit or not fit or settled) and name in few and not _same(table, label, name)]
+    rivals = [name for name in rivals if not (settled and name in raters)]
     stem = re.sub(r"\d{1,2}$", "", simple(label))
     alike = [name for name in looks if stem != simple(label) and re.fullmatch(re.escape(stem) + r"\d{1,2}", simple(name))]
     rivals += [name for name in alike if name not in (label, *rivals) and looks[name].chars < 40 and looks[name].words < 5]
@@ -341,10 +350,23 @@ def _guess_labels(table: Table, looks: dict[str, _Look], notes: Notes) -> str | 
         more = ""
         if set(rivals) <= set(alike):
             more = " If a row has several labels, join them in one column (label_separator)."
-        elif any(held[0] & other for other in held[1:]) and not any(word in simple(label) for word in _LABEL_NAMES):
+        elif any(held[0] & other for other in held[1:]) and not settled and not any(word in simple(label) for word in _LABEL_NAMES):
             more = f" If each is a class, and its cells are answers on one scale, {THRESHOLD}."
         notes.warn(f"Several columns may hold labels: {some(told)}; the first is taken (labels).{more}")
     return label
+
+
+def _names_of(table: Table, label: str, few: Mapping[str, _Look], notes: Notes) -> str:
+    """Return the column that holds a name for each number of a column of labels; the column itself, if there is none or it holds no numbers."""
+    if label not in few or few[label].share(_NUMBER) < 1:
+        return label
+    names = [
+        name for name, look in few.items() if look.filled >= few[label].filled and not look.share(_NUMBER) and _same(table, label, name)
+    ]
+    if not names:
+        return label
+    notes.found("column of labels", f"{names[0]!r}, a name for each number of {label!r}", "labels")
+    return names[0]
 
 
 def _same(table: Table, first: str, second: str) -> bool:

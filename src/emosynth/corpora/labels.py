@@ -102,7 +102,7 @@ def labels(values: Sequence[Any], names: Sequence[list[str] | None], spec: UserC
     kinds: Counter[str] = Counter()
     spelt: dict[str, set[str]] = {}
     parsed: dict[tuple[str, int], list[str] | str] = {}
-    words = 0
+    words = twice = 0
     for row, (value, known) in enumerate(zip(values, names, strict=True)):
         made: list[str] | str | None
         if value == "" or value == [] or absent(value):
@@ -119,11 +119,16 @@ def labels(values: Sequence[Any], names: Sequence[list[str] | None], spec: UserC
             made = _atoms(value if several else [value], known, spec, kinds, spelt)
         if isinstance(made, str):
             faults.add(made, row)
-        parts.append(made if isinstance(made, list) else None)
+        twice += isinstance(made, list) and len(set(made)) < len(made)
+        parts.append(list(dict.fromkeys(made)) if isinstance(made, list) else None)
     kinds += Counter(text=words)
     if len(kinds) > 1:
         seen = ", ".join(f"{name} ({count:,})" for name, count in sorted(kinds.items()))
         notes.warn(f"{KINDS}: {seen}; equal numbers are one class (class_names names them).")
+    if twice:
+        notes.warn(
+            f"{twice:,} rows name a class more than once, and it counts once: if these are the votes of several people, give each person a column (labels)."
+        )
     return _classes(parts, multi, spelt, spec, notes, faults)
 
 
@@ -208,7 +213,7 @@ def _atoms(items: Any, known: list[str] | None, spec: UserCorpus, kinds: Counter
         if text:
             out.append(text)
             spelt.setdefault(text, set()).add(raw)
-    return list(dict.fromkeys(out)) or NO_LABEL
+    return out or NO_LABEL
 
 
 # --- classes -------------------------------------------------------------------------------------------------
@@ -361,6 +366,11 @@ def votes(
     for row, given in enumerate(out):
         if not given and row not in gone:
             faults.add(NO_LABEL, row)
+    different = {label for given in out for made in given for label in made}
+    if len(different) > 2 and all(map(_NUMERIC.fullmatch, different)):
+        notes.warn(
+            "The votes are numbers: if they are ratings on a scale, they are no classes, and most of one number says little; write a class for each row (labels)."
+        )
     missing = len(rows) * len(columns) - sum(map(len, out))
     notes.found("labels", f"votes of {len(columns)} raters ({missing:,} are missing); corpora.conflicts settles them", "labels")
     return Labels([given[0] if given else None for given in out], found.multi, left), out

@@ -187,7 +187,7 @@ def understand(
     for line in of_texts(rows):
         notes.warn(line)
     before = {label for row in rows for label in row.labels}
-    rows, quarrel = resolved(rows, conflicts, multi, path)
+    rows, quarrel = resolved(rows, conflicts, multi, path, notes)
     if ballots is not None:  # raters who agree gave one row
         rows = list({(row.id, row.place): row for row in rows}.values())
     counts = Counter(label for row in rows for label in row.labels)

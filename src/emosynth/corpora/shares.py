@@ -20,6 +20,8 @@ from emosynth.params import UserCorpus
 Conflicts = Literal["majority", "drop", "error", "soft"]
 Shares = dict[str, float]
 
+MUCH = 0.05
+"""Share of the texts from which it is worth a warning that they are left out."""
 _FAULT = "shares of labels that are not from 0 to 1, or do not sum to 1"
 
 
@@ -161,7 +163,7 @@ def completed(rows: list[Row], classes: Collection[str], multi: bool, notes: Not
 # --- rows of one text -----------------------------------------------------------------------------------
 
 
-def resolved(rows: list[Row], how: Conflicts, multi: bool, path: Path) -> tuple[list[Row], dict[str, Any]]:
+def resolved(rows: list[Row], how: Conflicts, multi: bool, path: Path, notes: Notes) -> tuple[list[Row], dict[str, Any]]:
     """Return rows of which no text has two labels, and what was done.
 
     Where labels are shares, what a majority would settle the mean of the shares does.
@@ -201,7 +203,10 @@ def resolved(rows: list[Row], how: Conflicts, multi: bool, path: Path) -> tuple[
         what = "Every text stands with several labels" + (", none of them by most rows." if how == "majority" else ".")
         raise fault(what, path, f"Mend the labels, or set corpora.conflicts: {'soft' if how == 'majority' else 'majority or soft'}.")
     settled = len(kept) - whole
-    told = {"kept": settled, "dropped": len(torn) - settled, "places": places[:20]}
+    lost, texts = len(torn) - settled, len(counts)
+    if how == "majority" and lost > MUCH * texts:
+        notes.warn(f"{lost:,} of {texts:,} texts are left out, for no label has most of their votes or rows (conflicts: soft keeps them).")
+    told = {"kept": settled, "dropped": lost, "places": places[:20]}
     return kept, {"texts": len(torn), "rows": held, "done": how} | told
 
 

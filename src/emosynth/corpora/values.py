@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from emosynth.corpora.headers import MISSING_WORDS
 from emosynth.corpora.tables import ABSENT, Table, absent
 
 _WORDS = re.compile(r"[\[{(]\s*([^\[\]{}()]*?)\s*[\]})]", re.DOTALL)
@@ -52,12 +53,12 @@ def literal(cell: str) -> Any:
 def flag(value: Any) -> str:
     """Return a cell as a mark in lower case, whole numbers without decimals; nothing, or a dash, is the empty one."""
     word = "" if absent(value) or value != value else str(value).strip().lower()
-    return "" if word in ("-", "–", "—") else word[0] if re.fullmatch(r"[01][.,]0+", word) else word
+    return "" if word in ("–", "—", *MISSING_WORDS) else word[0] if re.fullmatch(r"[01][.,]0+", word) else word
 
 
 def number(value: Any) -> float | None:
-    """Return a cell as a number, also with a decimal comma or per cent (of 1), an empty one as 0; None: it is none."""
-    if absent(value) or value == "" or value != value:
+    """Return a cell as a number, also with a decimal comma or per cent (of 1), an empty or missing one as 0; None: it is none."""
+    if absent(value) or value == "" or value != value or (isinstance(value, str) and value.strip().lower() in MISSING_WORDS):
         return 0.0
     if isinstance(value, str) and (found := _PERCENT.fullmatch(value.strip())):
         return float(found[1].replace(",", ".")) / (100 if found[2] else 1)

@@ -104,7 +104,7 @@ def page(made: Preview, name: str, understood: Sequence[str]) -> str:
                 context = f"<p class=soft>{escaped(row.context)}</p>" if row.context and row.kind == "contextual" else ""
                 out.append(
                     f"<li>{context}<p>{escaped(row.text or row.error)}</p>{verdict(bool(row.accepted), ': '.join(filter(None, [str(row.reason), told.get(str(row.reason), '')])))} "
-                    f"<span class=soft>{escaped(row.labels)}</span><details><summary>prompt</summary><pre>{escaped(row.prompt)}</pre></details></li>"
+                    f"<span class=soft>asked for: {escaped(row.labels)}</span><details><summary>prompt</summary><pre>{escaped(row.prompt)}</pre></details></li>"
                 )
             out.append("</ul>")
     out.append(after)
