@@ -168,6 +168,8 @@ RIGHT: dict[str, tuple[str, str | bytes, dict[str, int], str]] = {
     "a list of rows for each split": ("a.json", json.dumps({"train": RECORDS[::2], "dev": RECORDS[1::4], "test": RECORDS[3::4]}), TWO, "split column: split"),
     "lines of other formats among texts": ("a.csv", rows_of([("text", "label"), *((t, "joy") for t in FORMS), *ROWS]), {"anger": 60, "joy": 66}, ""),
     "such a line first, without a header": ("a.tsv", lines([("- text: so it goes", "joy"), ("joy:sub so it goes", "joy"), *ROWS], "\t", None), {"anger": 60, "joy": 62}, ""),
+    "turns of a dialogue, without a header": ("a.csv", lines([(f"{'AB'[n % 2]}:so {t}", x) for n, (t, x) in enumerate(ROWS)] + ROWS, header=None), {"anger": 120, "joy": 120}, ""),
+    "messages of a chat with labels after commas": ("a.csv", lines([(line.replace(",", "").replace("]", "] "), x) for line, x in zip(CHAT, LABELS, strict=True)] + ROWS, header=None), {"anger": 120, "joy": 120}, ""),
     "messages of a chat with labels": ("a.tsv", lines(list(zip(CHAT, LABELS, strict=True)) + ROWS, "\t", None), {"anger": 120, "joy": 120}, ""),
 }  # fmt: skip
 ERRORS: dict[str, tuple[str, str | bytes, str]] = {
@@ -224,7 +226,7 @@ ERRORS: dict[str, tuple[str, str | bytes, str]] = {
     "decimals as labels": ("a.csv", rows_of([("text", "label"), *((t, (0.5, 0.25)[x == "joy"]) for t, x in ROWS)]), """--class-names '{"0.25": "…", "0.5": "…"}' makes them classes"""),
     "true without false": ("a.jsonl", objects(lambda n, t, x: {"text": t, "label": True if x == "joy" else x}), """--class-names '{"true": "…"}' names what they mean"""),
     "several sheets": ("a.xlsx", book([("text", "label"), *ROWS[:9]], wave2=[("text", "label"), *ROWS]), "--sheet wave2"),
-    "pairs": ("a.json", json.dumps(ROWS), "Not a JSON object but list"),
+    "pairs": ("a.json", json.dumps(ROWS), 'such as {"text": "…", "label": "…"}'),
     "a source below the table": ("a.csv", lines([*ROWS, ("Source: the lab", "")]), "no label: lines 122"),
 }  # fmt: skip
 

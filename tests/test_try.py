@@ -113,7 +113,8 @@ def test_check_says_what_is_understood(root: Path, capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize(
     ("words", "where"),
-    [(("mine.csv", "--bogus"), "--bogus"), (("mine.csv", "--conflicts", "bogus"), "--conflicts"), ((), ""), (("mine.csv", "--missing", "x"), "--missing")],
+    [(("mine.csv", "--bogus"), "--bogus"), (("mine.csv", "--conflicts", "bogus"), "--conflicts"), ((), ""), (("mine.csv", "--missing", "x"), "--missing"),
+     (("mine.csv", "--labels", "[]"), "--labels"), (("mine.csv", "--format", "word"), "--format")],
 )  # fmt: skip
 def test_with_json_every_error_is_json(root: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], where: str) -> None:
     try:
@@ -144,6 +145,9 @@ def test_shares_of_splits_may_be_said(root: Path, capsys: pytest.CaptureFixture[
     text = text_of("a", custom, {}, "majority", [0.5, 0.1, 0.4])
     write_profile(root, "a", text, (), force=False)
     assert load_params(root, "a").corpora.fractions == [0.5, 0.1, 0.4]
+    assert write_profile(root, "a", text_of("a", custom, {}, "majority"), (), force=False)[1] is False, "nothing was said of shares"
+    with pytest.raises(UserError, match=r"something else \(fractions\)"):
+        write_profile(root, "a", text_of("a", custom, {}, "majority", [0.6, 0.1, 0.3]), (), force=False)
 
 
 def test_check_counts_what_is_left_out_and_torn(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

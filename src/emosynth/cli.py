@@ -56,6 +56,14 @@ def _print_json(error: UserError) -> None:
     print(json_text({"error": error.what, "where": error.where, "remedy": error.remedy}, indent=2))
 
 
+def _tell(error: UserError, given: argparse.Namespace) -> int:
+    if getattr(given, "json", False):
+        _print_json(error)
+    else:
+        print(f"error: {error}", file=sys.stderr)
+    return 1
+
+
 def _near(word: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
     return f" Did you mean {close[0]}?" if close else ""
@@ -115,11 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         work_on(given.profile)
         return _COMMANDS[given.command](given, root)
     except UserError as error:
-        if getattr(given, "json", False):
-            _print_json(error)
-        else:
-            print(f"error: {error}", file=sys.stderr)
-        return 1
+        return _tell(error, given)
     except BrokenPipeError:  # what reads the output has had enough, as head has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -130,8 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with disk_errors(Path(os.fsdecode(error.filename or root))):
                 raise
         except UserError as told:
-            print(f"error: {told}", file=sys.stderr)
-            return 1
+            return _tell(told, given)
 
 
 def _doctor(given: argparse.Namespace, root: Path) -> int:

@@ -44,6 +44,15 @@ def _share(lines: Sequence[str], form: re.Pattern[str]) -> float:
     return sum(form.match(line) is not None for line in lines) / max(1, len(lines))
 
 
+def _labelled(lines: Sequence[str]) -> bool:
+    """Return whether nearly every line has a separator, or ends in a comma and one of few words: then it is a table all the same."""
+    ends = [line.rsplit(",", 1)[1].strip() for line in lines if "," in line]
+    few = 1 < len(set(ends)) <= len(ends) / 4 and not any(" " in end for end in ends)
+    return any(sum(part in line for line in lines) >= _ALIKE * len(lines) for part in _PARTS) or (
+        few and len(ends) >= _ALIKE * len(lines) > 0
+    )
+
+
 def _webanno(full: Sequence[str], lines: Sequence[str]) -> bool:
     return full[0].startswith("#FORMAT=WebAnno")
 
@@ -70,12 +79,11 @@ def _chat(full: Sequence[str], lines: Sequence[str]) -> bool:
     """A chat with a label in a column of its own is a table: it has a header, or a separator in nearly every line."""
     if len(full) < 3 or _CHAT.match(full[0]) is None or _share(full, _CHAT) <= _MOST:
         return False
-    starts = [line for line in full if _CHAT.match(line)]
-    return not any(sum(part in line for line in starts) >= _ALIKE * len(starts) for part in _PARTS)
+    return not _labelled([line for line in full if _CHAT.match(line)])
 
 
 def _questions(full: Sequence[str], lines: Sequence[str]) -> bool:
-    if len(full) < 5 or _share(full, _QUESTION) < 1 or any(all(part in line for line in full) for part in _PARTS):
+    if len(full) < 5 or _share(full, _QUESTION) < 1 or _labelled(full):
         return False
     return 2 * len({found[1] for line in full if (found := _QUESTION.match(line))}) <= len(full)
 

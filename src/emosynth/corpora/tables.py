@@ -249,7 +249,11 @@ def _records(path: Path, records: Sequence[Any], places: Iterable[int], unit: st
     places = list(places)
     for record, place in zip(records, places, strict=True):
         if not isinstance(record, dict):
-            raise fault(f"Not a JSON object but {type(record).__name__}.", f"{path}: {unit} {place}", "Write one JSON object a row.")
+            raise fault(
+                f"Not a JSON object but {type(record).__name__}.",
+                f"{path}: {unit} {place}",
+                'Write one JSON object a row, such as {"text": "…", "label": "…"}.',
+            )
     columns = list(dict.fromkeys(key for record in records for key in record))
     bounded(0, path, rows=len(records), values=len(records) * len(columns))  # each record may have keys of its own
     return Table(columns, [[record.get(column, ABSENT) for column in columns] for record in records], places, unit, kind)

@@ -64,6 +64,8 @@ class UserCorpus(Section):
     @classmethod
     def _one_column(cls, names: Any) -> Any:
         """A list of one column is that column: neither marks nor votes can stand alone."""
+        if names == []:
+            raise ValueError("a list of columns names at least one")
         return names[0] if isinstance(names, list) and len(names) == 1 else names
 
     @field_validator("class_names", "classes")

@@ -248,6 +248,7 @@ def write_profile(root: Path, name: str, text: str, said: Collection[str], *, fo
         own = _custom(path, name)
         firm = ("path", "text", "labels", *said)
         differs = [key for key in dict.fromkeys(firm) if own.get(key) != wanted["custom"].get(key)]
+        differs += ["fractions"] if isinstance(there, Mapping) and wanted.get("fractions") not in (None, there.get("fractions")) else []
         if not isinstance(there, Mapping) or there.get("target") != wanted["target"] or differs:
             raise UserError(
                 f"There is a profile {name} already, and it is for something else ({', '.join(differs) or 'target'}).",
