@@ -330,8 +330,9 @@ def test_try_keeps_the_profile_of_a_file_with_odd_names(root: Path, monkeypatch:
     file = root / "x\x85y.csv"
     file.write_text(quoted([("text", "la\x7fbel"), *many()]))
     for _ in range(2):
-        assert run(root, "try", str(file), "--texts", "1") == 0
+        assert run(root, "try", str(file), "--texts", "1", "--fractions", "0.5,0.1,0.4") == 0
     assert [path.name for path in (root / "profiles").glob("*.yaml")] == ["xy.yaml"]
+    assert load_params(root, "xy").corpora.fractions == [0.5, 0.1, 0.4]
 
 
 def test_a_profile_for_something_else_stays(root: Path) -> None:
