@@ -319,7 +319,7 @@ def test_wrong_encoding_from_the_command(copy: Copy) -> None:
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        (table(ROWS, "words,label"), ["no column text; there are words, label", "own.csv: line 2", "corpora.custom"]),
+        (table(ROWS, "words,label"), ["no column text; there are words, label", "own.csv: header", "corpora.custom"]),
         (table(STRANGE), ["unknown label (angry): lines 9", "own.csv", "corpora.custom.classes"]),
         ("", ["The file is empty", "own.csv"]),
         ("text,label\n", ["no rows", "own.csv", "a header and at least a few rows"]),

@@ -99,6 +99,25 @@ def semeval() -> str:
 
 
 MORE = {"anger": 60, "fear": 30, "joy": 60}
+BY_CLASS = {name: [t for t, x in ROWS if x == name] for name in TWO}
+CHAT = [f"[{1 + n % 28:02d}.03.24, 10:{n % 60:02d}:11] {('Anna', 'Ben')[n % 2]}: {t}" for n, t in enumerate(TEXTS)]
+CHAT_12 = [f"3/{1 + n % 28}/24, 10:{n % 60:02d}\u202fAM - {('Anna', 'Ben')[n % 2]}: {t}" for n, t in enumerate(TEXTS)]
+FORMS = [
+    "[01.03.24, 10:00:11] Anna: so it goes",
+    "@relation emo",
+    "- text: so it goes",
+    "joy:sub so it goes",
+    "window.YTD.tweets = [",
+    "-DOCSTART-",
+]
+"""Lines that other formats begin with, as texts of a table."""
+
+
+def tagged(cells: Callable[[str, str, int], str], gap: str = "\n") -> str:
+    """Return the words of each text, one a line."""
+    return gap.join("".join(cells(word, x, at) + "\n" for at, word in enumerate(t.split())) for t, x in ROWS)
+
+
 STUDIO = ("annotation_id", "annotator", "created_at", "id", "lead_time", "mood", "text", "updated_at")
 RIGHT: dict[str, tuple[str, str | bytes, dict[str, int], str]] = {
     # name: file, content, classes, what must be said
@@ -147,6 +166,18 @@ RIGHT: dict[str, tuple[str, str | bytes, dict[str, int], str]] = {
     "marks and what pandas writes for none": ("a.csv", one_hot("1.0", "NaN"), TWO, "label column: joy, anger"),
     "ratings of three raters": ("a.csv", rows_of([("text", "rater1", "rater2", "rater3"), *((t, 1 + n % 3, 1 + n % 3, 5) for n, (t, _) in enumerate(ROWS))]), {"1": 40, "2": 40, "3": 40}, "if they are ratings on a scale"),
     "columns parted by two bars": ("a.csv", "".join(f"{t}||{x}\n" for t, x in [("text", "label"), *ROWS]), TWO, "empty columns: 1"),
+    "CSV called JSON": ("a.json", lines(ROWS), TWO, "text, though the file is called .json"),
+    "tabs called JSON lines": ("a.jsonl", lines(ROWS, "\t"), TWO, "text, though the file is called .jsonl"),
+    "CSV called Parquet": ("a.parquet", lines(ROWS), TWO, "text, though the file is called .parquet"),
+    "CSV in a gzip called Parquet": ("a.parquet.gz", gzip.compress(lines(ROWS).encode()), TWO, "text, though the file is called .parquet"),
+    "texts by label, as many as there are": ("a.json", json.dumps(BY_CLASS | {"joy": BY_CLASS["joy"][:-1], "fear": TEXTS[59:60]}), {"anger": 60, "fear": 1, "joy": 59}, "each key is a class"),
+    "a label under each text": ("a.json", json.dumps(dict(ROWS)), TWO, "each key is a text"),
+    "a list of rows for each split": ("a.json", json.dumps({"train": RECORDS[::2], "dev": RECORDS[1::4], "test": RECORDS[3::4]}), TWO, "split column: split"),
+    "lines of other formats among texts": ("a.csv", rows_of([("text", "label"), *((t, "joy") for t in FORMS), *ROWS]), {"anger": 60, "joy": 66}, ""),
+    "such a line first, without a header": ("a.tsv", lines([("- text: so it goes", "joy"), ("joy:sub so it goes", "joy"), *ROWS], "\t", None), {"anger": 60, "joy": 62}, ""),
+    "turns of a dialogue, without a header": ("a.csv", lines([(f"{'AB'[n % 2]}:so {t}", x) for n, (t, x) in enumerate(ROWS)] + ROWS, header=None), {"anger": 120, "joy": 120}, ""),
+    "messages of a chat with labels after commas": ("a.csv", lines([(line.replace(",", "").replace("]", "] "), x) for line, x in zip(CHAT, LABELS, strict=True)] + ROWS, header=None), {"anger": 120, "joy": 120}, ""),
+    "messages of a chat with labels": ("a.tsv", lines(list(zip(CHAT, LABELS, strict=True)) + ROWS, "\t", None), {"anger": 120, "joy": 120}, ""),
 }  # fmt: skip
 ERRORS: dict[str, tuple[str, str | bytes, str]] = {
     # name: file, content, what the error says
@@ -178,8 +209,33 @@ ERRORS: dict[str, tuple[str, str | bytes, str]] = {
     "a ZIP of nothing": ("a.zip", packed(data_csv="\n" * 9), "The file is empty"),
     "Russian in KOI8": ("a.csv", ("text,label\n" + "".join(f"сегодня был хороший день {n},{('радость', 'гнев')[n % 2]}\n" for n in range(120))).encode("koi8-r"), "It may be koi8_r"),
     "Japanese in Shift JIS": ("a.csv", ("text,label\n" + "".join(f"今日はとても楽しい一日でした{n},{('喜び', '怒り')[n % 2]}\n" for n in range(120))).encode("shift_jis"), "It may be cp932"),
-    "texts by label": ("a.json", json.dumps({name: [t for t, x in ROWS if x == name] for name in TWO}), "No column looks like labels"),
-    "pairs": ("a.json", json.dumps(ROWS), "Not a JSON object but list"),
+    "texts by label": ("a.json", json.dumps(BY_CLASS), "If each key is a class, write one object a text"),
+    "WebAnno": ("a.tsv", "#FORMAT=WebAnno TSV 3.3\n#T_SP=custom.Emotion|value\n\n" + tagged(lambda w, x, at: f"1-{at}\t0-4\t{w}\t{x}"), "an export of WebAnno"),
+    "Weka": ("a.arff", "% by the lab\n@RELATION emo\n@ATTRIBUTE text string\n@attribute class {joy,anger}\n@data\n" + lines(ROWS, header=None), "an ARFF file"),
+    "YAML": ("a.yaml", "---\n" + "".join(f"- text: {t}\n  label: {x}\n" for t, x in ROWS), "a YAML file"),
+    "YAML by class": ("a.yml", "".join(f"{x}:\n" + "".join(f"  - {t}, indeed\n" for t in held) for x, held in BY_CLASS.items()), "a YAML file"),
+    "questions of TREC": ("a.txt", "".join(f"{x.upper()}:some {t}, indeed\n" for t, x in ROWS), "LABEL:kind text"),
+    "words with tags": ("a.txt", tagged(lambda w, x, at: f"{w}\t{x if at == 0 else 'O'}"), "words with a tag each"),
+    "words with tags, no blank lines": ("a.tsv", tagged(lambda w, x, at: f"{w}\t{f'B-{x}' if at == 0 else 'O'}", ""), "words with a tag each"),
+    "words with tags, four columns": ("a.txt", "-DOCSTART- -X- O O\n\n" + tagged(lambda w, x, at: f"{w} NN B-NP {x}"), "words with a tag each"),
+    "CoNLL-U": ("a.conllu", tagged(lambda w, x, at: f"{at + 1}\t{w}\t{w}\tNOUN\tNN\t_\t0\troot\t_\t_"), "words with a tag each"),
+    "an archive of Twitter": ("tweets.js", "window.YTD.tweets.part0 = " + json.dumps([{"tweet": one} for one in RECORDS]), "a JavaScript file"),
+    "a chat": ("a.txt", "\n".join(CHAT), "the export of a chat"),
+    "a chat of another telephone": ("a.txt", "\n".join(line + "\nand more" * (n % 3 == 0) for n, line in enumerate(CHAT_12)), "the export of a chat"),
+    "broken JSON called JSON": ("a.json", "\n".join(json.dumps(RECORDS, indent=1).split("\n")[1:]), "Not JSON"),
+    "broken Parquet": ("a.parquet", b"\x00\x01\x9c" * 99, "This is no file of Parquet"),
+    "JSON that is cut off": ("a.json", json.dumps(RECORDS)[:-25], "it looks cut off"),
+    "JSON lines that are cut off": ("a.jsonl", objects(lambda n, t, x: RECORDS[n])[:-12], "the last line looks cut off"),
+    "an array that is not closed": ("a.json", json.dumps(RECORDS)[:-1], "it looks cut off"),
+    "Doccano, spans told": ("a.jsonl", objects(lambda n, t, x: {"text": t, "label": [[0, 3, x]]}), "spans (start, end, label) of a text, and a text needs one label"),
+    "labels within objects": ("a.jsonl", objects(lambda n, t, x: {"text": t, "label": {"name": x, "by": {"id": n}}}), "--labels label.name"),
+    "texts within objects": ("a.jsonl", objects(lambda n, t, x: {"text": {"label": "en", "body": t}, "label": x}), "--text text.body"),
+    "paragraphs": ("a.json", json.dumps({"data": [{"paragraphs": [{"context": t, "emotion": x}]} for t, x in ROWS]}), "--text paragraphs.0.context --labels paragraphs.0.emotion"),
+    "messages of a model": ("a.jsonl", objects(lambda n, t, x: {"messages": [{"role": "user", "content": t}, {"role": "assistant", "content": x}]}), "--text messages.0.content --labels messages.1.content"),
+    "decimals as labels": ("a.csv", rows_of([("text", "label"), *((t, (0.5, 0.25)[x == "joy"]) for t, x in ROWS)]), """--class-names '{"0.25": "…", "0.5": "…"}' makes them classes"""),
+    "true without false": ("a.jsonl", objects(lambda n, t, x: {"text": t, "label": True if x == "joy" else x}), """--class-names '{"true": "…"}' names what they mean"""),
+    "several sheets": ("a.xlsx", book([("text", "label"), *ROWS[:9]], wave2=[("text", "label"), *ROWS]), "--sheet wave2"),
+    "pairs": ("a.json", json.dumps(ROWS), 'such as {"text": "…", "label": "…"}'),
     "a source below the table": ("a.csv", lines([*ROWS, ("Source: the lab", "")]), "no label: lines 122"),
 }  # fmt: skip
 
@@ -240,3 +296,50 @@ def test_a_check_imports_no_library_of_tokens_before_it_is_needed() -> None:
         "assert 'nltk' in sys.modules and 'datasketch' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_a_remedy_proposes_works(tmp_path: Path) -> None:
+    half = put(tmp_path, "a.jsonl", objects(lambda n, t, x: {"text": t, "label": True if x == "joy" else x}))
+    assert understand(half, UserCorpus(path=str(half), class_names={"true": "joy"})).classes == TWO
+    spec = UserCorpus(path="a", text="messages.0.content", labels="messages.1.content")
+    turns = objects(lambda n, t, x: {"messages": [{"role": "user", "content": t}, {"role": "assistant", "content": x}]})
+    assert understand(put(tmp_path, "b.jsonl", turns), spec).classes == TWO
+    inner = put(tmp_path, "c.jsonl", objects(lambda n, t, x: {"text": t, "label": {"name": x}}))
+    assert understand(inner, UserCorpus(path=str(inner), labels="label.name")).classes == TWO
+    scale = put(tmp_path, "d.csv", rows_of([("text", "label"), *((t, (0.5, 0.25)[x == "joy"]) for t, x in ROWS)]))
+    assert understand(scale, UserCorpus(path=str(scale), class_names={"0.5": "anger", "0.25": "joy"})).classes == TWO
+
+
+def test_a_remedy_keeps_the_names_that_were_given(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.jsonl", objects(lambda n, t, x: {"text": t, "label": x == "joy"}))
+    with pytest.raises(UserError, match=r'\{"false": "…", "true": "joy"\}'):
+        understand(path, UserCorpus(path=str(path), class_names={"true": "joy"}))
+
+
+def test_a_list_of_one_column_is_that_column(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.csv", rows_of([("text", "Emotion"), *ROWS]))
+    seen = understand(path, UserCorpus(path=str(path), text="text", labels=["Emotion"]))
+    assert seen.classes == TWO and seen.labels == "Emotion" and not any("votes" in str(one) for one in seen.guesses)
+
+
+def test_formats_have_several_names_and_what_is_none_is_said(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.parquet", lines(ROWS))
+    assert UserCorpus(path="a", format="CSV").format == "delimited"  # type: ignore[arg-type]
+    assert understand(path, UserCorpus(path=str(path), format="delimited")).classes == TWO
+    with pytest.raises(UserError, match="no Parquet file but text") as caught:
+        understand(path, UserCorpus(path=str(path), format="parquet"))
+    assert "--format" in caught.value.remedy
+
+
+def test_a_misspelt_column_is_looked_for_in_the_header(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.csv", rows_of([("text", "emotion"), *ROWS]))
+    with pytest.raises(UserError, match="no column Emotoin") as caught:
+        understand(path, UserCorpus(path=str(path), text="text", labels="Emotoin"))
+    assert caught.value.where.endswith("a.csv: header") and "Did you mean emotion? --labels emotion." in caught.value.remedy
+
+
+def test_files_named_by_class_get_a_hint(tmp_path: Path) -> None:
+    for name in TWO:
+        put(tmp_path, f"{name}.csv", rows_of([("text", "id"), *((t, n) for n, (t, x) in enumerate(ROWS) if x == name)]))
+    with pytest.raises(UserError, match="If files are named by class"):
+        understand(tmp_path)

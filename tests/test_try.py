@@ -111,6 +111,45 @@ def test_check_says_what_is_understood(root: Path, capsys: pytest.CaptureFixture
     assert sorted(root.rglob("*")) == before, "nothing is written"
 
 
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [(("mine.csv", "--bogus"), "--bogus"), (("mine.csv", "--conflicts", "bogus"), "--conflicts"), ((), ""), (("mine.csv", "--missing", "x"), "--missing"),
+     (("mine.csv", "--labels", "[]"), "--labels"), (("mine.csv", "--format", "word"), "--format")],
+)  # fmt: skip
+def test_with_json_every_error_is_json(root: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], where: str) -> None:
+    try:
+        status = run(root, "check", *words, "--json")
+    except SystemExit as end:
+        status = int(end.code or 0)
+    out = capsys.readouterr()
+    told = json.loads(out.out)
+    assert status and not out.err and told["where"] == where and told["error"] and told["remedy"]
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_path_is_refused(root: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert run(root, "check", name) == 1 and "The path is empty." in capsys.readouterr().err
+
+
+def test_shares_of_splits_may_be_said(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from emosynth.trying.profile import refused
+
+    rare = [*ROWS, *((f"the old {thing} hides in a dark hall", "fear") for thing in ("lamp", "stove", "cellar"))]
+    (root / "a.csv").write_text(lines(rare))
+    for shares in ("1,0,0", "0.5,0.5", "a,b,c", "0.5,0.1,0.1", "nan,0.5,0.5"):
+        assert run(root, "check", str(root / "a.csv"), "--fractions", shares) == 1
+        assert "three positive numbers that sum to 1" in capsys.readouterr().err
+    error, _ = refused(root, root / "a.csv", understand(root / "a.csv"), "a", [0.98, 0.01, 0.01])
+    assert error is not None and "--fractions 0.5,0.1,0.4" in error.remedy and "corpora: {fractions: [" in error.remedy
+    custom = {"path": "a.csv", "text": "text", "labels": "label"}
+    text = text_of("a", custom, {}, "majority", [0.5, 0.1, 0.4])
+    write_profile(root, "a", text, (), force=False)
+    assert load_params(root, "a").corpora.fractions == [0.5, 0.1, 0.4]
+    assert write_profile(root, "a", text_of("a", custom, {}, "majority"), (), force=False)[1] is False, "nothing was said of shares"
+    with pytest.raises(UserError, match=r"something else \(fractions\)"):
+        write_profile(root, "a", text_of("a", custom, {}, "majority", [0.6, 0.1, 0.3]), (), force=False)
+
+
 def test_check_counts_what_is_left_out_and_torn(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [("text", "label"), *ROWS, ("the kiln was cold", ""), (ROWS[0][0], "anger"), (ROWS[1][0], ROWS[1][1])]
     (root / "a.csv").write_text(quoted(rows))
@@ -291,8 +330,9 @@ def test_try_keeps_the_profile_of_a_file_with_odd_names(root: Path, monkeypatch:
     file = root / "x\x85y.csv"
     file.write_text(quoted([("text", "la\x7fbel"), *many()]))
     for _ in range(2):
-        assert run(root, "try", str(file), "--texts", "1") == 0
+        assert run(root, "try", str(file), "--texts", "1", "--fractions", "0.5,0.1,0.4") == 0
     assert [path.name for path in (root / "profiles").glob("*.yaml")] == ["xy.yaml"]
+    assert load_params(root, "xy").corpora.fractions == [0.5, 0.1, 0.4]
 
 
 def test_a_profile_for_something_else_stays(root: Path) -> None:

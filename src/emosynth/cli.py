@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from emosynth.errors import UserError
-from emosynth.escape import terminal
+from emosynth.escape import json_text, terminal
 from emosynth.paths import Paths, free, repository_root, work_on
 from emosynth.trying import commands as trying
 
@@ -22,9 +22,11 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **({"allow_abbrev": False} | more))
+        self.given: list[str] = []
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse, and let the command that was given, not the program, say which of its flags are unknown."""
+        self.given = list(sys.argv[1:] if args is None else args)
         found, rest = super().parse_known_args(args, namespace)
         flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
         if rest and (unknown := [word for word in rest if word.startswith("-")]):
@@ -35,13 +37,31 @@ class Parser(argparse.ArgumentParser):
         return found, rest
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong, without the long usage, and stop with status 2."""
+        """Say what is wrong, without the long usage and as JSON if that is asked for, and stop with status 2."""
+        said = message
         if wrong := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
             known = re.findall("[^', ]+", wrong[2])
             message = f"there is no {wrong[1]}.{_near(wrong[1], known) or ' There are ' + ', '.join(known) + '.'}"
             if Path(wrong[1]).expanduser().exists():
                 message = f"{wrong[1]} is a file, and no command. Did you mean: {self.prog} check {wrong[1]}?"
-        self.exit(2, f"error: {terminal(message)}\n  remedy: {self.prog} --help lists what there is.\n")
+        remedy = f"{self.prog} --help lists what there is."
+        if "--json" in self.given:
+            named = re.match(r"argument (--\S+):|there is no (--[^\s.]+)", said)
+            _print_json(UserError(message, where=next(filter(None, named.groups()), "") if named else "", remedy=remedy))
+            self.exit(2)
+        self.exit(2, f"error: {terminal(message)}\n  remedy: {remedy}\n")
+
+
+def _print_json(error: UserError) -> None:
+    print(json_text({"error": error.what, "where": error.where, "remedy": error.remedy}, indent=2))
+
+
+def _tell(error: UserError, given: argparse.Namespace) -> int:
+    if getattr(given, "json", False):
+        _print_json(error)
+    else:
+        print(f"error: {error}", file=sys.stderr)
+    return 1
 
 
 def _near(word: str, known: Sequence[str]) -> str:
@@ -103,8 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         work_on(given.profile)
         return _COMMANDS[given.command](given, root)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return _tell(error, given)
     except BrokenPipeError:  # what reads the output has had enough, as head has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -115,8 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with disk_errors(Path(os.fsdecode(error.filename or root))):
                 raise
         except UserError as told:
-            print(f"error: {told}", file=sys.stderr)
-            return 1
+            return _tell(told, given)
 
 
 def _doctor(given: argparse.Namespace, root: Path) -> int:

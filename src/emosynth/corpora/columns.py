@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,15 +78,15 @@ def find(table: Table, wanted: str | int, parameter: str, path: Path, notes: Not
 
 
 def _no_column(table: Table, wanted: str, parameter: str, path: Path) -> UserError:
-    where = f"{path}: {table.place(0)}" if table.rows else path
+    where = f"{path}: {'header' if table.header and table.format in ('delimited', 'excel') else 'columns'}"
     guess = [one if isinstance(one, str | None) else f"[{', '.join(one)}]" for one in guess_columns(table)]
     near = "" if None in guess else f"Perhaps text: {guess[0]}, labels: {guess[1]}. "
     if not table.header:
         what = f"There is no column {wanted}, for the file has no header: columns are {some(table.columns, 20)}."
         return fault(what, where, f"{near}Name columns by number in corpora.custom (text: 1, labels: 2), or say header: true.")
     if close := difflib.get_close_matches(wanted, table.columns, n=1):
-        near = f"Did you mean {close[0]}? "
-    if parameter == "labels" and (ones := one_hot_columns(table) or share_columns(table)):
+        near = f"Did you mean {close[0]}? --{parameter} {shlex.quote(close[0])}. "
+    if not close and parameter == "labels" and (ones := one_hot_columns(table) or share_columns(table)):
         near = f"For one column a class: labels: [{', '.join(ones)}]. "
     what = f"There is no column {wanted}; there are {some(table.columns, 20)}."
     inside = paths_within(table, ("text", "labels"))

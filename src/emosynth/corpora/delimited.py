@@ -103,13 +103,17 @@ def read_cells(text: str, path: Path, separator: str | None, quoting: str | None
         except _Fault as error:
             worst = error if worst is None or error.fit > worst.fit else worst
     if not fits:
-        one = _Fault(1, "The first line has one cell: no tab, semicolon, bar or comma.", "Name what parts its cells (separator).")
+        one = _Fault(
+            1, "The first line has one cell: no tab, semicolon, bar or comma.", "Name what parts its cells (separator): --separator VALUE"
+        )
         worst = worst or one
         raise broken(worst.what, path, worst.line + first, worst.remedy)
     good = fits if len(fits) == 1 else [fit for fit in fits if _classes_column(fit.rows[1:], fit.width) is not None]
     if len(good) != 1:
         names = some([SHOWN.get(fit.separator, fit.separator) for fit in good or fits])
-        raise broken(f"Several separators fit every line: {names}.", path, 1, "Name the one that parts the cells (separator).")
+        raise broken(
+            f"Several separators fit every line: {names}.", path, 1, "Name the one that parts the cells (separator): --separator VALUE"
+        )
     chosen = good[0]
     if not found_by:
         notes.found("separator", repr(SHOWN.get(chosen.separator, chosen.separator)), "separator")
@@ -285,7 +289,11 @@ def _even(rows: Sequence[list[str]], lines: Iterable[int], sep: str) -> Cells:
     usual = min(sizes, key=lambda size: (-sizes[size], size))
     width = max(trimmed)
     if width < 2 and usual < 2:
-        raise _Fault(1, f"Rows have one cell: {SHOWN.get(sep, sep)!r} does not part them.", "Name what parts the cells (separator).")
+        raise _Fault(
+            1,
+            f"Rows have one cell: {SHOWN.get(sep, sep)!r} does not part them.",
+            "Name what parts the cells (separator): --separator VALUE",
+        )
     width = max(width, 2)
     if min(sizes) < width:
         first = len(kept[0])

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from emosynth.corpora import labels as cells
-from emosynth.corpora.columns import THRESHOLD, are_ratings, find, guess_columns, guess_split, paths_within
+from emosynth.corpora import remedies
+from emosynth.corpora.columns import THRESHOLD, are_ratings, find, guess_columns, guess_split
 from emosynth.corpora.decoding import NO_ROWS, Notes, fault, some
 from emosynth.corpora.files import SPLIT_NAMES, Loaded, Row, distinct, uncollected
-from emosynth.corpora.layouts import EXPORTS, read_tables
+from emosynth.corpora.layouts import read_tables
 from emosynth.corpora.odd import of_names, of_texts, wrapped
 from emosynth.corpora.schema import SPLITS, fingerprint
 from emosynth.corpora.shares import (
@@ -29,7 +30,6 @@ from emosynth.corpora.shares import (
 )
 from emosynth.corpora.spelling import clean
 from emosynth.corpora.tables import Table, absent
-from emosynth.errors import UserError
 from emosynth.escape import json_text
 from emosynth.params import UserCorpus
 from emosynth.paths import Paths
@@ -44,7 +44,6 @@ NOT_ENGLISH = (
 )
 UNKNOWN = "und"
 """Tag of a language that nobody named."""
-_MEANING = """--class-names '{"true": "…", "false": "…"}' names what true and false mean"""
 _COMMON = frozenset(["the", "and", "to", "of", "that", "my", "you", "for", "this", "with", "have", "not", "but", "are", "it"])
 """Frequent English words that are rare in the languages near it."""
 
@@ -152,7 +151,7 @@ def understand(
     if not tables:
         raise fault(NO_ROWS[0], path, NO_ROWS[1])
     if guess:
-        spec = _guessed(tables[0], path, spec, notes, guess)
+        spec = _guessed(tables, path, spec, notes, guess)
     faults, values = cells.Faults(), _Values(tables, spec, path, notes)
     if values.text in values.labels:
         raise fault(f"The column {values.text} cannot hold both texts and labels.", path, "Name both columns (text, labels).")
@@ -218,21 +217,12 @@ def understand(
     )  # fmt: skip
 
 
-def _guessed(table: Table, path: Path, spec: UserCorpus, notes: Notes, wanted: Collection[str]) -> UserCorpus:
+def _guessed(tables: Sequence[Table], path: Path, spec: UserCorpus, notes: Notes, wanted: Collection[str]) -> UserCorpus:
     taken = [] if len(wanted) > 1 else [spec.labels] if "text" in wanted else [spec.text]
-    guess = guess_columns(table, notes, {str(name) for one in taken for name in (one if isinstance(one, list) else [one])})
+    guess = guess_columns(tables[0], notes, {str(name) for one in taken for name in (one if isinstance(one, list) else [one])})
     lacking = [name for name, value in zip(("text", "labels"), guess, strict=True) if name in wanted and value is None]
     if lacking:
-        told = "".join(f" {line}" for line in notes.warnings if line.startswith("Columns of numbers"))
-        if table.format in EXPORTS:
-            told += f" No annotation of this export of {table.format} holds a choice or a label."
-        elif bare := [name for at, name in enumerate(table.columns) if all(row[at] is None for row in table.rows)]:
-            formulas = "formulas hold no values until a spreadsheet has computed and saved them"
-            told += f" Nothing stands in {some(bare)}: {formulas if table.format == 'excel' else 'it is null in every row'}."
-        there = some((name[:40] for name in table.columns), 20)
-        what = f"No column looks like {' and none like '.join({'text': 'texts', 'labels': 'labels'}[name] for name in lacking)}; there are {there}."
-        flags = " ".join(f"--{name} NAME" for name in lacking)
-        raise fault(what + told + paths_within(table, lacking), path, f"Name the columns ({', '.join(lacking)}): {flags}.")
+        raise remedies.lacking(tables, lacking, path, notes.warnings)
     found = {name: value for name, value in zip(("text", "labels"), guess, strict=True) if name in wanted and value is not None}
     for name, value in found.items():
         notes.found({"text": "text column", "labels": "label column"}[name], value if isinstance(value, str) else ", ".join(value), name)
@@ -347,21 +337,9 @@ def _settle(faults: cells.Faults, values: _Values, path: Path, spec: UserCorpus,
     """
     droppable = {what for what in faults if what.startswith((cells.NO_TEXT, cells.NO_LABEL))}
     hard = [what for what in faults if what not in droppable or spec.missing == "error"]
-    told = []
-    for what in hard[:8]:
-        places = [values.places[row] for row in faults[what][:5]]
-        unit = places[0].split(" ")[0]
-        same = all(place.startswith(f"{unit} ") for place in places)
-        listed = f"{unit}s {', '.join(place.removeprefix(unit + ' ') for place in places)}" if same else ", ".join(places)
-        told.append(f"{what}: {listed}" + (f" and {len(faults[what]) - 5} more" if len(faults[what]) > 5 else ""))
     if hard:
-        told += [f"and {len(hard) - 8} more kinds"] * (len(hard) > 8)
-        ways = ["Mend or take out these rows"]
-        ways += ["missing: drop (--missing drop) leaves rows without text or label out"] * bool(droppable)
-        ways += [f"corpora.custom.classes allows {some(spec.classes or (), 20)}"] * any("unknown label" in what for what in hard)
-        ways += [_MEANING] * any("true or false" in what for what in hard)
-        ways += [f"splits are {', '.join(SPLITS)}"] * any("unknown split" in what for what in hard)
-        raise UserError("Some rows of the corpus cannot be used:", where=str(path), remedy="; ".join(ways) + ".", lines=[*told, *more_said])
+        given = {"text": values.texts, "labels": values.marks if values.several else values.given}
+        raise remedies.unusable(faults, hard, given, values.places, path, spec, more_said)
     return {what: [values.places[row] for row in rows] for what, rows in faults.items()}
 
 

@@ -19,6 +19,8 @@ from emosynth.paths import repro
 SPLITS = ("train", "validation", "test")
 COLUMNS = ("id", "text", "labels", "split", "corpus")
 _MORE_ROWS = "Give more rows of these classes, "
+_OTHER_SHARES = "--fractions 0.5,0.1,0.4, or corpora: {fractions: [0.5, 0.1, 0.4]} in profiles/NAME.yaml"
+"""How shares of train, validation and test are said."""
 
 
 @functools.lru_cache(maxsize=200_000)
@@ -101,7 +103,10 @@ def validate(frame: pd.DataFrame, classes: Sequence[str], task: str, where: str,
         remedy = "A classifier needs at least two; check which column holds the labels."
         raise fault(f"The corpus has one class only: {some(sorted(seen))}.", where, remedy)
     if empty := [split for split in SPLITS if split not in set(splits)]:
-        remedy = "Give more rows, or a split column that has rows of train, validation and test; without such a column corpora.fractions says how many."
+        remedy = (
+            "Give more rows, or a split column that has rows of train, validation and test; without such a column corpora.fractions says how many: "
+            + _OTHER_SHARES
+        )
         raise fault(f"The {empty[0]} split has no rows.", where, remedy)
     if absent := _lacking(given, splits, "train", classes):
         remedy = f"{_MORE_ROWS}or leave them out of the classes."
@@ -124,7 +129,7 @@ def every_class(frame: pd.DataFrame, classes: Sequence[str], where: str) -> list
     """
     given, splits = frame["labels"].tolist(), frame["split"].tolist()
     if lacking := _lacking(given, splits, "test", classes):
-        remedy = f"{_MORE_ROWS}other splits (corpora.fractions, if the file has none), or leave them out (class_names: {{label: null}})."
+        remedy = f"{_MORE_ROWS}other splits, if the file has none ({_OTHER_SHARES}), or leave them out (class_names: {{label: null}})."
         raise fault(f"The test split has no row of {some(lacking)}, so no score could count it.", where, remedy)
     lacking = _lacking(given, splits, "validation", classes)
     return [f"The validation split has no row of {some(lacking, 30)}."] if lacking else []

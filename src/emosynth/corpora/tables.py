@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shlex
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,19 +16,22 @@ from typing import Any
 import pyarrow as pa
 
 from emosynth.corpora.arrow import cells, read_ipc, read_parquet
-from emosynth.corpora.decoding import READ, Notes, bounded, broken, decode, fault, is_excel, refuse, some, unpacked_size
+from emosynth.corpora.decoding import AFRESH, NO_ROWS, Notes, bounded, broken, decode, fault, is_excel, refuse, some, unpacked_size
 from emosynth.corpora.delimited import Cells, read_cells
+from emosynth.corpora.foreign import refuse_text
 from emosynth.corpora.headers import bare, header_below, is_header, titles_above, without_headers, without_titles
+from emosynth.corpora.records import read_records
 from emosynth.corpora.unpacking import read_bytes
 from emosynth.errors import UserError
 from emosynth.params import UserCorpus
 
-_ONE_OBJECT = ("Write an array of objects, or one object a line.", "Write one JSON object a line.")
 _IDLE = {
     "text": ("sheet",), "json": ("separator", "quoting", "header", "sheet"), "excel": ("encoding", "separator", "quoting"),
     "binary": ("encoding", "separator", "quoting", "header", "sheet"),
 }  # fmt: skip
 """Kind of format -> parameters that mean nothing there."""
+_BINARY = {".xlsx": "Excel", ".xlsm": "Excel", ".xls": "Excel", ".parquet": "Parquet", ".feather": "Arrow", ".arrow": "Arrow"}
+_OBJECTS = (".json", ".jsonl", ".ndjson")
 _TWICE = "Give every column a name of its own."
 
 
@@ -120,31 +124,64 @@ def _read(path: Path, spec: UserCorpus, notes: Notes) -> Table:
         bounded(unpacked_size(raw), path, len(raw))
         return _excel(path, raw, spec, notes)
     refuse(raw, path)
-    ending = path.suffix.lower()
-    if spec.format in ("parquet", "excel") or ending in (".parquet", ".feather", ".arrow"):
-        wanted = spec.format or ending[1:]
-        remedy = f"Give it its own ending (.csv, .json) if it is text, or save it again as {READ}."
-        raise fault(f"This is no file of {wanted.title()}, whatever it is called.", path, remedy)
-    text, encoding = decode(raw, path, spec.encoding, notes)
-    if ending in (".xlsx", ".xlsm", ".xls"):  # as many programs call the CSV that they write
-        notes.found("format", f"text, though the file is called {ending}", "format")
-    table = _of_text(path, text, spec, notes)
+    if spec.format in ("parquet", "excel"):
+        what = f"This is no {spec.format.title()} file but text, or of a kind that is not known."
+        raise fault(what, f"{path}: format", "Leave the format out (--format): it is found from the content.")
+    ending, encoding = _ending(path), ""
+    try:
+        text, encoding = decode(raw, path, spec.encoding, notes)
+        if ending in _BINARY:  # as many programs call the CSV that they write
+            notes.found("format", f"text, though the file is called {ending}", "format")
+        table = _of_text(path, text, spec, notes)
+    except UserError as error:
+        if ending not in _BINARY or spec.format is not None:
+            raise
+        told = f"This is no file of {_BINARY[ending]}, whatever it is called, but {'text' if encoding else 'no text either'}. {error.what}"
+        raise fault(told, error.where, error.remedy if encoding else AFRESH) from None
     table.encoding, table.lines = encoding, len(re.findall("\r\n|\r|\n", text)) + (text[-1] not in "\r\n")
     return table
 
 
+def _ending(path: Path) -> str:
+    """Return what a file is called, in lower case and without .gz."""
+    ending = path.suffix.lower()
+    return Path(path.stem).suffix.lower() if ending == ".gz" else ending
+
+
 def _of_text(path: Path, text: str, spec: UserCorpus, notes: Notes) -> Table:
-    ending = path.suffix.lower().removesuffix(".gz") or Path(path.stem).suffix.lower()
-    asked = spec.format not in (None, "delimited") or (spec.format is None and ending in (".json", ".jsonl", ".ndjson"))
-    if spec.format != "delimited" and (asked or text.lstrip()[:1] in "[{"):
+    called = spec.format is None and _ending(path) in _OBJECTS
+    if spec.format not in (None, "delimited"):
+        return _json(path, text, notes)
+    if spec.format is None and (called or text.lstrip()[:1] in "[{"):
         try:
-            return _json(path, text)
-        except UserError:
+            return _json(path, text, notes)
+        except UserError as error:
             # a bracket may begin the first cell of a delimited file too
-            if asked or re.match(r"""\[\s*(\{|$)|\{\s*["']""", text.lstrip()):
+            if _like_json(text) if called else re.match(r"""\[\s*(\{|$)|\{\s*["']""", text.lstrip()):
                 raise
-    if spec.format is None and (table := _fasttext(text)) is not None:
-        return table
+            broken_json = error
+        if called:
+            try:
+                table = _columns(path, text, spec, notes)
+            except UserError:
+                raise broken_json from None
+            notes.found("format", f"text, though the file is called {_ending(path)}", "format")
+            return table
+    return _columns(path, text, spec, notes)
+
+
+def _like_json(text: str) -> bool:
+    """Return whether a text that is not JSON was meant as it: it begins so, or many of its lines do."""
+    lines = [line.strip() for line in text[:20_000].split("\n") if line.strip()]
+    return lines[0][0] in "[{" or 3 * sum(re.match(r"""[\[\]{}]|["'][^"']*["']\s*:""", line) is not None for line in lines) > len(lines)
+
+
+def _columns(path: Path, text: str, spec: UserCorpus, notes: Notes) -> Table:
+    if spec.format is None:
+        if (table := _fasttext(text)) is not None:
+            return table
+        if spec.separator is None:
+            refuse_text(text, path)
     text, above = (text, []) if spec.header is False else without_titles(text.rstrip("\x1a"), spec)
     cells = read_cells(text, path, spec.separator, spec.quoting, notes)
     return _headed(path, cells, "line", "delimited", spec, notes, above)
@@ -204,63 +241,19 @@ def _headed(path: Path, cells: Cells, unit: str, kind: str, spec: UserCorpus, no
 # --- JSON ------------------------------------------------------------------------------------------------------------------------------------
 
 
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of JSON; a key that stands twice is a ValueError."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice")
-    return made
-
-
-def _json(path: Path, text: str) -> Table:
-    """Read a JSON array of objects, one object a line, or one object that holds either rows or columns."""
-    body = text.lstrip()
-    bounded(0, path, rows=text.count("\n"), values=sum(map(text.count, ",[{")))
-    lines = {number: line for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
-    if body[0] == "[" or len(lines) == 1 or (body[0] == "{" and next(iter(lines.values())).strip() == "{"):
-        try:
-            whole = json.loads(body, object_pairs_hook=once)
-        except (ValueError, RecursionError) as error:
-            at = text[: len(text) - len(body)].count("\n") + getattr(error, "lineno", 1)
-            raise broken(f"Not JSON: {error}.", path, at, "Write one array of objects, or one object a line.") from None
-        records = whole if isinstance(whole, list) else _records_of(whole, path)
-        return _records(path, records, range(1, len(records) + 1), "item", "json")
-    found: list[Any] = []
-    for number, line in lines.items():
-        try:
-            found.append(json.loads(line, object_pairs_hook=once))
-        except (ValueError, RecursionError) as error:
-            comma = "Take away the commas at the ends of lines. " if line.rstrip().endswith(",") else ""
-            raise broken(f"Not a JSON object: {error}", path, number, comma + _ONE_OBJECT[1]) from None
-    return _records(path, found, lines, "line", "jsonl")
-
-
-def _records_of(whole: Any, path: Path) -> list[Any]:
-    if isinstance(whole, dict):
-        values = list(whole.values())
-        rows = [value for value in values if isinstance(value, list) and value and all(isinstance(item, dict) for item in value)]
-        if len(rows) == 1:
-            return rows[0]
-        names, cells = whole.get("columns"), whole.get("data")
-        if isinstance(names, list) and isinstance(cells, list) and all(isinstance(row, list) and len(row) == len(names) for row in cells):
-            return [dict(zip(map(str, names), row, strict=True)) for row in cells]  # as pandas writes orient="split"
-        if values and all(isinstance(value, list) and len(value) == len(values[0]) for value in values):
-            return [dict(zip(whole, row, strict=True)) for row in zip(*values, strict=True)]
-        if len(values) > 1 and all(isinstance(value, dict) and list(value) == list(values[0]) for value in values):
-            if len(values) > len(values[0]):
-                return values  # a row under each key
-            return [{name: column[key] for name, column in whole.items()} for key in values[0]]
-        if any(isinstance(value, str) for value in values):
-            return [whole]
-    raise fault(f"The JSON holds no rows but one {'object' if isinstance(whole, dict) else type(whole).__name__}.", path, _ONE_OBJECT[0])
+def _json(path: Path, text: str, notes: Notes) -> Table:
+    return _records(path, *read_records(path, text, notes))
 
 
 def _records(path: Path, records: Sequence[Any], places: Iterable[int], unit: str, kind: str) -> Table:
     places = list(places)
     for record, place in zip(records, places, strict=True):
         if not isinstance(record, dict):
-            raise fault(f"Not a JSON object but {type(record).__name__}.", f"{path}: {unit} {place}", "Write one JSON object a row.")
+            raise fault(
+                f"Not a JSON object but {type(record).__name__}.",
+                f"{path}: {unit} {place}",
+                'Write one JSON object a row, such as {"text": "…", "label": "…"}.',
+            )
     columns = list(dict.fromkeys(key for record in records for key in record))
     bounded(0, path, rows=len(records), values=len(records) * len(columns))  # each record may have keys of its own
     return Table(columns, [[record.get(column, ABSENT) for column in columns] for record in records], places, unit, kind)
@@ -342,7 +335,11 @@ def _excel(path: Path, raw: bytes, spec: UserCorpus, notes: Notes) -> Table:
         ) from None
     full = [name for name, rows in sheets.items() if any(cell is not None for row in rows for cell in row)]
     if spec.sheet is not None and spec.sheet not in sheets:
-        raise fault(f"There is no sheet {spec.sheet}; there are {some(sheets)}.", path, "Correct the parameter sheet.")
+        raise fault(
+            f"There is no sheet {spec.sheet}; there are {some(sheets)}.",
+            path,
+            f"Correct it: --sheet {shlex.quote(str(next(iter(sheets))))}",
+        )
     tables = [name for name in full if name not in hidden and any(sum(map(bool, map(bare, row))) > 1 for row in sheets[name])]
     if spec.sheet is None and len(full) > len(tables) == 1:
         notes.warn(
@@ -350,11 +347,14 @@ def _excel(path: Path, raw: bytes, spec: UserCorpus, notes: Notes) -> Table:
         )
         full = tables
     if spec.sheet is None and len(full) != 1:
-        raise fault(f"Several sheets have rows: {some(full)}." if full else "The file has no rows.", path, "Name the one to read (sheet).")
+        remedy = (
+            f"Name the one to read (sheet): --sheet {shlex.quote(max(full, key=lambda name: len(sheets[name])))}" if full else NO_ROWS[1]
+        )
+        raise fault(f"Several sheets have rows: {some(full)}." if full else NO_ROWS[0], path, remedy)
     name = spec.sheet or full[0]
     filled = {number: row for number, row in enumerate(sheets[name], start=1) if any(map(bare, row))}
     if not filled:
-        raise fault("The sheet has no rows.", f"{path}: {name}", "Name another one (sheet).")
+        raise fault("The sheet has no rows.", f"{path}: {name}", "Name another one (sheet): --sheet NAME")
     titles: list[int] = []
     if spec.header is not False and (above := header_below(list(filled.values()), spec)):
         titles = list(filled)[:above]

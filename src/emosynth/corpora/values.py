@@ -18,6 +18,8 @@ PAIRS = tuple(map(frozenset, (("1", "0"), ("true", "false"), ("yes", "no"), ("y"
     ("ja", "nein"), ("ja", "nee"), ("wahr", "falsch"), ("oui", "non"), ("vrai", "faux"), ("sí", "no"), ("sì", "no"), ("sim", "não"), ("да", "нет"))))  # fmt: skip
 """Marks of columns that say of a class yes or no; no mark is no."""
 MARKS = frozenset().union(*PAIRS)
+_LISTED = 3
+"""Objects of a list whose paths are proposed."""
 _PERCENT = re.compile(r"(\d+(?:[.,]\d+)?)\s*(%?)")
 
 
@@ -81,8 +83,11 @@ def step(value: Any, part: str) -> Any:
 
 
 def dotted(value: Any, within: str, depth: int = 3) -> Iterator[str]:
-    """Yield the dotted paths of what an object holds, those of labels and names first."""
+    """Yield the dotted paths of what an object holds, those of labels and names first; of objects in a list the first few."""
     value = literal(value) if isinstance(value, str) else value
+    if isinstance(value, list) and depth:
+        for at, item in enumerate(value[:_LISTED]):
+            yield from dotted(item, f"{within}.{at}", depth) if isinstance(item, dict) else ()
     if isinstance(value, dict) and depth:
         for name in sorted(map(str, value), key=lambda name: name not in ("label", "name", "value", "text")):
             inner = list(dotted(value.get(name), f"{within}.{name}", depth - 1))

@@ -12,6 +12,9 @@ from emosynth.params.base import Named, Section
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 
+_FORMATS = {"csv": "delimited", "tsv": "delimited", "ndjson": "jsonl", "xlsx": "excel"}
+"""What formats are called too."""
+
 
 class UserCorpus(Section):
     """A corpus of one's own: a file of labelled text, or a folder of them. What is None is found from the content, and said."""
@@ -51,6 +54,19 @@ class UserCorpus(Section):
     )
     header: bool | None = Field(None, description="whether the first row names the columns; None: found")
     sheet: str | None = Field(None, description="sheet of an Excel file; None: the only one with rows")
+
+    @field_validator("format", mode="before")
+    @classmethod
+    def _called(cls, name: Any) -> Any:
+        return _FORMATS.get(name.strip().lower(), name) if isinstance(name, str) else name
+
+    @field_validator("labels")
+    @classmethod
+    def _one_column(cls, names: Any) -> Any:
+        """A list of one column is that column: neither marks nor votes can stand alone."""
+        if names == []:
+            raise ValueError("a list of columns names at least one")
+        return names[0] if isinstance(names, list) and len(names) == 1 else names
 
     @field_validator("class_names", "classes")
     @classmethod

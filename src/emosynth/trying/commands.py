@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from emosynth.errors import UserError
 from emosynth.escape import json_text
 from emosynth.paths import SHIPPED, Paths, free, repro, work_on
-from emosynth.trying.told import add_flags, found_at, lines, look, spec_of
+from emosynth.trying.told import add_flags, found_at, fractions_of, lines, look, spec_of
 
 if TYPE_CHECKING:
     from emosynth.trying.found import Rows
@@ -52,7 +52,7 @@ def check(given: argparse.Namespace, root: Path) -> int:
     try:
         path = found_at(root, given.file)
         seen = look(given, path)
-        refusal, said = refused(root, path, seen, name_in(path))
+        refusal, said = refused(root, path, seen, name_in(path), fractions_of(given))
         seen.warnings.extend(said)
         told = json.loads(seen.to_json())
         if not given.json:
@@ -96,7 +96,7 @@ def try_file(given: argparse.Namespace, root: Path) -> int:
         raise UserError("There must be texts to show.", where="--texts", remedy="Ask for at least 1 of each class and arm.")
     check_cache(paths.cache)
     work_on(name)
-    seen = look(given, path)
+    seen, fractions = look(given, path), fractions_of(given)
     understood = list(lines(seen))
     print("\n".join(understood), flush=True)
     spec = spec_of(given)
@@ -104,16 +104,17 @@ def try_file(given: argparse.Namespace, root: Path) -> int:
     custom = {"path": path_in(root, path)} | spelled_out(path, seen, said, given.conflicts)
     custom.setdefault("register_noun", str(UserCorpus.model_fields["register_noun"].default))
     if (root / "profiles" / f"{name}.yaml").exists() and not given.force:
-        write_profile(root, name, text_of(name, custom, {}, given.conflicts), tuple(said), force=False)
+        write_profile(root, name, text_of(name, custom, {}, given.conflicts, fractions), tuple(said), force=False)
         print(f"kept as it is: profiles/{name}.yaml", flush=True)
         params = load_params(root, name)
         corpus = look_at_corpus(params, catalog, paths)
     else:
-        start = params_with(root, {"target": name, "conflicts": given.conflicts, "custom": custom})
+        more = {} if fractions is None else {"fractions": fractions}
+        start = params_with(root, {"target": name, "conflicts": given.conflicts, "custom": custom} | more)
         corpus = look_at_corpus(start, catalog, paths)
         labels = primary_labels(corpus.split("train"), corpus.classes)
         cells = fitting({label: labels.count(label) for label in corpus.classes}, start.cells, name, held_by(corpus.frame))
-        text = text_of(name, custom, cells, given.conflicts)
+        text = text_of(name, custom, cells, given.conflicts, fractions)
         profile, _ = write_profile(root, name, text, tuple(said), force=given.force)
         print(f"written: {profile.relative_to(root)}", flush=True)
         params = load_params(root, name)

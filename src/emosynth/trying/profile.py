@@ -7,7 +7,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,10 +106,12 @@ def _custom(profile: Path, name: str) -> Mapping[str, Any]:
 
 
 @uncollected()
-def refused(root: Path, path: Path, seen: Understanding, name: str) -> tuple[UserError | None, list[str]]:
+def refused(
+    root: Path, path: Path, seen: Understanding, name: str, fractions: Sequence[float] | None = None
+) -> tuple[UserError | None, list[str]]:
     """Return why a run would refuse what a file is understood as, None if it would not, and what is to be known of its splits and near-duplicates.
 
-    The rules are the run's own (`emosynth.corpora.build.settled`, `fitting`), with the splits and seeds of ``params.yaml``. In files of more
+    The rules are the run's own (`emosynth.corpora.build.settled`, `fitting`), with the splits and seeds of ``params.yaml`` (``fractions``: other splits). In files of more
     than `FEW` rows near-duplicates are not looked for, and this is said.
     """
     from emosynth.corpora.build import settled
@@ -118,6 +120,7 @@ def refused(root: Path, path: Path, seen: Understanding, name: str) -> tuple[Use
 
     values = read_file(root / "params.yaml")
     corpora = {key: value for key, value in values.get("corpora", {}).items() if key in ("fractions", "near_duplicate")}
+    corpora |= {} if fractions is None else {"fractions": list(fractions)}
     small = len(seen.rows) <= FEW
     said = (
         []
@@ -189,7 +192,9 @@ def path_in(root: Path, path: Path) -> str:
     return str(whole)
 
 
-def text_of(name: str, custom: Mapping[str, Any], cells: Mapping[str, Any], conflicts: str) -> str:
+def text_of(
+    name: str, custom: Mapping[str, Any], cells: Mapping[str, Any], conflicts: str, fractions: Sequence[float] | None = None
+) -> str:
     """Return the text of a profile. Values are written as JSON, which is YAML that no reader takes for something else.
 
     Raises
@@ -200,6 +205,7 @@ def text_of(name: str, custom: Mapping[str, Any], cells: Mapping[str, Any], conf
     said = [f"    {key}: {_quoted(value)}" for key, value in custom.items()]
     out = [f"# What differs from params.yaml for this file; written by a preview, and yours from here on.\ncorpora:\n  target: {name}"]
     out += [f"  conflicts: {conflicts}"] * (conflicts != "majority")
+    out += [] if fractions is None else [f"  fractions: {json.dumps(list(fractions))}"]
     out += ["  custom:", *said]
     if cells:
         out += ["cells:", *(f"  {key}: {json.dumps(value)}" for key, value in cells.items())]
@@ -242,6 +248,7 @@ def write_profile(root: Path, name: str, text: str, said: Collection[str], *, fo
         own = _custom(path, name)
         firm = ("path", "text", "labels", *said)
         differs = [key for key in dict.fromkeys(firm) if own.get(key) != wanted["custom"].get(key)]
+        differs += ["fractions"] if isinstance(there, Mapping) and wanted.get("fractions") not in (None, there.get("fractions")) else []
         if not isinstance(there, Mapping) or there.get("target") != wanted["target"] or differs:
             raise UserError(
                 f"There is a profile {name} already, and it is for something else ({', '.join(differs) or 'target'}).",

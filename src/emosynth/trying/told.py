@@ -41,6 +41,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     for name in FLAGS:
         said.add_argument(f"--{name.replace('_', '-')}", dest=name, default=None, metavar="VALUE")
     said.add_argument("--conflicts", choices=("majority", "drop", "error", "soft"), default="majority", help="a text with several labels")
+    said.add_argument(
+        "--fractions", default=None, metavar="VALUE", help="shares of train, validation and test, if the file has no splits: 0.5,0.1,0.4"
+    )
 
 
 def spec_of(given: argparse.Namespace) -> UserCorpus | None:
@@ -70,10 +73,32 @@ def spec_of(given: argparse.Namespace) -> UserCorpus | None:
         ) from None
 
 
+def fractions_of(given: argparse.Namespace) -> list[float] | None:
+    """Return the shares of train, validation and test that the flags say; None: those of ``params.yaml``.
+
+    Raises
+    ------
+    UserError
+        If they are not three positive numbers that sum to 1.
+    """
+    if given.fractions is None:
+        return None
+    try:
+        shares = [float(word) for word in given.fractions.strip().strip("[]").split(",")]
+    except ValueError:
+        shares = []
+    if len(shares) != 3 or not abs(sum(shares) - 1) <= 1e-9 or min(shares) <= 0:
+        raise UserError(
+            f"These are not three positive numbers that sum to 1: {given.fractions}.", where="--fractions",
+            remedy="Name the shares of train, validation and test: --fractions 0.5,0.1,0.4",
+        )  # fmt: skip
+    return shares
+
+
 def _value(name: str, word: str) -> Any:
     """Return a flag's value: lists and mappings as JSON, numbers of columns, true and false; anything else is a word."""
     if word[:1] in "[{" and name in ("labels", "class_names", "classes", "missing_words"):
-        from emosynth.corpora.tables import once
+        from emosynth.corpora.records import once
 
         try:
             return json.loads(word, object_pairs_hook=once)
@@ -111,6 +136,10 @@ def found_at(root: Path, name: str) -> Path:
     UserError
         If there is none.
     """
+    if not name.strip():
+        raise UserError(
+            "The path is empty.", where="file", remedy="Give the path of a file or folder of labelled text; . is the current folder."
+        )
     here = Path(name).expanduser()
     for path in (here, root / here, root / "profiles" / here):
         if path.exists():
