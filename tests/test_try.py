@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -572,3 +574,15 @@ def test_try_with_the_real_writer(root: Path, capsys: pytest.CaptureFixture[str]
     assert len(frame) == 4 and frame["new_tokens"].gt(0).all()
     assert "openvino:smollm2-135m-instruct" in json.loads((root / "data" / "mine" / "preview" / "speed.json").read_text())
     assert "time of writing: about" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_terminal_that_is_not_of_utf_8_ends_no_command(tmp_path: Path, more: list[str]) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("文本,情感\n" + "".join(f"今天第{n}次很开心的一天,{('喜😀', '怒')[n % 2]}\n" for n in range(120)), encoding="utf-8")
+    told = subprocess.run(
+        [sys.executable, "-m", "emosynth", "check", str(path), *more], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert (json.loads(told.stdout)["classes"].keys() == {"喜😀", "怒"}) if more else ("\\u559c" in told.stdout)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from emosynth.errors import UserError
-from emosynth.escape import json_text, terminal
+from emosynth.escape import print_json, terminal
 from emosynth.paths import Paths, free, repository_root, work_on
 from emosynth.trying import commands as trying
 
@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _print_json(error: UserError) -> None:
-    print(json_text({"error": error.what, "where": error.where, "remedy": error.remedy}, indent=2))
+    print_json({"error": error.what, "where": error.where, "remedy": error.remedy})
 
 
 def _tell(error: UserError, given: argparse.Namespace) -> int:

@@ -6,8 +6,10 @@ lines) keeps it as it is; what people look at goes through here.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
+import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +70,12 @@ def json_text(value: Any, indent: int | None = None) -> str:
     """
     said = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
     return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", said)
+
+
+def print_json(value: Any) -> None:
+    """Print plain data as JSON; where output is not of UTF-8, letters beyond ASCII by their numbers."""
+    said = json_text(value, indent=2)
+    print(said if codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8" else json.dumps(json.loads(said), indent=2))
 
 
 def csv_cell(value: Any) -> Any:

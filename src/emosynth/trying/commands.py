@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emosynth.errors import UserError
-from emosynth.escape import json_text
+from emosynth.escape import print_json
 from emosynth.paths import SHIPPED, Paths, free, repro, work_on
 from emosynth.trying.told import add_flags, found_at, fractions_of, lines, look, spec_of
 
@@ -62,10 +62,10 @@ def check(given: argparse.Namespace, root: Path) -> int:
     except UserError as error:
         if not given.json:
             raise
-        print(json_text(told | {"error": error.what, "where": error.where, "remedy": error.remedy}, indent=2))
+        print_json(told | {"error": error.what, "where": error.where, "remedy": error.remedy})
         return 1
     if given.json:
-        print(json_text(told, indent=2))
+        print_json(told)
     return 0
 
 
