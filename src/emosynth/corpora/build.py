@@ -17,7 +17,7 @@ from emosynth.corpora.decoding import fault, some
 from emosynth.corpora.files import Loaded, Row, uncollected
 from emosynth.corpora.loaders import READERS
 from emosynth.corpora.own import read_user
-from emosynth.corpora.schema import SPLITS, every_class, split_of, total_of, validate
+from emosynth.corpora.schema import SPLITS, every_class, split_of, total_of, validate, with_every_class
 from emosynth.corpora.shares import said_of_conflicts
 from emosynth.languages import ENGLISH_ONLY, UNSEGMENTED, is_english, unsegmented
 from emosynth.params import Corpora, Params
@@ -181,7 +181,7 @@ def settled(name: str, loaded: Loaded, params: Corpora, *, near: bool = True) ->
             f"Rows of {some(left)} alone are left: {said_of_conflicts(torn)}", loaded.where,
             f"Mend texts that stand with several labels, or settle them otherwise (corpora.conflicts, --conflicts: {other}).",
         )  # fmt: skip
-    frame, own_splits = _frame(name, loaded, params.fractions)
+    frame, own_splits, moved = _frame(name, loaded, params.fractions)
     validate(frame, loaded.classes, loaded.task, loaded.where, [row.place for row in loaded.rows])
     report: dict[str, Any] = {}
     if near:
@@ -189,6 +189,8 @@ def settled(name: str, loaded: Loaded, params: Corpora, *, near: bool = True) ->
         frame, report = cleaned.frame, cleaned.report
         validate(frame, loaded.classes, loaded.task, f"{loaded.where}, after duplicates were removed")
     said = every_class(frame, loaded.classes, loaded.where)
+    if moved:
+        said.append(f"By their hashes the test split had no row of {some(moved, 30)}: of each, the row nearest to it was moved there.")
     if _no_validation(loaded):
         taken = int((frame["split"] == "validation").sum())
         said.append(
@@ -265,21 +267,24 @@ def _split(row: Row, fractions: Sequence[float], lacking: bool) -> str:
     return row.split or split_of(row.group or row.text, fractions)
 
 
-def _frame(name: str, loaded: Loaded, fractions: Sequence[float]) -> tuple[pd.DataFrame, bool]:
-    """Return rows as a frame, with splits by hash where the corpus has none; and whether it had its own."""
+def _frame(name: str, loaded: Loaded, fractions: Sequence[float]) -> tuple[pd.DataFrame, bool, list[str]]:
+    """Return rows as a frame, with splits by hash where the corpus has none; whether it had its own; and of which classes a row was moved to test."""
     order, lacking = {label: position for position, label in enumerate(loaded.classes)}, _no_validation(loaded)
+    splits, moved = [_split(row, fractions, lacking) for row in loaded.rows], list[str]()
+    if all(row.split is None and not row.group for row in loaded.rows):
+        splits, moved = with_every_class([row.text for row in loaded.rows], [row.labels for row in loaded.rows], splits)
     frame = pd.DataFrame(
         {
             "id": [row.id for row in loaded.rows],
             "text": [row.text for row in loaded.rows],
             "labels": pd.Series([sorted(row.labels, key=lambda label: order.get(label, -1)) for row in loaded.rows], dtype=object),
-            "split": [_split(row, fractions, lacking) for row in loaded.rows],
+            "split": splits,
             "corpus": name,
         }
     )
     if any(row.shares for row in loaded.rows):
         frame["shares"] = pd.Series([[dict(row.shares).get(label, 0.0) for label in loaded.classes] for row in loaded.rows], dtype=object)
-    return frame, all(row.split is not None for row in loaded.rows)
+    return frame, all(row.split is not None for row in loaded.rows), moved
 
 
 def _counts(frame: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str, int]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
@@ -40,6 +41,26 @@ def split_of(text: str, fractions: Sequence[float]) -> str:
     """Return the split of a text; ``fractions`` are the shares of train, validation and test."""
     place = position(text)
     return "train" if place < fractions[0] else "validation" if place < fractions[0] + fractions[1] else "test"
+
+
+FEW = 5
+"""Rows from which a class is one that can be learnt and scored; what has fewer is for a person to decide."""
+
+
+def with_every_class(texts: Sequence[str], labels: Sequence[Iterable[str]], splits: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return splits by hash of which test has a row of every class that has a few, and the classes of which one was moved there.
+
+    Moved is the row whose hash stands nearest to those of the test split. Where hashes give each class a row, all stays as it is.
+    """
+    out, rows = list(splits), defaultdict(list)
+    for row, held in enumerate(labels):
+        for label in held:
+            rows[label].append(row)
+    moved = [label for label, own in sorted(rows.items()) if len(own) >= FEW and all(splits[row] != "test" for row in own)]
+    for label in moved:
+        if all(out[row] != "test" for row in rows[label]):  # a row of several labels may have come with another of them
+            out[max(rows[label], key=lambda row: position(texts[row]))] = "test"
+    return out, moved
 
 
 def total_of(classes: Iterable[str]) -> str:

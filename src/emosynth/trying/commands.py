@@ -32,6 +32,8 @@ def add_try(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--texts", type=int, default=3, help="texts of each class and arm")
     parser.add_argument("--force", action="store_true", help="replace a profile of yours that is for something else")
     parser.add_argument("--go", action="store_true", help="then run the profile whole")
+    parser.add_argument("--check", action="store_true", help="only say what it is understood as, as the command check does")
+    parser.add_argument("--json", action="store_true", help="with --check: as JSON, an error too")
 
 
 def add_browse(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +73,14 @@ def check(given: argparse.Namespace, root: Path) -> int:
 
 def try_file(given: argparse.Namespace, root: Path) -> int:
     """Say what a file is understood as, write a profile for it, and show a preview."""
+    if given.check:
+        return check(given, root)
+    if given.json:
+        raise UserError(
+            "There is JSON of what a file is understood as, and none of a preview.",
+            where="--json",
+            remedy="Add --check, or leave --json out.",
+        )
     from emosynth.cards import write_text
     from emosynth.catalog import Catalog
     from emosynth.params import UserCorpus, load_params

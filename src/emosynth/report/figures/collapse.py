@@ -19,7 +19,7 @@ from emosynth.style import current_theme, new_figure, palette_colour
 NAMES = {REPLACED: "its own text alone", KEPT: "the real seed kept"}
 LEARNER = "embedding"
 ONE = 1.02
-"""Where the axis of a share, an F1 or an AUC ends at the latest: what an interval says beyond 1 is its method's, no value's."""
+"""Where the axis of a share, an F1 or an AUC ends at the latest, and as far below 0: what an interval says beyond is its method's, no value's."""
 PANELS = {
     ("rows", ""): "rows kept", ("distinct_2", ""): "distinct pairs", ("spread", ""): "embedding spread", ("coverage", ""): "real text reached",
     ("detectability", ""): "told from real", ("macro_f1", "tfidf"): "F1, TF-IDF", ("macro_f1", LEARNER): "F1, embeddings",
@@ -57,7 +57,7 @@ class Collapse(Figure):
             if len(here):
                 ends = {name: here[name].fillna(here["value"]) for name in ("low", "high")}
                 low, high = chart.limits_of(here.assign(**ends), "value", zero=False)
-                axes.set_ylim(low, high if measure == "rows" else min(high, ONE))
+                axes.set_ylim(*((low, high) if measure == "rows" else (max(low, 1 - ONE), min(high, ONE))))
             for place, variant in enumerate(NAMES):
                 line, look = here[here["variant"] == variant], _look(variant)
                 chart.dotted(axes, line["round"] + 0.06 * (2 * place - 1), line, "value", look, linewidth=1.2, linestyle=look["linestyle"])
