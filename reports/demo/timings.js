@@ -1,102 +1,102 @@
 window.EMOSYNTH_TIMINGS = [
  {
   "stage": "00_corpora",
-  "seconds": 10.4,
-  "peak_mb": 663,
-  "core_seconds": 10.2,
-  "energy_wh": 0.028,
+  "seconds": 8.1,
+  "peak_mb": 661,
+  "core_seconds": 8.0,
+  "energy_wh": 0.022,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "01_seeding",
-  "seconds": 3.9,
-  "peak_mb": 497,
-  "core_seconds": 3.9,
-  "energy_wh": 0.011,
+  "seconds": 3.5,
+  "peak_mb": 490,
+  "core_seconds": 3.4,
+  "energy_wh": 0.01,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "02_shap",
-  "seconds": 11.9,
+  "seconds": 8.5,
   "peak_mb": 629,
-  "core_seconds": 11.4,
-  "energy_wh": 0.032,
+  "core_seconds": 8.9,
+  "energy_wh": 0.025,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "03_narratives",
-  "seconds": 14.9,
-  "peak_mb": 558,
-  "core_seconds": 14.8,
-  "energy_wh": 0.041,
+  "seconds": 12.9,
+  "peak_mb": 559,
+  "core_seconds": 12.6,
+  "energy_wh": 0.035,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "04_tuning",
-  "seconds": 62.3,
-  "peak_mb": 2303,
-  "core_seconds": 87.7,
-  "energy_wh": 0.244,
+  "seconds": 44.7,
+  "peak_mb": 2310,
+  "core_seconds": 59.9,
+  "energy_wh": 0.167,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "05_generation",
-  "seconds": 151.9,
-  "peak_mb": 4053,
-  "core_seconds": 228.1,
-  "energy_wh": 0.634,
+  "seconds": 127.8,
+  "peak_mb": 4064,
+  "core_seconds": 191.6,
+  "energy_wh": 0.532,
   "energy": "estimated at 10 W a busy core",
   "warnings": [
-   "generation: Of 432 texts of none@tuned, 11 are empty."
+   "generation: Of 432 texts of none@tuned, 12 are empty."
   ]
  },
  {
   "stage": "06_verification",
-  "seconds": 92.1,
-  "peak_mb": 2542,
-  "core_seconds": 146.3,
-  "energy_wh": 0.406,
+  "seconds": 69.6,
+  "peak_mb": 2528,
+  "core_seconds": 105.9,
+  "energy_wh": 0.294,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "07_training",
-  "seconds": 117.4,
-  "peak_mb": 2689,
-  "core_seconds": 198.5,
-  "energy_wh": 0.551,
+  "seconds": 99.5,
+  "peak_mb": 2675,
+  "core_seconds": 165.7,
+  "energy_wh": 0.46,
   "energy": "estimated at 10 W a busy core",
   "resumed": true
  },
  {
   "stage": "08_authenticity",
-  "seconds": 39.8,
-  "peak_mb": 1304,
-  "core_seconds": 58.1,
-  "energy_wh": 0.161,
+  "seconds": 33.8,
+  "peak_mb": 1297,
+  "core_seconds": 48.3,
+  "energy_wh": 0.134,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "09_context",
-  "seconds": 38.9,
-  "peak_mb": 1944,
-  "core_seconds": 55.5,
-  "energy_wh": 0.154,
+  "seconds": 31.7,
+  "peak_mb": 1936,
+  "core_seconds": 43.7,
+  "energy_wh": 0.121,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "10_responsible",
-  "seconds": 37.3,
-  "peak_mb": 1727,
-  "core_seconds": 52.6,
-  "energy_wh": 0.146,
+  "seconds": 29.0,
+  "peak_mb": 1682,
+  "core_seconds": 38.7,
+  "energy_wh": 0.108,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "11_figures",
-  "seconds": 35.6,
-  "peak_mb": 800,
-  "core_seconds": 38.2,
-  "energy_wh": 0.106,
+  "seconds": 25.0,
+  "peak_mb": 772,
+  "core_seconds": 26.8,
+  "energy_wh": 0.074,
   "energy": "estimated at 10 W a busy core"
  }
 ];
