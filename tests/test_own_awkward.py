@@ -164,6 +164,7 @@ RIGHT: dict[str, tuple[str, str | bytes, dict[str, int], str]] = {
     "names beside numbers, as ISEAR has them": ("a.csv", rows_of([("ID", "SEX", "EMOT", "Field1", "SIT"), *((n, n % 3, 1 + list(TWO).index(x), x, t) for n, (t, x) in enumerate(ROWS))], "|"), TWO, "'Field1', a name for each number of 'EMOT'"),
     "votes in lists": ("a.csv", rows_of([("text", "votes"), *((t, str([x, x, x] if n % 2 else [x])) for n, (t, x) in enumerate(ROWS))]), TWO, "60 rows name a class more than once"),
     "marks and what pandas writes for none": ("a.csv", one_hot("1.0", "NaN"), TWO, "label column: joy, anger"),
+    "who wrote beside marks": ("a.csv", rows_of([("text", "joy", "anger", "male", "verified"), *((t, *m, n % 2 ^ (n % 3 == 0), n % 2) for n, (t, m) in enumerate(zip(TEXTS, MARKS, strict=True)))]), TWO, "are not taken for classes: male, verified"),
     "ratings of three raters": ("a.csv", rows_of([("text", "rater1", "rater2", "rater3"), *((t, 1 + n % 3, 1 + n % 3, 5) for n, (t, _) in enumerate(ROWS))]), {"1": 40, "2": 40, "3": 40}, "if they are ratings on a scale"),
     "columns parted by two bars": ("a.csv", "".join(f"{t}||{x}\n" for t, x in [("text", "label"), *ROWS]), TWO, "empty columns: 1"),
     "CSV called JSON": ("a.json", lines(ROWS), TWO, "text, though the file is called .json"),

@@ -32,6 +32,11 @@ _OTHER = re.compile(
     r"country|location|gender|sex|age|year|month|day|.*ur[li]|.*link|.*score|.*count|likes|retweets|.*confidence|.*duration|start|end|version|licen[cs]e|unnamed.*)"
 )
 """Names of columns that say of texts what is no class."""
+_PERSON = re.compile(
+    r"(fe)?male|(wo)?man|m(ä|ae)nnlich|weiblich|homme|femme|adult|minor|student|employed|married|native(speaker)?|verified|consent(ed)?|"
+    r"retweet(ed)?|reply|quoted?|edited|deleted|bot|spam|anonymous|duplicate|valid|complete(d)?|checked|reviewed|train(ing)?|test"
+)
+"""Names of columns of yes and no that say something of who wrote, or of the row: no class among others that are."""
 _LABEL_NAMES = frozenset(map(simple, LABEL_COLUMNS))
 _MADE = re.compile(r"pred|model|auto|machine|bot|gpt|system")
 """What columns of labels are called that no person gave."""
@@ -183,7 +188,7 @@ def one_hot_columns(table: Table, notes: Notes | None = None) -> list[str]:
         elif pair is not None and any(seen) and not _OTHER.fullmatch(simple(name)):
             never[name] = seen
     marks, most = max(found.items(), key=lambda item: len(item[1]), default=(frozenset(), []))
-    classes = [name for name in most if not re.match(r"(is|has|was|contains)[_ -]", name.lower())]
+    classes = [name for name in most if not (re.match(r"(is|has|was|contains)[_ -]", name.lower()) or _PERSON.fullmatch(simple(name)))]
     classes = classes if len(classes) > 1 else most
     passed = [name for names in found.values() for name in names if name not in classes]
     if notes is not None and len(classes) > 1 and (alike := [name for name, seen in never.items() if seen <= marks]):
