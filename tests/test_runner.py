@@ -221,6 +221,20 @@ def test_notebook_whose_process_dies_before_it_answers_ends_in_plain_words(tmp_p
     assert "started again" in (tmp_path / "repo" / "data" / "demo" / "logs" / "09_try.log").read_text()
 
 
+def test_where_a_stream_is_cut_makes_no_difference():
+    """One of two equal cold runs printed two lines in two pieces."""
+
+    def book(*pieces):
+        cell = nbformat.v4.new_code_cell("print()")
+        cell.outputs = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in pieces]
+        return normalise(nbformat.v4.new_notebook(cells=[cell]))
+
+    whole = book(("stdout", "a\nb\n"))
+    assert (
+        book(("stdout", "a"), ("stdout", "\nb"), ("stdout", "\n")) == whole == book(("stdout", "a\n"), ("stderr", "x"), ("stdout", "b\n"))
+    )
+
+
 @pytest.mark.parametrize("prepared", [False, True])
 def test_an_ending_kernel_says_nothing_of_its_own_tasks(prepared):
     source = "from IPython.core.interactiveshell import InteractiveShell\nInteractiveShell.instance()\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,27 @@ def normalise(notebook: Any) -> Any:
         tags = cell.metadata.get("tags", [])
         cell.metadata = {"tags": tags} if tags else {}
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if not _fleeting(output)]
+            cell.outputs = _joined(output for output in cell.outputs if not _fleeting(output))
             for output in cell.outputs:
                 if output.output_type == "stream":
-                    output.text = printable("".join(output.text))
+                    output.text = printable(output.text)
                 elif "text/html" in output.get("data", {}):
                     output["data"]["text/plain"] = "table"  # of some objects it is an address in memory
                 output.pop("metadata", None) if output.output_type == "stream" else output.update({"metadata": {}})
     return notebook
+
+
+def _joined(outputs: Iterable[Any]) -> list[Any]:
+    """Return outputs with neighbouring pieces of a stream as one: where it is cut depends on when the kernel sends what was printed."""
+    out: list[Any] = []
+    for output in outputs:
+        if output.output_type == "stream":
+            output.text = "".join(output.text)
+            if out and out[-1].output_type == "stream" and out[-1].name == output.name:
+                out[-1].text += output.text
+                continue
+        out.append(output)
+    return out
 
 
 def _fleeting(output: Any) -> bool:
