@@ -83,10 +83,10 @@ def test_isear_keeps_a_person_in_one_split(tmp_path: Path) -> None:
     rows = [
         (f"{n // 7}", ["joy", "fear", "anger", "sadness", "disgust", "shame", "guilt"][n % 7], f"k{n}", f"On day {n}.") for n in range(700)
     ]
-    frame, own = _frame("isear", read_isear(isear(tmp_path, *rows), spec("isear")), [0.6, 0.1, 0.3])
+    frame, own, _ = _frame("isear", read_isear(isear(tmp_path, *rows), spec("isear")), [0.6, 0.1, 0.3])
     splits = frame.assign(who=[int(key[1:]) // 7 for key in frame["id"]]).groupby("who")["split"].nunique()
     assert not own and (splits == 1).all() and set(frame["split"]) == {"train", "validation", "test"}
-    again, _ = _frame("isear", Loaded([*read_isear(tmp_path, spec("isear")).rows][::-1], [], "single", "", {}), [0.6, 0.1, 0.3])
+    again, _, _ = _frame("isear", Loaded([*read_isear(tmp_path, spec("isear")).rows][::-1], [], "single", "", {}), [0.6, 0.1, 0.3])
     assert dict(zip(again["id"], again["split"], strict=True)) == dict(zip(frame["id"], frame["split"], strict=True))
 
 
@@ -217,7 +217,7 @@ def test_counts_and_labels_of_the_mirror(name: str) -> None:
     entry = CATALOG.entry(name)
     assert entry.corpus is not None
     loaded = READERS[entry.corpus.layout](CATALOG.fetch(name), entry.corpus)
-    frame, _ = _frame(name, loaded, [0.6, 0.1, 0.3])
+    frame, _, _ = _frame(name, loaded, [0.6, 0.1, 0.3])
     counts = Counter(frame["split"])
     sizes, labels = MIRRORED[name]
     assert (counts["train"], counts["validation"], counts["test"]) == sizes
@@ -432,5 +432,5 @@ def test_a_file_is_declared_and_tracked(tmp_path: Path) -> None:
 
 def test_rows_of_one_group_share_a_split() -> None:
     rows = [Row(str(n), f"text {n}", ("a",), None, "", group=f"g{n % 40}") for n in range(400)]
-    frame, _ = _frame("x", Loaded(rows, ["a", "b"], "single", "", {}), [0.5, 0.2, 0.3])
+    frame, _, _ = _frame("x", Loaded(rows, ["a", "b"], "single", "", {}), [0.5, 0.2, 0.3])
     assert frame.groupby(frame.index % 40)["split"].nunique().max() == 1
