@@ -238,7 +238,7 @@ def answers(scored: Scored, params: Params, kinds: Mapping[str, str]) -> pd.Data
     ``repeats``: paired ones of the arm and the labels alone, from which the row is. ``among``: arms picked from (`pick`); ``left``: other
     usable arms; ``sets``: sets of repeats compared, for which ``low``, ``high``, ``p`` are corrected. ``own``: macro-F1 of the labels alone.
     ``picked``: gain of the arm as picked, which flatters. ``gain``, ``low``, ``high``, ``p``: cross-fitted (`crossed`); NaN with one repeat.
-    ``p_adjusted``: Holm over all rows; ``shown``: above zero after it. ``p_better``: P(gain > 0), with one repeat as picked. ``worth``: in
+    ``p``: NaN with fewer than `LEAST` repeats. ``p_adjusted``: Holm over all rows; ``shown``: above zero after it. ``p_better``: P(gain > 0), with one repeat as picked. ``worth``: in
     labels; ``reach``: labels up to the real curve's end. ``added``, ``written``, ``tokens``: means over repeats; ``each``: tokens a row
     added. ``cheaper``: arms of fewer tokens equivalent to the best, corrected for their number.
     """
@@ -253,6 +253,7 @@ def answers(scored: Scored, params: Params, kinds: Mapping[str, str]) -> pd.Data
                 if seed is not None and found is not None:
                     rows.append(_row(scored, params, seed, kind, found))
     frame = pd.DataFrame(rows, columns=ANSWERS)
+    frame.loc[frame["repeats"] < LEAST, "p"] = math.nan  # of two, one chooses and the other judges: no test
     frame["p_adjusted"] = holm(frame["p"].to_numpy(dtype=float))
     frame["shown"] = (frame["p_adjusted"] < params.evidence.alpha) & (frame["gain"] > 0)
     return frame

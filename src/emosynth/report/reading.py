@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from emosynth.evidence.numbers import count, level, listed, per_cent, some
+from emosynth.params import Arm
 from emosynth.report.provenance import public
 from emosynth.report.tables import Tables
 
@@ -30,6 +31,7 @@ _WORDS = (
     ("fine-tuned encoder", "The same kind of encoder, trained further on the rows."),
     ("guided", "The prompt shows words or posts of the seed that carry the class."),
     ("headline", "The arm and the classifier that the answer names at the largest seed."),
+    ("logistic regression, LR", "A linear classifier: a weight for each word, or for each number of an embedding, and class."),
     ("learner", "A classifier that is trained on an arm's rows and scored on real posts."),
     ("macro-F1", "The mean over classes of F1, each class counting alike. In points, perfect being a hundred."),
     ("margin", "The smallest difference that would matter: a share of what real posts gain in the same cell."),
@@ -44,6 +46,8 @@ _WORDS = (
     ("teacher", "A classifier fitted on the seed that checks the class of written texts or gives them soft labels."),
     ("TF-IDF", "Words weighted by how often a post and how seldom the others use them; a linear classifier or trees learn from these."),
     ("token", "A piece of a word, the unit of a language model's work: what a written text costs."),
+    ("tuned writer", "The language model, trained further on the seed before it writes."),
+    ("XGBoost", "Boosted decision trees, here on TF-IDF; System A was published with it."),
     ("verified", "What passes all checks of the arm; it is called accepted or kept, too."),
 )  # fmt: skip
 
@@ -55,6 +59,7 @@ def sections(tables: Tables) -> list[tuple[str, str, Pairs]]:
     return [
         ("Numbers", "what stands there", _numbers(tables)), ("Five outcomes of a comparison", "outcome", list(_OUTCOMES)),
         ("What this profile can and cannot show", "about", _limits(tables)), ("Words", "word", list(_WORDS)),
+        ("Arms: what is added to the labels", "arm", _arms(tables)),
     ]  # fmt: skip
 
 
@@ -76,6 +81,74 @@ def _numbers(tables: Tables) -> Pairs:
         ("equivalent and cheaper", f"Ways that take fewer tokens and whose difference from the best is shown to be below {per_cent(given.margin)} of what real posts gain."),
         ("texts written for … kept", "What checks reject has been paid for, too. Seconds are not told: they are of one machine; the page on data has those of this run."),
     ]  # fmt: skip
+
+
+_ADDED = {
+    "none": "nothing is added", "real": "further real posts with their labels", "real-balanced": "further real posts with their labels, as many of each class",
+    "unlabelled": "further real posts, labelled by a classifier of the seed", "other-corpora": "rows of other corpora", "file": "rows that others wrote",
+}  # fmt: skip
+
+
+def _arms(tables: Tables) -> Pairs:
+    """Return each arm that was run with what it is, put together from its choices."""
+    return [
+        (tables.looks.title(name), f"{text[:1].upper()}{text[1:]}.") for name in tables.params.arms if (text := arm_words(tables, name))
+    ]
+
+
+def arm_words(tables: Tables, name: str) -> str:
+    """Return what an arm is, in words, from its choices in the parameters."""
+    params, arm = tables.params, tables.params.arms[name]
+    said = [_ADDED[arm.add]] if arm.add in _ADDED else [_written(arm)]
+    if arm.plus:
+        said.append(f"in equal shares with rows of: {'; '.join(tables.looks.title(part) for part in arm.plus)}")
+    if arm.after:
+        said.append(f"the classifier learns from {tables.looks.title(arm.after)} first")
+    elif arm.mix.order == "first":
+        said.append("the classifier learns from them first, then from the seed")
+    if arm.add != "none":
+        growth = params.generation.growth if arm.growth is None else arm.growth
+        said.append(f"{count(arm.rows)} rows in all" if arm.rows is not None else f"{growth:g} rows a seed row")
+    elif arm.mix.steps == "both":
+        said.append("but the classifier is trained as long as one of two stages")
+    labels = {arm.labels: 1.0} if isinstance(arm.labels, str) else arm.labels
+    said += [
+        text.format(per_cent(float(labels[key])) if isinstance(labels[key], int | float) else "a part")
+        for key, text in _LABELS.items()
+        if key in labels
+    ]
+    if arm.mix.weight != 1:
+        said.append(f"each counts {arm.mix.weight:g} of a seed row")
+    if not arm.mix.balance:
+        said.append("classes are not balanced")
+    if arm.mix.select != "index":
+        said.append("as many rows as the check takes are removed, but at random (a control)")
+    return "; ".join(said)
+
+
+_LABELS = {
+    "teacher": "{} of each label is what a classifier of the seed reads", "reader": "{} of each label is what the language model reads",
+    "shuffled": "labels are shuffled (a control)", "relabel": "labels are those that a classifier of the seed reads",
+}  # fmt: skip
+_GUIDES = {
+    "shap-tokens": "words that SHAP finds in the seed", "shap-exemplars": "posts that SHAP finds in the seed", "tfidf-tokens": "words that TF-IDF finds",
+    "tfidf-exemplars": "posts that TF-IDF finds", "random-exemplars": "posts of the seed", "narrative": "a story and its characters",
+    "shap": "words and posts of the seed that SHAP finds", "tfidf": "words and posts of the seed that TF-IDF finds",
+}  # fmt: skip
+
+
+def _written(arm: Arm) -> str:
+    guides = [arm.guide] if isinstance(arm.guide, str) else [item if isinstance(item, str) else next(iter(item)) for item in arm.guide]
+    if "edits" in guides:
+        return "seed rows with words swapped, inserted and dropped, no language model"
+    shown = " and ".join(_GUIDES.get(name, name) for name in guides if name)
+    who = (
+        {"plain": "", "tuned": " by a tuned writer"}.get(arm.writer, f" by the writer {arm.writer}")
+        if isinstance(arm.writer, str)
+        else " by several writers"
+    )
+    space = "" if arm.space == "target" else f", for the classes of {arm.space}"
+    return f"rows written{who} from {f'the class and {shown}' if shown else 'the name of the class alone'}{space}, checks {arm.checks if isinstance(arm.checks, str) else ', '.join(arm.checks)}"
 
 
 def _limits(tables: Tables) -> Pairs:
