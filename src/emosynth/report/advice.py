@@ -131,13 +131,13 @@ def _write(tables: Tables) -> str:
 def _label(tables: Tables) -> str:
     """Say what labelling as many posts again gains on the target."""
     head = tables.headline
-    if head is None or head.beside is None or tables.contrasts is None:
+    if head is None or head.real is None or tables.contrasts is None:
         return ""
     rows = main_rows(tables.contrasts)
-    own = rows[(rows["corpus"] == head.corpus) & (rows["learner"] == head.learner) & (rows["arm"] == head.beside)].sort_values("size")
+    own = rows[(rows["corpus"] == head.corpus) & (rows["learner"] == head.learner) & (rows["arm"] == head.real)].sort_values("size")
     said = [f"{told(row.gain, row.low, row.high)} at {count(row.size)}" for row in rows_of(own)]
     where = f"on {head.corpus} with {tables.looks.learner(head.learner)}"
-    return f"Else label more: {tables.looks.title(head.beside)} {where} {'add' if said else ''} {listed(said)} labels." if said else ""
+    return f"Else label more: {tables.looks.title(head.real)} {where} {'add' if said else ''} {listed(said)} labels." if said else ""
 
 
 def verdict(row: Any, params: Params) -> str:
