@@ -55,14 +55,14 @@ def _told(row: Any, params: Params, first: bool) -> str:
     if not known(row.gain):
         return f"{gain(row.picked)} {at} as picked, from one repeat"
     said = gain_words(row, params) if first else told(row.gain, row.low, row.high)
-    if row.shown and row.worth_low > 0:
+    if row.shown and min(row.worth_low, row.low) > 0:
         return f"{said} {at}, worth {labels_worth(*_worth(row))[0]} more real ones"
     unsure = not verdict(row, params) and (row.low > 0 or row.high < 0)  # an interval that seems to contradict what is said of it
     return f"{said} {at}{f', p = {p_text(row.p_adjusted)} once corrected for all rows of the table below' if unsure else ''}"
 
 
 def _worth(row: Any) -> tuple[float, float, float, float]:
-    return row.worth, row.worth_low, row.worth_high, row.reach
+    return row.worth, row.worth_low if row.low > 0 else min(row.worth_low, 0.0), row.worth_high, row.reach
 
 
 def _worth_a_guess(row: Any, params: Params) -> bool:

@@ -46,7 +46,7 @@ def no_help(tables: Tables) -> list[str]:
     naive = naive_arm(tables.params)
     if naive is not None:
         versus = main_rows(rows, "naive")
-        versus = versus[(versus["version"] == "") & [_guides(tables.params, arm) for arm in versus["arm"]]]
+        versus = versus[(versus["version"] == "") & versus["arm"].map(lambda arm: _guides(tables.params, arm))]
         better = versus[(holm(versus["p"].to_numpy(dtype=float)) < alpha) & (versus["gain"] > 0)]
         which = listed([looks.title(arm) for arm in better["arm"]]) if len(better) else "nothing that was put into a prompt is shown to pay"
         many = f"{len(better)} {'is' if len(better) == 1 else 'are'}"
@@ -79,11 +79,8 @@ def harms(tables: Tables) -> list[str]:
     if tables.contrasts is None:
         return []
     rows = main_rows(tables.contrasts)
-    rows = rows[
-        (rows["version"] == "")
-        & (rows["repeats"] >= LEAST)
-        & [name in tables.params.arms and usable(tables.params.arms[name]) for name in rows["arm"]]
-    ]
+    useful = rows["arm"].map(lambda arm: arm in tables.params.arms and usable(tables.params.arms[arm]))
+    rows = rows[(rows["version"] == "") & (rows["repeats"] >= LEAST) & useful]
     hurt = rows[(holm(rows["p"].to_numpy(dtype=float)) < tables.params.evidence.alpha) & (rows["gain"] < 0)].sort_values(
         "gain", kind="stable"
     )
