@@ -24,9 +24,10 @@ from emosynth.params import Figures, Params
 from emosynth.paths import Paths
 from emosynth.pieces import registered
 from emosynth.report import build_report, figure_names, regenerate, show
+from emosynth.report.advice import advice, answer
 from emosynth.report.figures.base import Figure, bare, figures, find_figure, handle, why_left_out
 from emosynth.report.figures.training import Sweeps
-from emosynth.report.first_page import advice, answer, strip
+from emosynth.report.first_page import strip
 from emosynth.report.pages import PAGES, render_pages
 from emosynth.report.provenance import public, references
 from emosynth.report.results import WITHHELD_RUN, WITHHELD_SEED, shown_rows
@@ -369,11 +370,7 @@ def test_nothing_is_recommended_whose_gain_is_not_shown(pages: dict[str, str], t
         and {row["situation"].split(", ")[-1] for row in rows} == {f"{size} labels" for size in tables.params.cells.sizes}
     )
     for row, shown in zip(rows, told["shown"], strict=True):
-        assert (
-            shown
-            == row["sure"].startswith("shown: p = ")
-            == (not row["recipe"].startswith("nothing shown to help at this size; best guess: "))
-        )
+        assert shown == row["sure"].startswith("shown: p = ") == (not row["recipe"].startswith("nothing shown to help"))
     assert tables.told is not None and ("is not shown to help" in answer(tables)) == (not tables.told["shown"].any())
 
 
@@ -499,7 +496,9 @@ def test_every_local_link_leads_somewhere(pages: dict[str, str], report: Paths) 
         for link in (attributes.get(key) for _, attributes in elements.tags for key in ("href", "src", "srcset")):
             if link and not link.startswith("data:"):
                 seen += 1
-                assert link[1:] in ids if link.startswith("#") else (report.report / link).is_file(), (name, link)
+                path, _, place = link.partition("#")
+                assert not path or (report.report / path).is_file(), (name, link)
+                assert not place or (place in ids if not path else f'id="{place}"' in pages[path]), (name, link)
     assert seen > 100
 
 

@@ -13,9 +13,9 @@ from emosynth.evidence import RealCurve, metrics
 from emosynth.evidence.declared import Outcome
 from emosynth.evidence.numbers import labels_worth
 from emosynth.params import Figures, Params
+from emosynth.report.advice import advice, answer, cuts, elsewhere, paying
 from emosynth.report.build import headline
 from emosynth.report.figures.base import find_figure, rows_of, why_left_out
-from emosynth.report.first_page import advice, answer, cuts, elsewhere, paying
 from emosynth.report.pages import _reach
 from emosynth.report.reading import sections
 from emosynth.report.tables import Tables, main_rows
@@ -50,7 +50,9 @@ def test_the_target_is_answered_first_at_every_size_and_the_others_after_it(tabl
     assert told is not None and list(told["size"]) == [60, 120, 240] and set(told["corpus"]) == {"first"}
     for row in rows_of(told):
         assert f"{100 * abs(row.gain):.1f}" in said and f"at {row.size} labels" in said
-    assert "second" not in said and "second (at 60 labels)" in elsewhere(tables) and "third (at" in elsewhere(tables)
+    there = elsewhere(tables)
+    assert "second" not in said and "second, Embeddings + LR (at 60 labels)" in there and "third, Embeddings + LR (at" in there
+    assert "first, Fine-tuned encoder (at 120 labels)" in there, "another classifier may tell another story"
     shown = dict(zip(told["size"], told["shown"], strict=True))
     assert ("helps at" in said) == any(shown.values()) and ("is not shown to" in said) == (not all(shown.values()))
 
@@ -207,7 +209,7 @@ def test_one_corpus_has_no_figure_of_several(tables: Tables) -> None:
     one = tables.params.model_copy(update={"corpora": tables.params.corpora.model_copy(update={"also": []})})
     alone = Tables(tables.paths, one)
     figure = find_figure("corpora")
-    assert not figure.applies(one) and figure.applies(tables.params) and elsewhere(alone) == ""
+    assert not figure.applies(one) and figure.applies(tables.params) and "second" not in elsewhere(alone)
     assert "one corpus" in why_left_out(figure, alone)
 
 
@@ -239,9 +241,9 @@ def test_the_answer_tells_sizes_that_help_from_those_that_do_not(tables: Tables)
         "+3.0 (+1.0\u00a0to\u00a0+5.0) at 120 labels, worth over\u00a0360 more real ones; +1.0 (−1.0\u00a0to\u00a0+3.0) at 240 labels."
         in said
     )
-    assert (
-        elsewhere(told)
-        == "On other corpora: shown to help on third (at 60 and 120 labels, not at 240); not shown to help on second (at 60 labels)."
+    assert elsewhere(told) == (
+        "Elsewhere it is shown to help on third, Embeddings + LR (at 60 and 120 labels, not at 240). It is not shown to help on first, Fine-tuned encoder "
+        "(at 120 labels); second, Embeddings + LR (at 60 labels); third, Fine-tuned encoder (at 120 labels)."
     )
     assert (
         find_figure("answer")

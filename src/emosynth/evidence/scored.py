@@ -93,17 +93,15 @@ class Scored:
     def halves(self, group: Group) -> list[tuple[Draws, Draws]]:
         """Return the same on two halves of the test rows, for each of `SPLITS` ways to halve them; resamples are shared out among these."""
         if group not in self._halves:
-            n, resamples = self.rows(group.corpus), -(-self.evidence.resamples // SPLITS)
-            orders = (
-                np.random.default_rng(stable_seed("halves", self.evidence.random_seed, n, split)).permutation(n) for split in range(SPLITS)
-            )
-            self._halves[group] = [
-                (
-                    self._drawn(group, np.sort(order[: n // 2]), 2 * split, resamples),
-                    self._drawn(group, np.sort(order[n // 2 :]), 2 * split + 1, resamples),
-                )
-                for split, order in enumerate(orders)
-            ]
+            n, given = self.rows(group.corpus), self.evidence
+            made = []
+            for split in range(SPLITS):
+                order = np.random.default_rng(stable_seed("halves", given.random_seed, n, split)).permutation(n)
+                share = len(range(split, given.resamples, SPLITS))
+                parts = (np.sort(order[: n // 2]), np.sort(order[n // 2 :]))
+                one, other = (self._drawn(group, part, 2 * split + side, share) for side, part in enumerate(parts))
+                made.append((one, other))
+            self._halves[group] = made
         return self._halves[group]
 
     def _drawn(self, group: Group, rows: slice | npt.NDArray[np.intp], salt: int, resamples: int | None = None) -> Draws:

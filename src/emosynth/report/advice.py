@@ -84,7 +84,7 @@ def elsewhere(tables: Tables) -> str:
         (shown if helps else not_).append(f"{corpus}, {learners} (at {listed(helps or other)} labels{also})")
     said = [f"shown to help on {'; '.join(shown)}"] if shown else []
     said += [f"not shown to help on {'; '.join(not_)}"] if not_ else []
-    return f"Elsewhere {'. It is '.join(said)}." if said else ""
+    return f"Elsewhere it is {'. It is '.join(said)}." if said else ""
 
 
 def rules(tables: Tables) -> list[str]:

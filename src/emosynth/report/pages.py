@@ -122,7 +122,7 @@ def render_pages(tables: Tables, catalog: Catalog, left_out: Mapping[str, str]) 
     shown, missing = _figures(tables, "index", left_out)
     content = environment.get_template("index.html.j2").render(
         **shared, page=None, figures=shown, missing=missing, answer=do.answer(tables), elsewhere=do.elsewhere(tables), advice=do.advice(tables), rules=do.rules(tables),
-        paying=do.paying(tables), cuts=do.cuts(tables), no_help=first.no_help(tables),
+        cuts=do.cuts(tables), no_help=first.no_help(tables),
         boxes=first.boxes(tables), examples=example_rows(tables), trust=first.trust(tables), strip=first.strip(tables), target=tables.target,
         arm_title=tables.looks.title,
     )  # fmt: skip
@@ -192,7 +192,7 @@ def _blocks(tables: Tables, catalog: Catalog, page: str) -> list[Block | None]:
         ],
         "guidance": lambda: [_learners(tables)],
         "writing": lambda: [_arms(tables), _stories(tables)],
-        "training": lambda: [*(block for corpus in tables.params.corpora.names for block in scores.score_rows(tables, corpus)), scores.flaw_rows(tables)],
+        "training": lambda: [_rows("Where written rows are shown to pay", [{"corpus and classifier": line} for line in do.paying(tables)]), *(block for corpus in tables.params.corpora.names for block in scores.score_rows(tables, corpus)), scores.flaw_rows(tables)],
         "authenticity": lambda: [*(_reach(tables, corpus) for corpus in tables.params.corpora.names), _panel(tables)],
         "context": lambda: [_reader(tables)],
         "responsible": lambda: [_rows(*told) for told in responsible.blocks(tables)],
