@@ -111,7 +111,7 @@ def _classifier(tables: Tables) -> str:
             best, worst = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
             high, low = (f"{tables.looks.learner(name)} {score(means[name])}" for name in (best, worst))
             said.append(f"{corpus}, {count(at)} labels: {high}, {low}")
-    what = "Choose the classifier first. Macro-F1 (of 100) of the labels alone with the best and the worst that was run"
+    what = "Choose the classifier first. Macro-F1 of the labels alone, best and worst"
     return f"{what}: {'; '.join(said)}." if said else ""
 
 
@@ -172,7 +172,7 @@ def advice(tables: Tables) -> list[dict[str, str]]:
             "recipe": looks.title(row.arm) if row.shown else f"nothing shown to help{guess}", "free": _free(tables, row),
             "gain": gain(row.gain), "span": gain_span(row.low, row.high) if row.repeats >= LEAST else "", "picked": gain(row.picked),
             "worth": worth, "worth_span": worth_span,
-            "cost": f"{count(row.written)} texts written for {count(row.added)} kept; {count(row.each)} tokens a kept text",
+            "cost": f"{count(row.written)} texts for {count(row.added)} kept, {count(row.each)} tokens each",
             "cheaper": listed(cheaper) if cheaper else "", "sure": shown(row, tables.params),
             "basis": f"{count(row.repeats)}{cut} repeat{'s' * (planned > 1)}, {some(row.rows, 'test row')}; picked from {some(row.among, 'arm')}",
         })  # fmt: skip

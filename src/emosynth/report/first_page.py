@@ -24,7 +24,7 @@ from emosynth.report.provenance import public
 from emosynth.report.tables import Tables, main_rows
 from emosynth.stats import holm
 
-MOST = 4
+MOST = 3
 """Harms that are named."""
 
 

@@ -31,8 +31,8 @@ _WORDS = (
     ("fine-tuned encoder", "The same kind of encoder, trained further on the rows."),
     ("guided", "The prompt shows words or posts of the seed that carry the class."),
     ("headline", "The arm and the classifier that the answer names at the largest seed."),
-    ("logistic regression, LR", "A linear classifier: a weight for each word, or for each number of an embedding, and class."),
     ("learner", "A classifier that is trained on an arm's rows and scored on real posts."),
+    ("logistic regression, LR", "A linear classifier: a weight for each word, or for each number of an embedding, and class."),
     ("macro-F1", "The mean over classes of F1, each class counting alike. In points, perfect being a hundred."),
     ("margin", "The smallest difference that would matter: a share of what real posts gain in the same cell."),
     ("naïve", "Rows written from the name of the class alone."),
@@ -47,8 +47,8 @@ _WORDS = (
     ("TF-IDF", "Words weighted by how often a post and how seldom the others use them; a linear classifier or trees learn from these."),
     ("token", "A piece of a word, the unit of a language model's work: what a written text costs."),
     ("tuned writer", "The language model, trained further on the seed before it writes."),
-    ("XGBoost", "Boosted decision trees, here on TF-IDF; System A was published with it."),
     ("verified", "What passes all checks of the arm; it is called accepted or kept, too."),
+    ("XGBoost", "Boosted decision trees, here on TF-IDF; System A was published with it."),
 )  # fmt: skip
 
 Pairs = list[tuple[str, str]]
@@ -59,7 +59,6 @@ def sections(tables: Tables) -> list[tuple[str, str, Pairs]]:
     return [
         ("Numbers", "what stands there", _numbers(tables)), ("Five outcomes of a comparison", "outcome", list(_OUTCOMES)),
         ("What this profile can and cannot show", "about", _limits(tables)), ("Words", "word", list(_WORDS)),
-        ("Arms: what is added to the labels", "arm", _arms(tables)),
     ]  # fmt: skip
 
 
@@ -79,7 +78,7 @@ def _numbers(tables: Tables) -> Pairs:
         ("none shown", "The interval of the worth does not lie above zero: it may be worth no label at all. Below stands the most that it may be worth."),
         ("worth over a number", "The curve of real posts ends there, and the gain lies above it."),
         ("equivalent and cheaper", f"Ways that take fewer tokens and whose difference from the best is shown to be below {per_cent(given.margin)} of what real posts gain."),
-        ("texts written for … kept", "What checks reject has been paid for, too. Seconds are not told: they are of one machine; the page on data has those of this run."),
+        ("texts for … kept", "What checks reject has been paid for, too. Seconds are not told: they are of one machine; the page on data has those of this run."),
     ]  # fmt: skip
 
 
@@ -89,7 +88,7 @@ _ADDED = {
 }  # fmt: skip
 
 
-def _arms(tables: Tables) -> Pairs:
+def arms(tables: Tables) -> Pairs:
     """Return each arm that was run with what it is, put together from its choices."""
     return [
         (tables.looks.title(name), f"{text[:1].upper()}{text[1:]}.") for name in tables.params.arms if (text := arm_words(tables, name))
