@@ -32,7 +32,7 @@ def reasons(made: Preview) -> list[str]:
 def summary(made: Preview, name: str) -> list[str]:
     """Return what is forecast of the full run, and what the preview leaves out."""
     out = [f"classes (training rows): {', '.join(f'{label} {count:,}' for label, count in made.classes.items())}"]
-    out.append(f"seeds, the labelled rows that an arm starts from: {' and '.join(map(str, made.sizes))} rows")
+    out += made.amounts
     out += forecast.lines(made.forecast, made.origins)
     out += [made.busy] * bool(made.busy)
     if not is_english(made.languages):
