@@ -22,6 +22,7 @@ from emosynth.cli import main
 from emosynth.corpora import Corpus
 from emosynth.corpora.own import understand
 from emosynth.errors import UserError
+from emosynth.locks import take
 from emosynth.models.lm import Completion
 from emosynth.params import Cells, UserCorpus, load_params, validate
 from emosynth.params.base import deep_merge, load_yaml
@@ -31,6 +32,7 @@ from emosynth.pipeline import write_pipelines
 from emosynth.trying import commands, page
 from emosynth.trying.amounts import sizes_for, told
 from emosynth.trying.forecast import Call, Stopwatch, busy, clock, planned
+from emosynth.trying.places import check_free
 from emosynth.trying.preview import look_at_corpus, paths_of, preview, shrunk
 from emosynth.trying.profile import fitting, free_name, path_in, spelled_out, text_of, write_profile
 from emosynth.trying.told import FLAGS
@@ -579,6 +581,37 @@ def test_try_writes_profile_and_page_and_goes_on(root: Path, capsys: pytest.Capt
     for name in ("Mine", "vader-tweets"):
         assert run(root, "try", str(root / "mine.csv"), "--name", name) == 1
         assert "--name mine" in capsys.readouterr().err
+
+
+def test_try_writes_nothing_while_a_run_holds_the_row_cache(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = root / "cache" / "rows"
+    rows.mkdir(parents=True)
+    held = take(rows / "generation.sqlite.lock", "a run")
+    other = take(rows / "trials.sqlite.lock", "a run")
+    try:
+        assert run(root, "try", str(root / "mine.csv"), "--texts", "1") == 1
+    finally:
+        os.close(held)
+    said = capsys.readouterr()
+    assert f"process {os.getpid()}" in said.err and "Wait until that run has ended" in said.err
+    assert not list((root / "profiles").iterdir()) and not list((root / "data").glob("mine*")), "no profile is left behind"
+    check_free(root / "cache")  # what a preview does not write into may be held
+    os.close(other)
+
+
+@pytest.mark.parametrize(
+    ("languages", "said"),
+    [(["zh"], "2 of 3 accepted, 1 of these look English, and no check asks for zh"), (["und"], "no check asks for the language of your texts"), (["en"], "2 of 3 accepted")],
+)  # fmt: skip
+def test_accepted_texts_in_english_are_counted_beside_those_of_another_language(root: Path, languages: list[str], said: str) -> None:
+    profile(root)
+    _, made = previewed(root)
+    texts = ["I am so happy that this is the best day of my week.", "今天天气很好，我很高兴。", "What a day for the old dog and my cat"]
+    rows = made.rows.head(3).assign(arm="naive", title="naïve", text=texts, accepted=[True, True, False], reason=["", "", "length"])
+    shown = replace(made, rows=rows, languages=languages, spaces={})
+    line = list(page.lines(shown))[1]
+    assert said in line and (("look English" in line) is (languages != ["en"]))
+    assert said in page.page(shown, "mine", [])
 
 
 def test_going_on_writes_the_pipeline_of_this_profile_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ NOT_ENGLISH = (
 )
 UNKNOWN = "und"
 """Tag of a language that nobody named."""
-_COMMON = frozenset(["the", "and", "to", "of", "that", "my", "you", "for", "this", "with", "have", "not", "but", "are", "it"])
+COMMON = frozenset(["the", "and", "to", "of", "that", "my", "you", "for", "this", "with", "have", "not", "but", "are", "it"])
 """Frequent English words that are rare in the languages near it."""
 
 
@@ -317,7 +317,7 @@ def _looks_english(texts: Sequence[str]) -> bool:
     if letters and sum(letters) < len(letters) / 2:
         return False
     words = [word for text in texts for word in re.findall(r"\w+", text.lower())]
-    return len(words) < 200 or sum(word in _COMMON for word in words) >= 0.03 * len(words)
+    return len(words) < 200 or sum(word in COMMON for word in words) >= 0.03 * len(words)
 
 
 def _split(value: Any, place: int, faults: cells.Faults) -> str | None:

@@ -25,14 +25,8 @@ from emosynth.session import plain
 from emosynth.taxonomy import Taxonomies
 from emosynth.trying.amounts import told
 from emosynth.trying.forecast import Forecast, Stopwatch, busy, forecast, generator_name
+from emosynth.trying.places import paths_of
 from emosynth.writers import generator_of, open_writer
-
-FOLDER = "preview"
-
-
-def paths_of(paths: Paths) -> Paths:
-    """Return where a profile's preview lies: beside its results, and no output of its pipeline."""
-    return Paths(paths.root, f"{paths.profile}/{FOLDER}")
 
 
 @dataclass
