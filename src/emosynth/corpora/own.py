@@ -15,7 +15,7 @@ from emosynth.corpora.columns import THRESHOLD, are_ratings, find, guess_columns
 from emosynth.corpora.decoding import NO_ROWS, Notes, fault, some
 from emosynth.corpora.files import SPLIT_NAMES, Loaded, Row, distinct, uncollected
 from emosynth.corpora.layouts import read_tables
-from emosynth.corpora.odd import of_names, of_texts, wrapped
+from emosynth.corpora.odd import of_columns, of_mixture, of_names, of_texts, wrapped
 from emosynth.corpora.schema import SPLITS, fingerprint
 from emosynth.corpora.shares import (
     Conflicts,
@@ -194,8 +194,13 @@ def understand(
         notes.warn(f"No row is left of {some(lost)} after texts with several labels were settled (corpora.conflicts).")
     rows = completed(rows, counts, multi, notes)
     classes = [clean(name) for name in spec.classes] if spec.classes is not None else sorted(counts)
-    for line in of_names(classes) if spec.classes is None and spec.class_names is None else ():
-        notes.warn(line)
+    if spec.classes is None and spec.class_names is None:
+        for line in (
+            *of_names(classes),
+            *of_mixture(counts),
+            *(of_columns(classes) if values.several and counts.keys() <= set(values.labels) else ()),
+        ):
+            notes.warn(line)
     if rare := [f"{name} ({count})" for name, count in sorted(counts.items()) if count < _FEW]:
         notes.warn(f"Classes of fewer than {_FEW} rows can hardly be trained and scored: {some(rare, 20)} (class_names leaves them out).")
     head = next((row for row in rows if row.place == values.places[0] and all(counts[name] == 1 for name in row.labels)), None)
