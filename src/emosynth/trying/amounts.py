@@ -10,7 +10,7 @@ from emosynth.design.cells import panel_size
 from emosynth.params import Params
 
 MOST = 400
-"""Labels of the largest seed that is proposed. Writing and training grow with the sizes: up to here a run takes some five times the demo."""
+"""Labels of the largest seed that is proposed. Writing and training grow with the sizes: up to here a run writes some four times the demo's texts."""
 _APART = 1.5
 """Sizes that lie nearer to each other than by this factor answer the same question."""
 
