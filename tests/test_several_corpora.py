@@ -119,6 +119,10 @@ def test_no_reader_sees_less_than_no_labels(tables: Tables) -> None:
     assert {row["worth"] for row in advice(told)} == {"none shown"} and not any("−" in row["worth_span"] for row in advice(told))
     assert "worth" not in answer(told) and headline(told)["row"].worth == -201
     assert metrics([], told.contrasts, None, headline(told))["best_worth_labels"] is None
+    little = headline(told) | {"row": headline(told)["row"]._replace(gain=-0.0001, picked=-0.0002)}
+    assert {str(value) for name, value in metrics([], told.contrasts, None, little).items() if name in ("best_gain", "picked_gain")} == {
+        "0.0"
+    }
 
 
 def test_what_the_correction_takes_back_is_said_beside_its_interval(tables: Tables) -> None:

@@ -298,4 +298,5 @@ def metrics(
     if verdicts is not None and len(verdicts):
         found["accepted_share"] = round(float(verdicts["accepted"].astype(bool).mean()), 3)
     names = [claim.verdict for claim in claims]
+    found = {name: value + 0.0 if isinstance(value, float) else value for name, value in found.items()}  # no number is −0.0
     return found | {f"claims_{name.replace(' ', '_')}": names.count(name) for name in VERDICTS}
