@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from collections import namedtuple
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,10 +21,12 @@ from corpus_text import find_corpus_text
 from emosynth.catalog import Catalog
 from emosynth.errors import UserError
 from emosynth.escape import readable
+from emosynth.evidence.numbers import told as gain_told
 from emosynth.params import Figures, Params
 from emosynth.paths import Paths
 from emosynth.pieces import registered
 from emosynth.report import build_report, figure_names, regenerate, show
+from emosynth.report.figures.answer import gains_told
 from emosynth.report.figures.base import Figure, bare, figures, find_figure, handle, why_left_out
 from emosynth.report.figures.training import Sweeps
 from emosynth.report.first_page import advice, answer, strip
@@ -209,7 +212,7 @@ def test_titles_are_findings_of_the_numbers(tables: Tables) -> None:
         "learner == @head.learner and arm == @head.arm and version == '' and budget == 'accepted' and sweep == '' and against == 'seed' and size == @head.size"
     ).iloc[0]
     words = figure.words(frame, tables)
-    assert f"{100 * row['gain']:.1f}" in words.reading and f"{head.size} labels" in words.title and "95\u00a0% interval" in words.reading
+    assert f"{100 * row['gain']:.1f}" in words.reading and f"{head.size}" in words.title and "95\u00a0% interval" in words.reading
     assert head.row.repeats > 1 and f"{100 * head.row.gain:.1f}" in words.reading and "cross-fitted" in words.reading
     trials = tables.need("trials/trials").query("learner == 'embedding' and arm == 'seed' and size == @head.size and sweep == ''")
     drawn = frame.query("learner == 'embedding' and curve == 'own' and size == @head.size")["mean"].iloc[0]
@@ -218,6 +221,25 @@ def test_titles_are_findings_of_the_numbers(tables: Tables) -> None:
         said = item.words(item.frame(tables), tables)
         assert all([said.title, said.reading, said.limits, said.alt]), item.name
         assert not re.search(r"\bnan\b|\bNone\b|\d\.\d{5}", " ".join([said.title, said.reading, said.limits])), item.name
+
+
+def test_the_answer_tells_the_whole_curve_and_real_rows_have_a_colour_of_their_own(tables: Tables) -> None:
+    """The title was about the largest size alone, without an interval, and two of the curves were grey."""
+    figure, head = find_figure("answer"), tables.headline
+    assert head is not None and tables.contrasts is not None
+    frame = figure.frame(tables)
+    title = figure.words(frame, tables).title
+    own = tables.contrasts.query(
+        "learner == @head.learner and arm == @head.arm and version == '' and budget == 'accepted' and sweep == '' and against == 'seed'"
+    )
+    for row in own.itertuples():
+        assert gain_told(row.gain, row.low, row.high) in title and f"at {row.size}" in title
+    row = namedtuple("row", "size gain low high")
+    said = gains_told([row(40, 0.05, 0.02, 0.08), row(80, 0.01, -0.01, 0.03), row(160, -0.04, -0.06, -0.02)])
+    assert said.startswith("+5.0 (+2.0\u00a0to\u00a0+8.0) at 40 labels; not told from zero: +1.0 (") and "; a loss: −4.0 (" in said
+    with figure_style(Figures()):
+        canvas = figure.paint(frame, tables, Figures())
+    assert len({line.get_color() for line in canvas.axes[0].lines}) == 3
 
 
 def test_missing_results_are_said_and_published_figures_are_left_alone(tmp_path: Path, params: Params) -> None:
