@@ -1,19 +1,20 @@
 """What a figure of the report is, and what figures share.
 
 A figure is one piece of kind ``figure``: ``frame`` computes the numbers that are drawn (and saved as CSV), ``paint`` draws exactly that
-frame, ``words`` writes title and reading from it. Numbers in titles and sentences therefore cannot differ from those drawn.
+frame (of one with a column ``drawn``, these rows by name), ``words`` writes title and reading from it. Numbers in titles and sentences therefore cannot differ from those drawn.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
@@ -24,12 +25,12 @@ from emosynth.params import Figures, Params
 from emosynth.paths import Paths, repro
 from emosynth.pieces import Piece
 from emosynth.report.tables import Missing, Tables
-from emosynth.style import LONGEST_ENTRY, Looks, current_theme, figure_style, new_figure, save_figure, tidy
+from emosynth.style import LONGEST_ENTRY, Looks, current_theme, drawn_names, figure_style, new_figure, save_figure, tidy
 
 SCORES = ("trials/trials", "trials/predictions", "trials/test_rows")
 """What every score and contrast is computed from."""
-_LEGEND_WIDTH = 112
-"""Characters that the width of a figure bears, a marker counting as six."""
+_LEGEND_SHARE = 0.98
+"""Of the width of a figure, what a legend may take."""
 
 
 @dataclass(frozen=True)
@@ -194,11 +195,25 @@ def learner_legend(fig: Canvas, looks: Looks, learners: Iterable[str]) -> None:
 
 
 def legend_below(fig: Canvas, handles: list[Any], columns: int) -> None:
-    """Put one legend below all panels."""
-    lengths = [min(len(str(item.get_label())), LONGEST_ENTRY) + 6 for item in handles] or [0]
-    widths = {count: sum(max(part) for part in np.array_split(lengths, count)) for count in range(1, min(columns, len(lengths)) + 1)}
-    columns = max((count for count, width in widths.items() if width <= _LEGEND_WIDTH), default=1)
-    fig.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=2.2, columnspacing=1.6)
+    """Put one legend below all panels, in as many columns as the figure is wide enough for, measured as it is drawn."""
+    names = drawn_names([str(item.get_label()) for item in handles], LONGEST_ENTRY)
+    for item, name in zip(handles, names, strict=True):
+        item.set_label(name)
+    renderer = FigureCanvasAgg(fig).get_renderer()
+    for count in range(min(columns, max(1, len(handles))), 0, -1):
+        legend = fig.legend(handles=handles, loc="outside lower center", ncols=count, handlelength=2.2, columnspacing=1.6)
+        if count == 1 or legend.get_window_extent(renderer).width <= _LEGEND_SHARE * fig.bbox.width:
+            return
+        legend.remove()
+
+
+def dodged(place: int, count: int, sizes: Sequence[int], share: float = 0.03) -> float:
+    """Return the factor by which marks of one of ``count`` lines stand beside their seed size.
+
+    All lie within ``share`` of the axis (as `size_axis` draws it, by its logarithm) to either side, however many lines there are.
+    """
+    ends = math.log10(sizes[-1] / sizes[0]) if len(sizes) > 1 else 0.3
+    return float(10 ** (share * ends * (2 * place / max(1, count - 1) - 1)))
 
 
 # --- figures drawn, shown and written again ---
