@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import re
 import shutil
 from collections import namedtuple
@@ -21,13 +22,15 @@ from corpus_text import find_corpus_text
 from emosynth.catalog import Catalog
 from emosynth.errors import UserError
 from emosynth.escape import readable
+from emosynth.evidence import Group
 from emosynth.evidence.numbers import told as gain_told
 from emosynth.params import Figures, Params
 from emosynth.paths import Paths
 from emosynth.pieces import registered
 from emosynth.report import build_report, figure_names, regenerate, show
 from emosynth.report.figures.answer import gains_told
-from emosynth.report.figures.base import Figure, bare, figures, find_figure, handle, why_left_out
+from emosynth.report.figures.base import BEYOND, Figure, bare, dodged, figures, find_figure, handle, legend_below, why_left_out
+from emosynth.report.figures.choice import MOST, leading, published
 from emosynth.report.figures.training import Sweeps
 from emosynth.report.first_page import advice, answer, strip
 from emosynth.report.pages import PAGES, render_pages
@@ -35,7 +38,7 @@ from emosynth.report.provenance import public, references
 from emosynth.report.results import WITHHELD_RUN, WITHHELD_SEED, shown_rows
 from emosynth.report.tables import Tables, Texts
 from emosynth.style import LONGEST_NAME, Looks, drawn_names, figure_style, new_figure, save_figure, tidy
-from fake_results import CLASSES, COPIED, PASSAGE, REPEATED, SCRIPT, fake_params, write_fake_results
+from fake_results import CLASSES, COPIED, PASSAGE, REPEATED, SCRIPT, SWEEPS, fake_params, write_fake_results
 
 NAMES = [
     "answer", "head_to_head", "learning_curves", "sweeps", "acceptance", "teacher_calibration", "tokens", "token_agreement", "tuning", "authenticity",
@@ -240,6 +243,79 @@ def test_the_answer_tells_the_whole_curve_and_real_rows_have_a_colour_of_their_o
     with figure_style(Figures()):
         canvas = figure.paint(frame, tables, Figures())
     assert len({line.get_color() for line in canvas.axes[0].lines}) == 3
+
+
+def test_a_sweep_is_told_by_arm_with_its_interval(tables: Tables) -> None:
+    """“growth moves as many real rows most … Not drawn, because nothing happens: growth, growth” told nobody anything."""
+    figure = find_figure("sweeps")
+    frame = figure.frame(tables)
+    assert tables.scored is not None
+    for (arm, sweep, learner), own in frame.groupby(["arm", "sweep", "learner"]):
+        values = SWEEPS[sweep]
+        assert list(own["value"]) == [f"{value:g}" for value in sorted(values)]
+        ends = [
+            Group(tables.target, learner, own["size"].iloc[0], arm, "", "accepted", sweep, json.dumps(value))
+            for value in (values[-1], values[0])
+        ]
+        found = tables.scored.compare(*ends)
+        assert found is not None and own["change"].iloc[0] == pytest.approx(100 * found.effect)
+    clear = frame.assign(change=4.0, change_low=frame["sweep"].map({"mix.weight": 1.0, "checks.confidence": -1.0}), change_high=7.0)
+    words = figure.words(clear, tables)
+    assert words.title.startswith("Weight of the written rows from 0.1 to 1 with ") and words.title.endswith(
+        ": +4.0 (+1.0\u00a0to\u00a0+7.0) for SentiSynth"
+    )
+    assert "Least confidence of the teacher from 0 to 0.9" in words.reading and "not told from zero: +4.0 (−1.0" in words.reading
+    assert "mix.weight" not in words.title + words.reading
+
+
+def test_no_title_tells_a_change_whose_interval_holds_zero(tables: Tables) -> None:
+    classes, context, curves = find_figure("classes"), find_figure("context_effect"), find_figure("learning_curves")
+    frame = classes.frame(tables)
+    for low, said in ((-1.0, ", not told from zero"), (1.0, "points of its F1")):
+        title = classes.words(frame.assign(gain=2.0, low=low, high=3.0), tables).title
+        assert title.endswith(said) and "Embeddings + LR" in title and f"+2.0 ({'−' if low < 0 else '+'}1.0\u00a0to\u00a0+3.0)" in title
+    frame = context.frame(tables)
+    for low, many in ((-1.0, 2), (1.0, 0)):
+        title = context.words(frame.assign(low=low, high=9.0), tables).title
+        assert title.count("not told from zero") == many and "Fine-tuned encoder" in title and "+7.0 (" in title
+    assert re.search(r"Embeddings \+ LR, macro-F1 on .* is \d+\.\d \(.*\) at ", curves.words(curves.frame(tables), tables).title)
+
+
+def test_what_is_too_many_to_tell_apart_is_left_to_the_csv(tables: Tables) -> None:
+    """Twenty-three lines were drawn, far from their seed size."""
+    figure = find_figure("learning_curves")
+    frame = figure.frame(tables)
+    drawn = list(dict.fromkeys(frame.loc[frame["drawn"], "arm"]))
+    assert len(drawn) == MOST < frame["arm"].nunique() and {"seed", "real+1x", "naive", "shap", "emo-pillars"} <= set(drawn)
+    assert f"Of {frame['arm'].nunique()} arms, {MOST} are drawn" in figure.words(frame, tables).limits
+    with figure_style(Figures()):
+        canvas = figure.paint(frame, tables, Figures())
+    assert [text.get_text() for text in canvas.legends[0].get_texts()] == [tables.looks.title(arm) for arm in tables.looks.order(drawn)]
+    assert leading(tables, ["shap", "seed"]) == ["seed", "shap"] and published(tables) == ["shap", "emo-pillars", "sentisynth"]
+    for sizes in ([40, 80], [50, 200, 1000], [280]):
+        axis = 2 * math.log10(BEYOND) + math.log10(sizes[-1] / sizes[0])
+        places = [math.log10(dodged(place, 23, sizes)) / axis for place in range(23)]
+        assert len(set(places)) == 23 and max(map(abs, places)) < 0.031
+
+
+@pytest.mark.parametrize("count", [1, 4, 23])
+def test_no_legend_is_wider_than_its_figure(count: int) -> None:
+    """Entries were cut at the left and at the right."""
+    with figure_style(Figures()):
+        fig = new_figure(Figures(), 6.0)
+        fig.subplots().plot([0, 1])
+        legend_below(
+            fig,
+            [
+                handle(f"{place} the second recipe, one row a seed row, and {'a longer name' * 3}", {"linestyle": "-"})
+                for place in range(count)
+            ],
+            3,
+        )
+        tidy(fig)
+        fig.canvas.draw()
+        box = fig.legends[0].get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= fig.bbox.width and len(fig.legends) == 1 and len(fig.legends[0].get_texts()) == count
 
 
 def test_missing_results_are_said_and_published_figures_are_left_alone(tmp_path: Path, params: Params) -> None:

@@ -31,6 +31,8 @@ SCORES = ("trials/trials", "trials/predictions", "trials/test_rows")
 """What every score and contrast is computed from."""
 _LEGEND_SHARE = 0.98
 """Of the width of a figure, what a legend may take."""
+BEYOND = 1.4
+"""Factor by which an axis of seed sizes goes on beyond the first and the last."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,11 @@ def zero_line(axes: Axes, horizontal: bool = True) -> None:
     (axes.axvline if horizontal else axes.axhline)(0, color=current_theme().muted, linewidth=1.0, zorder=1)
 
 
+def not_told(low: float, high: float) -> str:
+    """Say behind a difference that its interval holds zero; empty: it does not."""
+    return ", not told from zero" if low <= 0 <= high else ""
+
+
 def bare(axes: Axes, names: list[str]) -> None:
     """Label the rows of a chart of horizontal marks, the first at the top."""
     axes.set_yticks(range(len(names)), names)
@@ -210,10 +217,9 @@ def legend_below(fig: Canvas, handles: list[Any], columns: int) -> None:
 def dodged(place: int, count: int, sizes: Sequence[int], share: float = 0.03) -> float:
     """Return the factor by which marks of one of ``count`` lines stand beside their seed size.
 
-    All lie within ``share`` of the axis (as `size_axis` draws it, by its logarithm) to either side, however many lines there are.
+    All lie within ``share`` of the axis to either side, however many lines there are; the axis is logarithmic and goes on a little beyond the sizes.
     """
-    ends = math.log10(sizes[-1] / sizes[0]) if len(sizes) > 1 else 0.3
-    return float(10 ** (share * ends * (2 * place / max(1, count - 1) - 1)))
+    return float(10 ** (share * math.log10(BEYOND**2 * sizes[-1] / sizes[0]) * (2 * place / max(1, count - 1) - 1)))
 
 
 # --- figures drawn, shown and written again ---
