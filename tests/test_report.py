@@ -30,7 +30,7 @@ from emosynth.pieces import registered
 from emosynth.report import build_report, figure_names, regenerate, show
 from emosynth.report.figures.answer import gains_told
 from emosynth.report.figures.base import BEYOND, Figure, bare, dodged, figures, find_figure, handle, legend_below, why_left_out
-from emosynth.report.figures.choice import MOST, leading, published
+from emosynth.report.figures.choice import MOST, leading, own_texts, published
 from emosynth.report.figures.training import Sweeps
 from emosynth.report.first_page import advice, answer, strip
 from emosynth.report.pages import PAGES, render_pages
@@ -296,6 +296,67 @@ def test_what_is_too_many_to_tell_apart_is_left_to_the_csv(tables: Tables) -> No
         axis = 2 * math.log10(BEYOND) + math.log10(sizes[-1] / sizes[0])
         places = [math.log10(dodged(place, 23, sizes)) / axis for place in range(23)]
         assert len(set(places)) == 23 and max(map(abs, places)) < 0.031
+
+
+def test_texts_that_two_arms_share_are_drawn_once(tables: Tables) -> None:
+    """A control with shuffled labels holds the texts of the arm that it controls: “in 4 of 18 comparisons” counted each twice."""
+    arms = tables.params.arms
+    twin = arms["emo-pillars"].model_copy(update={"title": "shuffled", "labels": "shuffled", "rows": 9})
+    params = tables.params.model_copy(
+        update={"arms": {**arms, "emo-pillars-shuffled": twin, "other": arms["emo-pillars"].model_copy(update={"checks": "agreed"})}}
+    )
+    assert own_texts(params, ["real-other", "emo-pillars-shuffled", "seed", "emo-pillars", "other"]) == [
+        "real-other",
+        "seed",
+        "emo-pillars",
+        "other",
+    ]
+    assert own_texts(params, ["emo-pillars-shuffled"]) == ["emo-pillars-shuffled"], "alone it is no twin"
+    assert own_texts(params, ["naive", "naive-random", "naive-taught"]) == ["naive", "naive-taught"], (
+        "checked otherwise, other texts are accepted"
+    )
+    both = Tables(tables.paths, params)
+    both.__dict__.update(scored=tables.scored, contrasts=tables.contrasts, headline=tables.headline)
+    reads = {
+        "authenticity": "authenticity/panel",
+        "diversity": "authenticity/diversity",
+        "frontier": "authenticity/coverage",
+        "copied": "responsible/memorisation",
+    }
+    for name, table in reads.items():
+        held = tables.need(table)
+        source = (
+            held[held["arm"] == "emo-pillars"]
+            if (held["arm"] == "emo-pillars").any()
+            else held[held["arm"] == "naive"].assign(arm="emo-pillars")
+        )
+        both._held[table] = pd.concat([held, source.assign(arm="emo-pillars-shuffled")], ignore_index=True)
+        figure = find_figure(name)
+        frame = figure.frame(both)
+        assert "emo-pillars-shuffled" not in set(frame["arm"]) and len(frame) == len(figure.frame(tables)), name
+        assert figure.words(frame, both).title == figure.words(figure.frame(tables), tables).title
+    assert find_figure("diversity").words(find_figure("diversity").frame(both), both).title.endswith("of 6 comparisons, less in 0")
+
+
+def test_the_heat_map_has_columns_that_can_be_read(tables: Tables, params: Params) -> None:
+    """Twenty-three columns had digits of three points and heads over each other."""
+    names = [f"arm-{place}" for place in range(20)]
+    many = Tables(tables.paths, params.model_copy(update={"arms": {**params.arms, **{
+        name: params.arms["shap"].model_copy(update={"title": f"the {name} of a long title", "writer": name}) for name in names}}}))  # fmt: skip
+    many.__dict__.update(headline=tables.headline)
+    held = tables.need("authenticity/panel")
+    many._held["authenticity/panel"] = pd.concat(
+        [held, *(held[held["arm"] == "shap"].assign(arm=name) for name in names)], ignore_index=True
+    )
+    figure = find_figure("authenticity")
+    frame = figure.frame(many)
+    with figure_style(Figures()):
+        canvas, _ = figure.draw(many, Figures())
+    (axes,) = canvas.axes
+    heads = [label.get_text() for label in axes.get_xticklabels()]
+    assert len(heads) == MOST + 1 and heads[0] == "real against real" and set(names) <= set(frame["arm"])
+    assert min(text.get_fontsize() for text in axes.texts) >= 8
+    assert f"{MOST} are drawn by name" in figure.words(frame, many).limits
 
 
 @pytest.mark.parametrize("count", [1, 4, 23])

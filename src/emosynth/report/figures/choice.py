@@ -27,12 +27,11 @@ def published(tables: Tables) -> list[str]:
 def leading(tables: Tables, arms: Iterable[str], best: Sequence[str] = (), most: int = MOST) -> list[str]:
     """Return the arms to draw, in the order of the parameters: all, if they are ``most`` at most.
 
-    Else those that matter, then others as the parameters have them, written ones first: the labels alone, as many real rows, plain prompts, ``best`` (the first three),
-    what the first page is about, and the published systems.
+    Else those that matter, then others as the parameters have them, written ones first: the labels alone, plain prompts, ``best`` (the first four), and
+    the published systems.
     """
-    there, head = tables.looks.order(arms), tables.headline
-    known = [SEED, *([head.real] if head and head.real else []), naive_arm(tables.params), *best[:3]]
-    wanted = [*known, *([head.arm] if head else []), *published(tables), *best[3:], *sorted(there, key=tables.looks.real)]
+    there = tables.looks.order(arms)
+    wanted = [SEED, naive_arm(tables.params), *best[:4], *published(tables), *best[4:], *sorted(there, key=tables.looks.real)]
     chosen = [arm for arm in dict.fromkeys(wanted) if arm in there][:most]
     return tables.looks.order(chosen)
 

@@ -134,7 +134,12 @@ class LearningCurves(Figure):
         if not several.any():
             raise Missing("No arm was run on more than one seed size.")
         frame = chart.ordered(frame[several], ["learner", "arm", "size"], arm=tables.looks.arms)
-        best = [str(top["arm"]) for _, top in _leaders(frame, tables)]
+        head = tables.headline
+        best = [
+            *([head.real] if head and head.real else []),
+            *(str(top["arm"]) for _, top in _leaders(frame, tables)),
+            *([head.arm] if head else []),
+        ]
         return choice.marked(frame, choice.leading(tables, frame["arm"], best))
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
