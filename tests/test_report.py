@@ -566,8 +566,49 @@ def test_a_page_says_nothing_of_what_a_profile_cannot_have(pages: dict[str, str]
 def test_claims_without_replications_are_told(tables: Tables) -> None:
     figure = find_figure("claims")
     frame = figure.frame(tables)
-    assert "Dots" in figure.words(frame, tables).reading
-    assert "Dots" not in figure.words(frame[frame["judged"]].reset_index(drop=True), tables).reading
+    assert "a forest for each claim" in figure.words(frame, tables).reading
+    assert "a forest for each claim" not in figure.words(frame[frame["judged"]].reset_index(drop=True), tables).reading
+
+
+def test_claims_are_one_row_each_and_a_forest_each_besides(tables: Tables, pages: dict[str, str], report: Paths) -> None:
+    """One figure of 22,016 pixels had a panel a claim, titled “A1: undecided”, without an axis name."""
+    figure = find_figure("claims")
+    frame = figure.frame(tables)
+    judged = frame[frame["judged"]]
+    tested = {claim.declared.id: claim for claim in tables.claims if not math.isnan(claim.finding.effect)}
+    assert list(judged["id"]) == list(tested) and set(judged["unit"]) > {"F1 points"}, "claims on text too"
+    with figure_style(Figures()):
+        canvas, _ = figure.draw(tables, Figures())
+        forests = dict(figure.parts(frame, tables, Figures()))
+    assert canvas.get_figheight() < 0.55 * len(judged) + 3
+    assert [axes.get_title(loc="left") for axes in canvas.axes] == ["Published claims", "Claims on text, each in its own unit"], (
+        "none of our own is tested here"
+    )
+    assert (
+        all(axes.get_xlabel() for axes in canvas.axes)
+        and "F1 points" in canvas.axes[0].get_xlabel()
+        and "F1" not in canvas.axes[1].get_xlabel()
+    )
+    said = {text.get_text().split()[0]: text.get_text() for axes in canvas.axes for text in axes.texts}
+    for name, claim in tested.items():
+        assert name in said and " ".join(said[name].split()[1:8]) in claim.declared.statement
+    several = [name for name in tested if (frame["id"] == name).sum() > 1]
+    assert several and list(forests) == [f"claims-{name}" for name in several]
+    page = pages["claims.html"]
+    for name in several:
+        (axes,) = forests[f"claims-{name}"].axes
+        assert len(axes.get_yticks()) == (frame["id"] == name).sum() and axes.get_xlabel().endswith("(F1 points)")
+        assert f'src="figures/claims-{name}.svg"' in page and (report.report / "figures" / f"claims-{name}-dark.svg").is_file()
+    assert len(re.findall(r'src="figures/claims-\w+\.svg"', page)) == len(several)
+
+
+def test_why_claims_were_changed_is_told_once(pages: dict[str, str], tables: Tables) -> None:
+    """The same paragraph stood under eighteen claims."""
+    page = pages["claims.html"]
+    whys = {claim.declared.history().split("): ", 1)[1] for claim in tables.claims if "): " in claim.declared.history()}
+    assert whys and all(page.count(why.split(":")[0][:60]) == 1 for why in whys)
+    links = re.findall(r'href="#([a-z-]+-change-\d+)"', page)
+    assert len(links) == sum("): " in claim.declared.history() for claim in tables.claims) and all(f'id="{link}"' in page for link in links)
 
 
 def test_a_published_gain_is_taken_apart_on_the_page_of_claims(pages: dict[str, str], tables: Tables, tmp_path: Path) -> None:

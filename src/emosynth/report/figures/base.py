@@ -73,6 +73,10 @@ class Figure(Piece):
         """Draw the frame, inside ``figure_style``."""
         raise NotImplementedError
 
+    def parts(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Iterator[tuple[str, Canvas]]:
+        """Draw smaller figures of the same frame, by file name, for the page to fold away; SVG alone. Most figures have none."""
+        yield from ()
+
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
         """Say what is seen."""
         raise NotImplementedError
@@ -274,10 +278,12 @@ def why_left_out(figure: Figure, tables: Tables) -> str:
 def write_figure(figure: Figure, tables: Tables, style: Figures, folder: Path) -> list[Path]:
     """Draw one figure and write all its files: SVG, which the page shows, light and dark, and the other ``figures.formats`` light."""
     formats = [*style.formats, *([] if "svg" in style.formats else ["svg"])]
-    with figure_style(style):
-        canvas, frame = figure.draw(tables, style)
-        written = save_figure(canvas, folder, figure.name, frame, formats, style.dpi)
-    with figure_style(style, dark=True):
-        canvas, _ = figure.draw(tables, style)
-        written += save_figure(canvas, folder, f"{figure.name}-dark", None, ["svg"], style.dpi)
+    written: list[Path] = []
+    for dark, end in ((False, ""), (True, "-dark")):
+        with figure_style(style, dark=dark):
+            canvas, frame = figure.draw(tables, style)
+            written += save_figure(canvas, folder, f"{figure.name}{end}", None if dark else frame, ["svg"] if dark else formats, style.dpi)
+            if "note" not in frame:
+                for name, part in figure.parts(frame, tables, style):
+                    written += save_figure(tidy(part), folder, f"{name}{end}", None, ["svg"], style.dpi)
     return written
