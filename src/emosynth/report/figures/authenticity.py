@@ -122,7 +122,7 @@ class Authenticity(Figure):
         nearest, differing = _nearest(frame, alpha)
         title = "How far generated text is from real text"
         if nearest is not None:
-            own, who = differing.loc[nearest], tables.looks.title(str(nearest))
+            own, who = differing.loc[nearest].to_dict(), tables.looks.title(str(nearest))
             much = f"differs from real text on {own['sum'] or 'none'} of {some(int(own['size']), 'measure')}"
             title = f"Even the nearest arm, {who}, {much}" if own["sum"] else f"{who} text {much}"
             if OTHER in differing.index:

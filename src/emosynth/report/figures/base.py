@@ -202,7 +202,7 @@ def size_axis(axes: Axes, sizes: Sequence[int]) -> None:
 
 def learner_legend(fig: Canvas, looks: Looks, learners: Iterable[str]) -> None:
     """Put one legend of learners below all panels."""
-    legend_below(fig, [handle(looks.learner(name), looks.learner_look(name), line=False) for name in learners], 3)
+    legend_below(fig, [handle(looks.learner(name), looks.learner_look(name), line=False) for name in learners], 4)
 
 
 def legend_below(fig: Canvas, handles: list[Any], columns: int) -> None:

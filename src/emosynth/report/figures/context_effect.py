@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
@@ -49,7 +51,7 @@ class ContextEffect(Figure):
                 y = INPUTS.index(row.input) + 0.2 * (learners.index(row.learner) - (len(learners) - 1) / 2)
                 chart.dot_interval(axes, row.value, y, (row.low, row.high), looks.learner_look(row.learner))
             chart.bare(axes, [NAMES[name] for name in INPUTS])
-            axes.set_title(MEASURES[measure], wrap=True)
+            axes.set_title(textwrap.fill(MEASURES[measure], 18), fontsize=0.95 * figures.font_size)
             axes.set_xlabel("per cent")
         chart.learner_legend(fig, looks, learners)
         return fig

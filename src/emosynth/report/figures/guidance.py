@@ -122,7 +122,7 @@ class TokenAgreement(Figure):
             axes.set_xlim(sizes[0] / chart.BEYOND, sizes[-1] * chart.BEYOND)
             axes.set_title(_PANELS[panel])
         fig.axes[0].set_ylabel("share of first tokens in common")
-        chart.legend_below(fig, [chart.handle(_spelled(name), looks[name]) for name in names], 3)
+        chart.legend_below(fig, [chart.handle(_spelled(name), looks[name]) for name in names], 4)
         return fig
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:

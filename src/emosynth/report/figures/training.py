@@ -174,11 +174,8 @@ class LearningCurves(Figure):
             title = f"With the labels alone and {looks.learner(learner)}, macro-F1 on {tables.target} is {levels[0]} labels and {levels[1]}"
         parts = []
         for at, best in _leaders(frame, tables):
-            found = (
-                None
-                if tables.scored is None
-                else tables.scored.compare(*(Group(tables.target, learner, at, arm) for arm in (str(best["arm"]), SEED)))
-            )
+            group = Group(tables.target, learner, at, str(best["arm"]))
+            found = None if tables.scored is None else tables.scored.compare(group, group.with_arm(SEED))
             if found is not None:
                 more = told(found.effect, found.low, found.high)
                 parts.append(
