@@ -143,7 +143,7 @@ class Claims(Figure):
             )
         limits = (
             "Verdicts rest on p corrected for all claims together; the intervals drawn are not, so that one that leaves zero out may be undecided. Replications share seeds "
-            "and test rows with each other: their agreement is not independent evidence. Claims on text have units of their own: there the axis counts half-widths of the interval, so that zero is outside beyond about 1."
+            "and test rows with each other: their agreement is not independent evidence. Claims on text have units of their own: there the axis counts half-widths of the interval."
         )
         alt = "Dots with intervals, one row a claim with its statement and its number, marked by verdict; published claims, our own and those on text apart."
         return Words(title, reading, limits, alt)

@@ -68,11 +68,10 @@ class ContextEffect(Figure):
         title = "What context is worth"
         if parts:
             told = [
-                f"{of_points(row.value, row.low, row.high)} over the {NAMES[other]}{not_told(row.low, row.high)}" for other, row in parts
+                f"{of_points(row.value, row.low, row.high)} points over the {NAMES[other]}{not_told(row.low, row.high)}"
+                for other, row in parts
             ]
-            title = (
-                f"What a {tables.looks.learner(learner)} gains in the ranking of labels by reading context and utterance: {'; '.join(told)}"
-            )
+            title = f"With {tables.looks.learner(learner)}, reading context and utterance changes the ranking of labels by {' and by '.join(told)}"
         reading = f"{tables.looks.learner(learner)}, rows of held-out stories, points of LRAP with {level(tables.params)}s."
         pairs = frame[(frame["measure"] == "flips") & (frame["input"] == BOTH) & (frame["learner"] == learner)]
         if len(pairs):
