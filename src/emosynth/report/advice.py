@@ -66,8 +66,8 @@ def _worth(row: Any) -> tuple[float, float, float, float]:
 
 
 def _worth_a_guess(row: Any, params: Params) -> bool:
-    """Return whether an arm of which nothing is shown is worth a name: where more draws speak for it than `Evidence.wins` asks of runs."""
-    return bool(row.p_better >= params.evidence.wins)
+    """Return whether an arm of which nothing is shown is worth a name: repeats enough, and more draws for it than `Evidence.wins` asks of runs."""
+    return bool(row.repeats >= LEAST and row.p_better >= params.evidence.wins)
 
 
 def elsewhere(tables: Tables) -> str:
@@ -165,7 +165,7 @@ def advice(tables: Tables) -> list[dict[str, str]]:
         guess = f"; best guess: {looks.title(row.arm)}, {chance(row.p_better)}" if _worth_a_guess(row, tables.params) else ""
         planned = tables.params.cells.repeats_of(row.corpus)
         cut = f" of {count(planned)}" if row.repeats < planned else ""
-        worth, worth_span = labels_worth(*_worth(row))
+        worth, worth_span = labels_worth(*_worth(row)) if row.repeats >= LEAST else ("–", "")
         found.append({
             "situation": f"{row.corpus}, {count(len(tables.corpora[row.corpus]['classes']))} classes, {count(row.size)} labels",
             "learner": looks.learner(row.learner),
