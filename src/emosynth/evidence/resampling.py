@@ -76,7 +76,7 @@ def draw_f1(truth: npt.NDArray[np.bool_], predicted: npt.NDArray[np.bool_], repe
     return Draws(repeats, scores(columns.sum(axis=0, dtype=np.float64, keepdims=True).astype(np.float32))[0], out, n)
 
 
-@lru_cache(maxsize=6)
+@lru_cache(maxsize=96)  # of each corpus one for all rows, and two for each way to halve them
 def _weights(n: int, resamples: int, seed: int) -> npt.NDArray[np.uint8]:
     """Return (resamples, n) how often each row is drawn: one draw for all arms of a corpus."""
     rng = np.random.default_rng(stable_seed("test rows", seed, n))
