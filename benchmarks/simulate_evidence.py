@@ -23,8 +23,8 @@ from scipy.stats import norm
 from emosynth.context.dialogues import macro_f1_draws
 from emosynth.evidence.contrasts import crossed
 from emosynth.evidence.declared import Claim, Declared, Finding, decide
-from emosynth.evidence.resampling import Contrast, Draws, contrast, draw_f1, equivalence, of_draws
 from emosynth.evidence.text_claims import p_of_interval
+from emosynth.resampling import Contrast, Draws, contrast, draw_f1, equivalence, of_draws
 from emosynth.stats import Nest, nested_halves, of_few_repeats, percentile_interval
 
 REPEATS = (2, 3, 5, 10)

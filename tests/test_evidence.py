@@ -41,10 +41,10 @@ from emosynth.evidence.apart import taken_apart
 from emosynth.evidence.contrasts import crossed, pick
 from emosynth.evidence.declared import Claim, Finding, decide, verdict_of
 from emosynth.evidence.numbers import count, listed, number, p_text, per_cent, span
-from emosynth.evidence.resampling import Draws, Spread, contrast, draw_f1, equivalence, of_draws
 from emosynth.evidence.scored import SPLITS
 from emosynth.evidence.text_claims import difference_interval, p_of_interval
 from emosynth.params import Params, load_params
+from emosynth.resampling import Draws, Spread, contrast, draw_f1, equivalence, of_draws
 from emosynth.stats import Interval, holm, holm_of_groups, of_few_repeats
 from fake_results import ROOT, fake_params
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from emosynth.evidence import RealCurve, metrics
+from emosynth.evidence.contrasts import LEAST
 from emosynth.evidence.declared import Outcome
 from emosynth.evidence.numbers import labels_worth
 from emosynth.params import Figures, Params
@@ -116,7 +117,10 @@ def test_no_reader_sees_less_than_no_labels(tables: Tables) -> None:
     rows = tables.answers.assign(shown=True, gain=0.0, low=-0.03, high=0.03, worth=-201.0, worth_low=-715.0, worth_high=math.inf)
     told = Tables(tables.paths, tables.params)
     told.__dict__.update(scored=tables.scored, contrasts=tables.contrasts, answers=rows)
-    assert {row["worth"] for row in advice(told)} == {"none shown"} and not any("−" in row["worth_span"] for row in advice(told))
+    few = [repeats < LEAST for repeats in rows["repeats"]]
+    assert [row["worth"] for row in advice(told)] == ["–" if one else "none shown" for one in few] and not any(
+        "−" in row["worth_span"] for row in advice(told)
+    )
     assert "worth" not in answer(told) and headline(told)["row"].worth == -201
     assert metrics([], told.contrasts, None, headline(told))["best_worth_labels"] is None
     little = headline(told) | {"row": headline(told)["row"]._replace(gain=-0.0001, picked=-0.0002)}

@@ -29,11 +29,11 @@ from emosynth.design.cells import stable_seed
 from emosynth.design.rows import Rows, Stage
 from emosynth.design.space import FloatArray, Space, SpaceMap, space_map, space_of_corpus
 from emosynth.errors import UserError
-from emosynth.evidence.resampling import of_draws
 from emosynth.learners.base import Learner, Resources, Task
 from emosynth.learners.choosing import digest
 from emosynth.params import Cells, Context, Evidence
 from emosynth.progress import Progress
+from emosynth.resampling import of_draws
 from emosynth.seeding import stratified_order
 from emosynth.stats import percentile_interval
 from emosynth.store import RowStore
@@ -148,7 +148,7 @@ def run_dialogues(
     """Train and score a model for each learner, input and repeat, with and without written rows first.
 
     Returns ``dialogues`` (`COLUMNS`): macro-F1 on the test split; ``repeat`` is `ALL_REPEATS` for means; differences of inputs as
-    ``context+utterance − utterance``, of first stages as ``arm − nothing``, with a two-sided p (`emosynth.evidence.resampling.of_draws`); ``dialogue_predictions``
+    ``context+utterance − utterance``, of first stages as ``arm − nothing``, with a two-sided p (`emosynth.resampling.of_draws`); ``dialogue_predictions``
     (`PREDICTIONS`): places of labels, row by row as in ``dialogue_rows`` (`ROWS`).
     """
     to_own = None if written is None else space_map(written.space, material.space, taxonomies)

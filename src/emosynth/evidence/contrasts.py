@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from emosynth.design.arms import SEED
-from emosynth.evidence.resampling import Contrast, Draws, FloatArray, common, of_draws
 from emosynth.evidence.scored import KEYS, Group, Scored, naive_arm, seed_of
 from emosynth.params import Arm, Params
+from emosynth.resampling import Contrast, Draws, FloatArray, common, of_draws
 from emosynth.stats import holm
 
 AGAINST = ("seed", "real", "naive")

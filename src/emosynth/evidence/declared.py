@@ -281,7 +281,7 @@ class Finding:
     sized: float = math.nan
     """The effect that the claimed size is of, see `emosynth.evidence.claims`; NaN: there is none."""
     wins: float = math.nan
-    """P(a run of left beats the paired run of right), see `emosynth.evidence.resampling.Contrast`."""
+    """P(a run of left beats the paired run of right), see `emosynth.resampling.Contrast`."""
 
     def decides(self, outcome: Outcome) -> float:
         """Return the p that an outcome is by: that of no difference, or the smaller one."""

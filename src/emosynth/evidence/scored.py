@@ -14,10 +14,10 @@ import pandas as pd
 from emosynth.design.arms import SEED
 from emosynth.design.cells import stable_seed
 from emosynth.errors import UserError
-from emosynth.evidence.resampling import Contrast, Draws, Equivalence, common, contrast, draw_f1, equivalence
 from emosynth.models.metrics import decide
 from emosynth.params import Evidence, Params
 from emosynth.paths import repro
+from emosynth.resampling import Contrast, Draws, Equivalence, common, contrast, draw_f1, equivalence
 
 UNVERIFIED = "unverified"
 
@@ -141,7 +141,7 @@ class Scored:
     def combine(
         self, terms: Iterable[tuple[float, Group]], classes: list[int] | None = None, repeats: tuple[int, ...] | None = None
     ) -> Contrast | None:
-        """Return a weighted sum of groups, see `emosynth.evidence.resampling.contrast`; ``repeats``: on these alone."""
+        """Return a weighted sum of groups, see `emosynth.resampling.contrast`; ``repeats``: on these alone."""
         chosen = list(terms)
         if any(group not in self.groups for _, group in chosen):
             return None
@@ -182,7 +182,7 @@ class Scored:
         return group.with_arm(nearest)
 
     def equivalence(self, params: Params, left: Group, right: Group, share: float, classes: list[int] | None = None) -> Equivalence:
-        """Test equivalence, see `emosynth.evidence.resampling.equivalence`; against real rows the margin is a share of what these gain.
+        """Test equivalence, see `emosynth.resampling.equivalence`; against real rows the margin is a share of what these gain.
 
         Else it is a share of what as many real rows gain as the side of fewer written rows added.
         """

@@ -223,6 +223,4 @@ def cuts(tables: Tables) -> str:
         said.append(f"{why}, were not picked from: {many} a row")
     if (rows["repeats"] < LEAST).any():
         said.append(f"nothing is shown by fewer repeats than {count(LEAST)}, whatever the gain")
-    if (rows["sets"] > 1).any():
-        said.append("an arm of fewer repeats than the labels alone is compared on its own repeats; p and interval are corrected for that")
     return " ".join(f"{text[:1].upper()}{text[1:]}." for text in said)

@@ -32,7 +32,7 @@ _WORDS = (
     ("guided", "The prompt shows words or posts of the seed that carry the class."),
     ("headline", "The arm and the classifier that the answer names at the largest seed."),
     ("learner", "A classifier that is trained on an arm's rows and scored on real posts."),
-    ("logistic regression, LR", "A linear classifier: a weight for each word, or for each number of an embedding, and class."),
+    ("logistic regression, LR", "A linear classifier."),
     ("macro-F1", "The mean over classes of F1, each class counting alike. In points, perfect being a hundred."),
     ("margin", "The smallest difference that would matter: a share of what real posts gain in the same cell."),
     ("naïve", "Rows written from the name of the class alone."),
@@ -46,9 +46,8 @@ _WORDS = (
     ("teacher", "A classifier fitted on the seed that checks the class of written texts or gives them soft labels."),
     ("TF-IDF", "Words weighted by how often a post and how seldom the others use them; a linear classifier or trees learn from these."),
     ("token", "A piece of a word, the unit of a language model's work: what a written text costs."),
-    ("tuned writer", "The language model, trained further on the seed before it writes."),
     ("verified", "What passes all checks of the arm; it is called accepted or kept, too."),
-    ("XGBoost", "Boosted decision trees, here on TF-IDF; System A was published with it."),
+    ("XGBoost", "Boosted decision trees, on TF-IDF."),
 )  # fmt: skip
 
 Pairs = list[tuple[str, str]]
@@ -78,7 +77,7 @@ def _numbers(tables: Tables) -> Pairs:
         ("none shown", "The interval of the worth does not lie above zero: it may be worth no label at all. Below stands the most that it may be worth."),
         ("worth over a number", "The curve of real posts ends there, and the gain lies above it."),
         ("equivalent and cheaper", f"Ways that take fewer tokens and whose difference from the best is shown to be below {per_cent(given.margin)} of what real posts gain."),
-        ("texts for … kept", "What checks reject has been paid for, too. Seconds are not told: they are of one machine; the page on data has those of this run."),
+        ("texts for … kept", "What checks reject has been paid for, too. Seconds, of one machine, stand on the page on data."),
     ]  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def _at_size(tables: Tables, corpus: str, at: int, rows: pd.DataFrame) -> dict[s
             rows_added = "–" if looks.real(arm) else f"{count(costs['n_synthetic'])} of {count(costs['n_wanted'])}"
             lines.append([looks.title(arm, version), *cells, rows_added, count(costs["tokens"] / 1000) if not looks.real(arm) else "–"])
     heads = [looks.learner(name) for name in learners]
-    alone = ["labels alone: macro-F1 of 100", *(_alone(tables, rows[rows["learner"] == name]) for name in learners), "–", "–"]
+    alone = ["labels alone: macro-F1, in points", *(_alone(tables, rows[rows["learner"] == name]) for name in learners), "–", "–"]
     return {
         "title": f"All arms on {corpus} with {count(at)} labels",
         "note": f"First the score of the labels alone, then gains over it in points, with interval (none with fewer repeats than {count(LEAST)}); accepted rows added, of those wanted; tokens that the language model read and wrote.",
