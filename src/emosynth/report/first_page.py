@@ -110,7 +110,7 @@ def boxes(tables: Tables) -> list[dict[str, str]]:
     return [
         {"name": "Seed", "text": f"{listed([count(at) for at in sizes])} labelled posts are all there is; they are drawn {_repeats(params, tables.target)} times anew."},
         {"name": "Write", "text": f"A small language model ({public('model', params.models.writer.model)}) writes posts for each class: from the class name alone, or shown words, examples, or a story."},
-        {"name": "Check", "text": "Every text is judged: is it complete, new, no copy – and does a classifier trained on the seed read the class that was asked for?"},
+        {"name": "Check", "text": "Every text is judged: complete, new, no copy, and read as the class asked for by a classifier of the seed."},
         {"name": "Train", "text": f"{some(len(params.learners), 'kind')} of classifier learn from the seed and the accepted texts, and are scored on real posts that nothing else has seen."},
     ]  # fmt: skip
 
@@ -144,8 +144,7 @@ def trust(tables: Tables) -> list[str]:
     head = tables.headline
     if head is not None and known(head.row.gain):
         said.append(
-            f"The best way was picked on these test rows, which flatters it: {gain(head.row.picked)}. What is told instead is cross-fitted, each repeat and half "
-            f"of the test rows judged with the way that the other repeats pick on the other half: {gain(head.row.gain)} points."
+            f"The best way was picked on these test rows, which flatters it: {gain(head.row.picked)}. What is told instead is cross-fitted: {gain(head.row.gain)} points."
         )
     arms = json.dumps(params.model_dump(mode="json")["arms"])
     usual = {"shuffled": "shuffled labels", "unlabelled": "unlabelled real text as a rival"}
