@@ -214,6 +214,7 @@ def test_address_is_there_before_the_rows_are_read(
 
     monkeypatch.setattr(Rows, "load", load)
     monkeypatch.setattr("emosynth.params.load_params", lambda *given: None)
+    monkeypatch.setattr("emosynth.trying.places.rows_at", lambda paths: (paths, ""))
     assert main(["--root", str(ROOT), "browse", "--port", "0"]) == 1
     assert re.match(r"http://127\.0\.0\.1:\d+/ .*reading", said[0])
 
@@ -293,7 +294,9 @@ def test_what_is_not_there_is_said(root: Path, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().err
     assert "Nothing has been written yet" in said and "dvc repro profiles/mine/dvc.yaml:06_verification" in said and "emosynth try" in said
     assert run(root, "--profile", "mien") == 1
-    assert "Did you mean mine?" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "Did you mean mine?" in told.err and "127.0.0.1" not in told.out, "an address that answers nothing is none"
+    assert run(root, "--profile", "mine", "--port", "0") == 1 and not capsys.readouterr().out
     assert run(root, "--profile", "../mine") == 1
     write(Paths(root, "mine"), 40, judged=False)
     assert run(root, "--profile", "mine", "--to", str(root / "a.html")) == 0

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import t as student
 from sklearn.metrics import f1_score
 
 from emosynth.cards import Card, read_table, write_json, write_table
@@ -193,21 +192,6 @@ def test_macro_f1_on_resampled_dialogues_by_hand() -> None:
     chosen = np.repeat(np.arange(40), counts[7][clusters])
     wanted = [f1_score(truth[chosen], one[chosen], average="macro", labels=[0, 1, 2], zero_division=0) for one in guess]
     assert draws[7] == pytest.approx(wanted)
-
-
-def test_error_of_a_mean_counts_repeats_and_dialogues() -> None:
-    rng = np.random.default_rng(1)
-    repeats, dialogues = 4, 50
-    covered = []
-    for _ in range(400):  # score = effect of repeat + mean over dialogues
-        of_repeat, of_dialogue = rng.normal(size=repeats), rng.normal(size=dialogues) * 5
-        weights = rng.multinomial(dialogues, np.full(dialogues, 1 / dialogues), 200) / dialogues
-        points, draws = of_repeat + of_dialogue.mean(), of_repeat + (weights @ of_dialogue)[:, None]
-        effect, error, freedom = human.mean_error(points, draws)
-        covered.append(abs(effect) <= error * student.ppf(0.975, freedom))
-    assert 0.92 < np.mean(covered) < 0.98
-    effect, error, freedom = human.mean_error(np.array([1.0, 3.0]), np.tile([1.0, 3.0], (9, 1)))
-    assert (effect, error, freedom) == (2.0, 1.0, 1.0), "two repeats, and nothing else varies"
 
 
 def test_utterances_of_a_dialogue_are_not_independent() -> None:

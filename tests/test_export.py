@@ -13,11 +13,13 @@ import yaml
 
 import toy_trials as toy
 from emosynth.cards import write_table
+from emosynth.design.cells import Cell
 from emosynth.errors import UserError
-from emosynth.export import BEST, _cell, best_arm, export_best, export_dataset, shares_words
+from emosynth.export import BEST, _cell, _grown, best_arm, export_best, export_dataset, shares_words
 from emosynth.paths import Paths
 from emosynth.report.figures.base import find_figure
 from emosynth.report.tables import Tables
+from emosynth.trials.sources import Sources
 
 HOSTILE = '=HYPERLINK("http://a.example") is grief, told\tin tears'
 
@@ -69,6 +71,13 @@ def test_folder_opens_in_the_library(profile, tmp_path, monkeypatch):
     readme = (folder / "README.md").read_text()
     head = yaml.safe_load(readme.split("---")[1])
     assert head["configs"][0]["data_files"][0]["path"] == "data/train.parquet" and "4 rows that share 6 words" in readme
+    order = pd.read_parquet(paths.seeds / "order.parquet").query("corpus == 'toy'")
+    held, train = (part["id"].nunique() for part in (order.query("rank < 16"), order))
+    assert (
+        16 < held <= 32
+        and f"- grown from: 2 seeds of 16 labelled rows each; together they hold {held} of the {train} training rows\n" in readme
+    )
+    assert "a seed of 70 labelled rows; it holds all 70 training rows" in _grown(Sources.load(made, paths, ["train"]), [Cell("toy", 0, 70)])
 
 
 def test_csv_and_json_lines_hold_the_same_rows(profile, tmp_path):

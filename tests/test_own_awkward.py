@@ -190,7 +190,6 @@ ERRORS: dict[str, tuple[str, str | bytes, str]] = {
     "comments among rows": ("a.csv", lines([*ROWS[:40], ("# checked by the lab",), *ROWS[40:]]), "The row has 1 cells, the header 2"),
     "commas after objects": ("a.jsonl", objects(lambda n, t, x: RECORDS[n], ",\n"), "Take away the commas"),
     "a comma before the end": ("a.json", json.dumps(RECORDS)[:-1] + ",]", "Not JSON"),
-    "objects on several lines": ("a.json", "\n".join(json.dumps(record, indent=1) for record in RECORDS), "Not JSON"),
     "objects as Python prints them": ("a.txt", "".join(f"{record!r}\n" for record in RECORDS), "Not a JSON object"),
     "labels in objects in lists": ("a.json", json.dumps([{"text": t, "labels": [{"name": x, "confidence": 0.9}]} for t, x in ROWS]), "a dotted name reads one"),
     "Label Studio, predictions alone": ("a.json", tasks(lambda n, x: [], predictions=[{"result": [choice("joy")]}]), "holds a choice or a label"),
@@ -236,7 +235,6 @@ ERRORS: dict[str, tuple[str, str | bytes, str]] = {
     "decimals as labels": ("a.csv", rows_of([("text", "label"), *((t, (0.5, 0.25)[x == "joy"]) for t, x in ROWS)]), """--class-names '{"0.25": "…", "0.5": "…"}' makes them classes"""),
     "true without false": ("a.jsonl", objects(lambda n, t, x: {"text": t, "label": True if x == "joy" else x}), """--class-names '{"true": "…"}' names what they mean"""),
     "several sheets": ("a.xlsx", book([("text", "label"), *ROWS[:9]], wave2=[("text", "label"), *ROWS]), "--sheet wave2"),
-    "pairs": ("a.json", json.dumps(ROWS), 'such as {"text": "…", "label": "…"}'),
     "a source below the table": ("a.csv", lines([*ROWS, ("Source: the lab", "")]), "no label: lines 122"),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 import toy_trials as toy
+from emosynth.cards import read_json
 from emosynth.catalog import Catalog
 from emosynth.cli import main
 from emosynth.design.arms import learners_of, list_origins, resolve_arm
@@ -298,6 +300,46 @@ def test_the_second_search_is_on_the_seeds_and_by_the_rule_of_the_first(profiles
     assert {trial.learner for trial in trials} == {"tfidf", "trees", "embedding"}
     text = (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in text for name in set(second.arms) - set(first.arms) - set(load_params(ROOT, "paper").arms))
+
+
+def own_blocks() -> list[dict[str, Any]]:
+    """The profiles that the docs tell a reader with a seed to write."""
+    own = (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8").partition("## Your own seed")[2]
+    return [yaml.safe_load(block) for block in re.findall("```yaml\n(.*?)```", own, re.S) if "arms:" in block]
+
+
+def test_the_recipes_that_are_to_be_pasted_are_those_that_were_judged(tmp_path, profiles):
+    paper = profiles[0]
+    blocks, titles = own_blocks(), {"quantity": "second recipe: 20 plain rows a label, softened", "recipe": "first recipe: mixed prompts"}
+    assert [next(iter(block["arms"])) for block in blocks] == list(titles)
+    left = {"title", "sizes", "repeats"}
+    for block in blocks:
+        (tmp_path / "profiles").mkdir(exist_ok=True)
+        (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+        (tmp_path / "profiles" / "mine.yaml").write_text(yaml.safe_dump(block), encoding="utf-8")
+        made = load_params(tmp_path, "mine")  # the check of a whole design: every piece is found, and they go together
+        for name, said in block["arms"].items():
+            theirs = yaml.safe_load((ROOT / "profiles" / "paper.yaml").read_text(encoding="utf-8"))["arms"][name]
+            assert {key: value for key, value in said.items() if key not in left} == {
+                key: value for key, value in theirs.items() if key not in left
+            }
+            ours, own = (resolve_arm(params, name) for params in (paper, made))
+            assert ours.spec.model_dump(exclude=left) == own.spec.model_dump(exclude=left) and ours.origin.name == own.origin.name, name
+            assert [check.identity() for check in ours.checks] == [check.identity() for check in own.checks]
+            assert titles.get(name, own.spec.title) == own.spec.title
+    text = " ".join((ROOT / "docs" / "recipe.md").read_text(encoding="utf-8").split())
+    assert all(text.count(f"*{title}*") >= 2 and f"the arm `{name}`" in text for name, title in titles.items())
+
+
+def test_docs_judge_claims_where_they_were_judged():
+    text = (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8")
+    names = {"isear": "ISEAR", "sst2": "SST-2", "tweeteval-emotion": "TweetEval", "goemotions": "GoEmotions",
+             "tfidf": "TF-IDF", "trees": "trees", "embedding": "embeddings", "encoder": "encoder"}  # fmt: skip
+    claims = [claim for claim in read_json(ROOT / "reports" / "paper" / "claims.json")["claims"] if claim["id"][0] in "DE"]
+    for claim in claims:
+        where = f"{names[claim['corpus']]}, {claim['size']} labels, {names[claim['learner']]}"
+        assert re.search(rf"^\| {claim['id']}: [^|]+ \| {where} \|", text, re.M), f"{claim['id']} was judged on {where}"
+    assert re.findall(r"^\| ([DE]\d+):", text, re.M) == [claim["id"] for claim in claims], "all of them, in their order"
 
 
 def test_docs_name_the_candidates(profiles):

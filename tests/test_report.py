@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import re
 import shutil
+from collections import namedtuple
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,19 +22,24 @@ from corpus_text import find_corpus_text
 from emosynth.catalog import Catalog
 from emosynth.errors import UserError
 from emosynth.escape import readable
+from emosynth.evidence import Group
+from emosynth.evidence.numbers import told as gain_told
 from emosynth.params import Figures, Params
 from emosynth.paths import Paths
 from emosynth.pieces import registered
 from emosynth.report import build_report, figure_names, regenerate, show
-from emosynth.report.figures.base import Figure, bare, figures, find_figure, handle, why_left_out
+from emosynth.report.advice import advice, answer
+from emosynth.report.figures.answer import gains_told
+from emosynth.report.figures.base import BEYOND, Figure, bare, dodged, figures, find_figure, handle, legend_below, why_left_out
+from emosynth.report.figures.choice import MOST, leading, own_texts, published
 from emosynth.report.figures.training import Sweeps
-from emosynth.report.first_page import advice, answer, strip
+from emosynth.report.first_page import strip
 from emosynth.report.pages import PAGES, render_pages
 from emosynth.report.provenance import public, references
 from emosynth.report.results import WITHHELD_RUN, WITHHELD_SEED, shown_rows
 from emosynth.report.tables import Tables, Texts
 from emosynth.style import LONGEST_NAME, Looks, drawn_names, figure_style, new_figure, save_figure, tidy
-from fake_results import CLASSES, COPIED, PASSAGE, REPEATED, SCRIPT, fake_params, write_fake_results
+from fake_results import CLASSES, COPIED, PASSAGE, REPEATED, SCRIPT, SWEEPS, fake_params, write_fake_results
 
 NAMES = [
     "answer", "head_to_head", "learning_curves", "sweeps", "acceptance", "teacher_calibration", "tokens", "token_agreement", "tuning", "authenticity",
@@ -209,7 +216,7 @@ def test_titles_are_findings_of_the_numbers(tables: Tables) -> None:
         "learner == @head.learner and arm == @head.arm and version == '' and budget == 'accepted' and sweep == '' and against == 'seed' and size == @head.size"
     ).iloc[0]
     words = figure.words(frame, tables)
-    assert f"{100 * row['gain']:.1f}" in words.reading and f"{head.size} labels" in words.title and "95\u00a0% interval" in words.reading
+    assert f"{100 * row['gain']:.1f}" in words.reading and f"{head.size}" in words.title and "95\u00a0% interval" in words.reading
     assert head.row.repeats > 1 and f"{100 * head.row.gain:.1f}" in words.reading and "cross-fitted" in words.reading
     trials = tables.need("trials/trials").query("learner == 'embedding' and arm == 'seed' and size == @head.size and sweep == ''")
     drawn = frame.query("learner == 'embedding' and curve == 'own' and size == @head.size")["mean"].iloc[0]
@@ -218,6 +225,159 @@ def test_titles_are_findings_of_the_numbers(tables: Tables) -> None:
         said = item.words(item.frame(tables), tables)
         assert all([said.title, said.reading, said.limits, said.alt]), item.name
         assert not re.search(r"\bnan\b|\bNone\b|\d\.\d{5}", " ".join([said.title, said.reading, said.limits])), item.name
+
+
+def test_the_answer_tells_the_whole_curve_and_real_rows_have_a_colour_of_their_own(tables: Tables) -> None:
+    """The title was about the largest size alone, without an interval, and two of the curves were grey."""
+    figure, head = find_figure("answer"), tables.headline
+    assert head is not None and tables.contrasts is not None
+    frame = figure.frame(tables)
+    title = figure.words(frame, tables).title
+    own = tables.contrasts.query(
+        "learner == @head.learner and arm == @head.arm and version == '' and budget == 'accepted' and sweep == '' and against == 'seed'"
+    )
+    for row in own.itertuples():
+        assert gain_told(row.gain, row.low, row.high) in title and f"at {row.size}" in title
+    row = namedtuple("row", "size gain low high")
+    said = gains_told([row(40, 0.05, 0.02, 0.08), row(80, 0.01, -0.01, 0.03), row(160, -0.04, -0.06, -0.02)])
+    assert said.startswith("+5.0 (+2.0\u00a0to\u00a0+8.0) at 40 labels; not told from zero: +1.0 (") and "; a loss: −4.0 (" in said
+    with figure_style(Figures()):
+        canvas = figure.paint(frame, tables, Figures())
+    assert len({line.get_color() for line in canvas.axes[0].lines}) == 3
+
+
+def test_a_sweep_is_told_by_arm_with_its_interval(tables: Tables) -> None:
+    """“growth moves as many real rows most … Not drawn, because nothing happens: growth, growth” told nobody anything."""
+    figure = find_figure("sweeps")
+    frame = figure.frame(tables)
+    assert tables.scored is not None
+    for (arm, sweep, learner), own in frame.groupby(["arm", "sweep", "learner"]):
+        values = SWEEPS[sweep]
+        assert list(own["value"]) == [f"{value:g}" for value in sorted(values)]
+        ends = [
+            Group(tables.target, learner, own["size"].iloc[0], arm, "", "accepted", sweep, json.dumps(value))
+            for value in (values[-1], values[0])
+        ]
+        found = tables.scored.compare(*ends)
+        assert found is not None and own["change"].iloc[0] == pytest.approx(100 * found.effect)
+    clear = frame.assign(change=4.0, change_low=frame["sweep"].map({"mix.weight": 1.0, "checks.confidence": -1.0}), change_high=7.0)
+    words = figure.words(clear, tables)
+    assert words.title.startswith("Weight of the written rows from 0.1 to 1 with ") and words.title.endswith(
+        ": +4.0 (+1.0\u00a0to\u00a0+7.0) for SentiSynth"
+    )
+    assert "Least confidence of the teacher from 0 to 0.9" in words.reading and "not told from zero: +4.0 (−1.0" in words.reading
+    assert "mix.weight" not in words.title + words.reading
+
+
+def test_no_title_tells_a_change_whose_interval_holds_zero(tables: Tables) -> None:
+    classes, context, curves = find_figure("classes"), find_figure("context_effect"), find_figure("learning_curves")
+    frame = classes.frame(tables)
+    for low, said in ((-1.0, ", not told from zero"), (1.0, "points of its F1")):
+        title = classes.words(frame.assign(gain=2.0, low=low, high=3.0), tables).title
+        assert title.endswith(said) and "Embeddings + LR" in title and f"+2.0 ({'−' if low < 0 else '+'}1.0\u00a0to\u00a0+3.0)" in title
+    frame = context.frame(tables)
+    for low, many in ((-1.0, 2), (1.0, 0)):
+        title = context.words(frame.assign(low=low, high=9.0), tables).title
+        assert title.count("not told from zero") == many and "Fine-tuned encoder" in title and "+7.0 (" in title
+    assert re.search(r"Embeddings \+ LR, macro-F1 on .* is \d+\.\d \(.*\) at ", curves.words(curves.frame(tables), tables).title)
+
+
+def test_what_is_too_many_to_tell_apart_is_left_to_the_csv(tables: Tables) -> None:
+    """Twenty-three lines were drawn, far from their seed size."""
+    figure = find_figure("learning_curves")
+    frame = figure.frame(tables)
+    drawn = list(dict.fromkeys(frame.loc[frame["drawn"], "arm"]))
+    assert len(drawn) == MOST < frame["arm"].nunique() and {"seed", "real+1x", "naive", "shap", "emo-pillars"} <= set(drawn)
+    assert f"Of {frame['arm'].nunique()} arms, {MOST} are drawn" in figure.words(frame, tables).limits
+    with figure_style(Figures()):
+        canvas = figure.paint(frame, tables, Figures())
+    assert [text.get_text() for text in canvas.legends[0].get_texts()] == [tables.looks.title(arm) for arm in tables.looks.order(drawn)]
+    assert leading(tables, ["shap", "seed"]) == ["seed", "shap"] and published(tables) == ["shap", "emo-pillars", "sentisynth"]
+    for sizes in ([40, 80], [50, 200, 1000], [280]):
+        axis = 2 * math.log10(BEYOND) + math.log10(sizes[-1] / sizes[0])
+        places = [math.log10(dodged(place, 23, sizes)) / axis for place in range(23)]
+        assert len(set(places)) == 23 and max(map(abs, places)) < 0.031
+
+
+def test_texts_that_two_arms_share_are_drawn_once(tables: Tables) -> None:
+    """A control with shuffled labels holds the texts of the arm that it controls: “in 4 of 18 comparisons” counted each twice."""
+    arms = tables.params.arms
+    twin = arms["emo-pillars"].model_copy(update={"title": "shuffled", "labels": "shuffled", "rows": 9})
+    params = tables.params.model_copy(
+        update={"arms": {**arms, "emo-pillars-shuffled": twin, "other": arms["emo-pillars"].model_copy(update={"checks": "agreed"})}}
+    )
+    assert own_texts(params, ["real-other", "emo-pillars-shuffled", "seed", "emo-pillars", "other"]) == [
+        "real-other",
+        "seed",
+        "emo-pillars",
+        "other",
+    ]
+    assert own_texts(params, ["emo-pillars-shuffled"]) == ["emo-pillars-shuffled"], "alone it is no twin"
+    assert own_texts(params, ["naive", "naive-random", "naive-taught"]) == ["naive", "naive-taught"], (
+        "checked otherwise, other texts are accepted"
+    )
+    both = Tables(tables.paths, params)
+    both.__dict__.update(scored=tables.scored, contrasts=tables.contrasts, headline=tables.headline)
+    reads = {
+        "authenticity": "authenticity/panel",
+        "diversity": "authenticity/diversity",
+        "frontier": "authenticity/coverage",
+        "copied": "responsible/memorisation",
+    }
+    for name, table in reads.items():
+        held = tables.need(table)
+        source = (
+            held[held["arm"] == "emo-pillars"]
+            if (held["arm"] == "emo-pillars").any()
+            else held[held["arm"] == "naive"].assign(arm="emo-pillars")
+        )
+        both._held[table] = pd.concat([held, source.assign(arm="emo-pillars-shuffled")], ignore_index=True)
+        figure = find_figure(name)
+        frame = figure.frame(both)
+        assert "emo-pillars-shuffled" not in set(frame["arm"]) and len(frame) == len(figure.frame(tables)), name
+        assert figure.words(frame, both).title == figure.words(figure.frame(tables), tables).title
+    assert find_figure("diversity").words(find_figure("diversity").frame(both), both).title.endswith("of 6 comparisons, less in 0")
+
+
+def test_the_heat_map_has_columns_that_can_be_read(tables: Tables, params: Params) -> None:
+    """Twenty-three columns had digits of three points and heads over each other."""
+    names = [f"arm-{place}" for place in range(20)]
+    many = Tables(tables.paths, params.model_copy(update={"arms": {**params.arms, **{
+        name: params.arms["shap"].model_copy(update={"title": f"the {name} of a long title", "writer": name}) for name in names}}}))  # fmt: skip
+    many.__dict__.update(headline=tables.headline)
+    held = tables.need("authenticity/panel")
+    many._held["authenticity/panel"] = pd.concat(
+        [held, *(held[held["arm"] == "shap"].assign(arm=name) for name in names)], ignore_index=True
+    )
+    figure = find_figure("authenticity")
+    frame = figure.frame(many)
+    with figure_style(Figures()):
+        canvas, _ = figure.draw(many, Figures())
+    (axes,) = canvas.axes
+    heads = [label.get_text() for label in axes.get_xticklabels()]
+    assert len(heads) == MOST + 1 and heads[0] == "real against real" and set(names) <= set(frame["arm"])
+    assert min(text.get_fontsize() for text in axes.texts) >= 8
+    assert f"{MOST} are drawn by name" in figure.words(frame, many).limits
+
+
+@pytest.mark.parametrize("count", [1, 4, 23])
+def test_no_legend_is_wider_than_its_figure(count: int) -> None:
+    """Entries were cut at the left and at the right."""
+    with figure_style(Figures()):
+        fig = new_figure(Figures(), 6.0)
+        fig.subplots().plot([0, 1])
+        legend_below(
+            fig,
+            [
+                handle(f"{place} the second recipe, one row a seed row, and {'a longer name' * 3}", {"linestyle": "-"})
+                for place in range(count)
+            ],
+            3,
+        )
+        tidy(fig)
+        fig.canvas.draw()
+        box = fig.legends[0].get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= fig.bbox.width and len(fig.legends) == 1 and len(fig.legends[0].get_texts()) == count
 
 
 def test_missing_results_are_said_and_published_figures_are_left_alone(tmp_path: Path, params: Params) -> None:
@@ -369,11 +529,7 @@ def test_nothing_is_recommended_whose_gain_is_not_shown(pages: dict[str, str], t
         and {row["situation"].split(", ")[-1] for row in rows} == {f"{size} labels" for size in tables.params.cells.sizes}
     )
     for row, shown in zip(rows, told["shown"], strict=True):
-        assert (
-            shown
-            == row["sure"].startswith("shown: p = ")
-            == (not row["recipe"].startswith("nothing shown to help at this size; best guess: "))
-        )
+        assert shown == row["sure"].startswith("shown: p = ") == (not row["recipe"].startswith("nothing shown to help"))
     assert tables.told is not None and ("is not shown to help" in answer(tables)) == (not tables.told["shown"].any())
 
 
@@ -407,8 +563,49 @@ def test_a_page_says_nothing_of_what_a_profile_cannot_have(pages: dict[str, str]
 def test_claims_without_replications_are_told(tables: Tables) -> None:
     figure = find_figure("claims")
     frame = figure.frame(tables)
-    assert "Dots" in figure.words(frame, tables).reading
-    assert "Dots" not in figure.words(frame[frame["judged"]].reset_index(drop=True), tables).reading
+    assert "a forest for each claim" in figure.words(frame, tables).reading
+    assert "a forest for each claim" not in figure.words(frame[frame["judged"]].reset_index(drop=True), tables).reading
+
+
+def test_claims_are_one_row_each_and_a_forest_each_besides(tables: Tables, pages: dict[str, str], report: Paths) -> None:
+    """One figure of 22,016 pixels had a panel a claim, titled “A1: undecided”, without an axis name."""
+    figure = find_figure("claims")
+    frame = figure.frame(tables)
+    judged = frame[frame["judged"]]
+    tested = {claim.declared.id: claim for claim in tables.claims if not math.isnan(claim.finding.effect)}
+    assert list(judged["id"]) == list(tested) and set(judged["unit"]) > {"F1 points"}, "claims on text too"
+    with figure_style(Figures()):
+        canvas, _ = figure.draw(tables, Figures())
+        forests = dict(figure.parts(frame, tables, Figures()))
+    assert canvas.get_figheight() < 0.55 * len(judged) + 3
+    assert [axes.get_title(loc="left") for axes in canvas.axes] == ["Published claims", "Claims on text, each in its own unit"], (
+        "none of our own is tested here"
+    )
+    assert (
+        all(axes.get_xlabel() for axes in canvas.axes)
+        and "F1 points" in canvas.axes[0].get_xlabel()
+        and "F1" not in canvas.axes[1].get_xlabel()
+    )
+    said = {text.get_text().split()[0]: text.get_text() for axes in canvas.axes for text in axes.texts}
+    for name, claim in tested.items():
+        assert name in said and " ".join(said[name].split()[1:8]) in claim.declared.statement
+    several = [name for name in tested if (frame["id"] == name).sum() > 1]
+    assert several and list(forests) == [f"claims-{name}" for name in several]
+    page = pages["claims.html"]
+    for name in several:
+        (axes,) = forests[f"claims-{name}"].axes
+        assert len(axes.get_yticks()) == (frame["id"] == name).sum() and axes.get_xlabel().endswith("(F1 points)")
+        assert f'src="figures/claims-{name}.svg"' in page and (report.report / "figures" / f"claims-{name}-dark.svg").is_file()
+    assert len(re.findall(r'src="figures/claims-\w+\.svg"', page)) == len(several)
+
+
+def test_why_claims_were_changed_is_told_once(pages: dict[str, str], tables: Tables) -> None:
+    """The same paragraph stood under eighteen claims."""
+    page = pages["claims.html"]
+    whys = {claim.declared.history().split("): ", 1)[1] for claim in tables.claims if "): " in claim.declared.history()}
+    assert whys and all(page.count(why.split(":")[0][:60]) == 1 for why in whys)
+    links = re.findall(r'href="#([a-z-]+-change-\d+)"', page)
+    assert len(links) == sum("): " in claim.declared.history() for claim in tables.claims) and all(f'id="{link}"' in page for link in links)
 
 
 def test_a_published_gain_is_taken_apart_on_the_page_of_claims(pages: dict[str, str], tables: Tables, tmp_path: Path) -> None:
@@ -499,7 +696,9 @@ def test_every_local_link_leads_somewhere(pages: dict[str, str], report: Paths) 
         for link in (attributes.get(key) for _, attributes in elements.tags for key in ("href", "src", "srcset")):
             if link and not link.startswith("data:"):
                 seen += 1
-                assert link[1:] in ids if link.startswith("#") else (report.report / link).is_file(), (name, link)
+                path, _, place = link.partition("#")
+                assert not path or (report.report / path).is_file(), (name, link)
+                assert not place or (place in ids if not path else f'id="{place}"' in pages[path]), (name, link)
     assert seen > 100
 
 

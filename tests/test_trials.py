@@ -118,6 +118,17 @@ def test_real_arms_add_rows_of_the_pool(world):
     assert even.stages[0].rows.weights.tolist() == [1.0] * 16 + [0.5] * 8
 
 
+def test_no_real_rows_are_offered_where_the_seed_holds_all_training_rows(world):
+    made, builder = world(arms={"real+1x": {"add": "real"}, "even": {"add": "real-balanced"}, "naive": {"checks": "sure"}})
+    train = builder.sources.order.query("corpus == 'toy'")["id"].nunique()
+    for name in ("real+1x", "even"):
+        arm = resolve_arm(made, name)
+        assert not builder.obstacle(arm, LARGE) and not builder.obstacle(arm, replace(LARGE, size=train - 1))
+        assert "no real row is left to add" in builder.obstacle(arm, replace(LARGE, size=train)), (
+            "or as many real rows would be none of them"
+        )
+
+
 def test_accepted_rows_fill_quotas_by_index(world):
     made, builder = world()
     built = rows_of(builder, "naive")

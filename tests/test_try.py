@@ -19,16 +19,20 @@ import pytest
 
 from emosynth.catalog import Catalog
 from emosynth.cli import main
+from emosynth.corpora import Corpus
 from emosynth.corpora.own import understand
 from emosynth.errors import UserError
+from emosynth.locks import take
 from emosynth.models.lm import Completion
-from emosynth.params import Cells, UserCorpus, load_params
-from emosynth.params.base import load_yaml
+from emosynth.params import Cells, UserCorpus, load_params, validate
+from emosynth.params.base import deep_merge, load_yaml
 from emosynth.params.corpora import NAME
 from emosynth.paths import SHIPPED, Paths
 from emosynth.pipeline import write_pipelines
 from emosynth.trying import commands, page
+from emosynth.trying.amounts import sizes_for, told
 from emosynth.trying.forecast import Call, Stopwatch, busy, clock, planned
+from emosynth.trying.places import check_free
 from emosynth.trying.preview import look_at_corpus, paths_of, preview, shrunk
 from emosynth.trying.profile import fitting, free_name, path_in, spelled_out, text_of, write_profile
 from emosynth.trying.told import FLAGS
@@ -356,12 +360,66 @@ def test_a_profile_for_something_else_stays(root: Path) -> None:
 def test_seeds_fit_the_corpus() -> None:
     demo = Cells(sizes=[50, 100], repeats=3)
     assert fitting({"a": 150, "b": 50}, demo, "mine") == {}
-    assert fitting({"a": 100, "b": 50}, demo, "mine") == {"sizes": [37, 75]}
-    assert fitting({str(place): 40 for place in range(28)}, demo, "mine") == {"sizes": [56, 112]}
+    assert fitting({"a": 100, "b": 50}, demo, "mine") == {"sizes": [50, 75]}
+    assert fitting({str(place): 40 for place in range(28)}, demo, "mine") == {"sizes": [56, 150, 400]}
     assert fitting({"a": 3, "b": 2}, demo, "mine") == {"sizes": [4]}
     with pytest.raises(UserError, match="rare \\(1\\)") as caught:
         fitting({"a": 30, "rare": 1}, demo, "mine")
     assert '"rare": null' in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("rows", "needed", "sizes"),
+    [
+        (5, 4, [4]), (12, 6, [6]), (50, 6, [12, 25]), (100, 6, [25, 50]), (120, 6, [40, 60]), (160, 6, [40, 80]), (180, 6, [40, 90]), (187, 6, [40, 90]),
+        (300, 6, [40, 150]), (400, 6, [40, 90, 200]), (1000, 6, [40, 130, 400]), (10**6, 6, [40, 130, 400]), (10**6, 56, [56, 150, 400]), (70, 56, [56]),
+    ],
+)  # fmt: skip
+def test_the_largest_seed_is_near_what_a_file_can_bear(rows: int, needed: int, sizes: list[int]) -> None:
+    assert sizes_for(rows, needed, [40, 80]) == sizes
+    assert sizes == sorted(set(sizes)) and min(sizes) >= needed and (2 * sizes[-1] <= rows or sizes == [needed])
+
+
+def a_corpus(train: int, *, task: str = "single", repeated: int = 0) -> Corpus:
+    """Return a corpus of which 30 rows validate and 90 test."""
+    splits = ["train"] * train + ["validation"] * 30 + ["test"] * 90
+    frame = pd.DataFrame({"id": [str(n) for n in range(len(splits))], "split": splits})
+    return Corpus(
+        "mine", frame, ["joy", "anger"], task, "message", {}, duplicates={"removed": {"train": {"near": repeated}}} if repeated else {}
+    )
+
+
+def with_sizes(sizes: list[int], repeats: int = 5) -> Any:
+    values = load_yaml(SHORT) | {"corpora": {"target": "mine", "custom": {"path": "mine.csv", "text": "tweet", "labels": "emotion"}}}
+    return validate(values | {"cells": {"sizes": sizes, "repeats": repeats}}, "a test")
+
+
+@pytest.mark.parametrize(
+    ("train", "sizes", "said"),
+    [
+        (180, [40, 90], ["of your 300 texts 180 train, 30 validate and 90 test; the report answers at 40 and 90 labels; as many real rows again are kept to compare with",
+                         "5 draws of 90 of the 180 training rows; to grow all of them: cells: {sizes: [40, 90, 180]} and authenticity: {size: 90} in profiles/mine.yaml"]),
+        (5, [4], ["at 4 labels; 1 more real row is left to compare the largest with, fewer than it has"]),
+        (80, [25, 50], ["at 25 and 50 labels; 30 more real rows are left to compare the largest with, fewer than it has"]),
+        (180, [40, 90, 180], ["at 40, 90 and 180 labels; no more real row is left to compare the largest with"]),
+        (10000, [40, 130, 400], ["so the largest has 400 labels: cells.sizes in profiles/mine.yaml may name up to 5,000"]),
+    ],
+)  # fmt: skip
+def test_what_rows_are_for_is_said(train: int, sizes: list[int], said: list[str]) -> None:
+    lines = told(with_sizes(sizes), a_corpus(train), "mine")
+    assert all(any(words in line for line in lines) for words in said), lines
+    for more in [line for line in lines if "grow all" in line]:  # what is printed is YAML of a profile that is valid
+        overlay = [load_yaml(part) for part in more.partition("grow all of them: ")[2].partition(" in profiles/")[0].split(" and ")]
+        whole = load_yaml(SHORT) | {"corpora": {"target": "mine", "custom": {"path": "a.csv", "text": "t", "labels": "l"}}}
+        made = validate(deep_merge(deep_merge(whole, overlay[0]), overlay[1]), "a test")
+        assert made.cells.sizes == [*sizes, train] and made.authenticity.size == sizes[-1]
+    assert ("grow all" in "".join(lines)) is (sizes[-1] < train) and ("may name up to" in "".join(lines)) is (train > 1000)
+
+
+def test_what_rows_of_several_labels_are_for_is_said_and_repeats_are_counted() -> None:
+    first = told(with_sizes([40, 90], 1), a_corpus(180, task="multi", repeated=4), "mine")
+    assert "of your 304 texts 180 train, 30 validate and 90 test; 4 that repeat others are left out" in first[0]
+    assert "at 40 and 90 labels (labelled texts, each with all its labels); as many" in first[0] and "grows from 90 of the 180" in first[1]
 
 
 # --- try ------------------------------------------------------------------------------------------------
@@ -508,6 +566,11 @@ def test_try_writes_profile_and_page_and_goes_on(root: Path, capsys: pytest.Capt
     assert run(root, "try", str(root / "mine.csv"), "--texts", "1", "--register-noun", "forum post") == 0
     out = capsys.readouterr().out
     assert "separator ';'" in out and "written: profiles/mine.yaml" in out and "full run of the profile mine" in out and not started
+    small, large = load_params(root, "mine").cells.sizes
+    assert (small, f"the report answers at 50 and {large} labels; as many real rows again are kept" in out) == (50, True)
+    assert f"the report answers at 50 and {large} labels" in (root / "data" / "mine" / "preview.html").read_text()
+    corpus = pd.read_parquet(paths_of(Paths(root, "mine")).corpora / "mine.parquet")
+    assert 0 <= (corpus["split"] == "train").sum() // 2 - large < 5, "near half of the training rows"
     assert 'register_noun: "forum post"' in (root / "profiles" / "mine.yaml").read_text()
     assert "never published" in (root / "data" / "mine" / "preview.html").read_text() and not any((root / "reports").iterdir())
     asked = writer.asked
@@ -518,6 +581,37 @@ def test_try_writes_profile_and_page_and_goes_on(root: Path, capsys: pytest.Capt
     for name in ("Mine", "vader-tweets"):
         assert run(root, "try", str(root / "mine.csv"), "--name", name) == 1
         assert "--name mine" in capsys.readouterr().err
+
+
+def test_try_writes_nothing_while_a_run_holds_the_row_cache(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = root / "cache" / "rows"
+    rows.mkdir(parents=True)
+    held = take(rows / "generation.sqlite.lock", "a run")
+    other = take(rows / "trials.sqlite.lock", "a run")
+    try:
+        assert run(root, "try", str(root / "mine.csv"), "--texts", "1") == 1
+    finally:
+        os.close(held)
+    said = capsys.readouterr()
+    assert f"process {os.getpid()}" in said.err and "Wait until that run has ended" in said.err
+    assert not list((root / "profiles").iterdir()) and not list((root / "data").glob("mine*")), "no profile is left behind"
+    check_free(root / "cache")  # what a preview does not write into may be held
+    os.close(other)
+
+
+@pytest.mark.parametrize(
+    ("languages", "said"),
+    [(["zh"], "2 of 3 accepted, 1 of these look English, and no check asks for zh"), (["und"], "no check asks for the language of your texts"), (["en"], "2 of 3 accepted")],
+)  # fmt: skip
+def test_accepted_texts_in_english_are_counted_beside_those_of_another_language(root: Path, languages: list[str], said: str) -> None:
+    profile(root)
+    _, made = previewed(root)
+    texts = ["I am so happy that this is the best day of my week.", "今天天气很好，我很高兴。", "What a day for the old dog and my cat"]
+    rows = made.rows.head(3).assign(arm="naive", title="naïve", text=texts, accepted=[True, True, False], reason=["", "", "length"])
+    shown = replace(made, rows=rows, languages=languages, spaces={})
+    line = list(page.lines(shown))[1]
+    assert said in line and (("look English" in line) is (languages != ["en"]))
+    assert said in page.page(shown, "mine", [])
 
 
 def test_going_on_writes_the_pipeline_of_this_profile_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from emosynth.evidence.numbers import gain, gain_span
+from emosynth.evidence.numbers import gain, gain_span, number, p_text, span
 from emosynth.evidence.recipe import left_out, ranking
 from emosynth.params import load_params
 
@@ -31,6 +31,8 @@ _NAME = re.compile(r"\{(\w+)\}")
 
 OF: Mapping[str, Callable[[list[Any]], Any]] = {
     "len": len, "sum": sum, "max": max, "pairs": lambda values: len(values) // 2, "wrong": lambda values: values.count("wrong"),
+    "supported": lambda values: values.count("supported"), "contradicted": lambda values: values.count("contradicted"),
+    "undecided": lambda values: values.count("undecided"), "not tested": lambda values: values.count("not tested"),
 }  # fmt: skip
 """What is made of several values."""
 
@@ -73,9 +75,14 @@ SHOW: Mapping[str, Callable[[Any], str]] = {
     "tens": lambda value: f"{round(value, -1):.0f}",
     "hundredth": lambda value: f"{100 * value:g}",
     "gigabytes": lambda megabytes: f"{megabytes / 1000:.0f}",
+    "p": p_text,
+    "said": str,
+    "tested": lambda claim: (
+        f"{number(claim['effect'], sign=True)}{f' ({interval})' if (interval := span(*claim['interval'])) else ''}".replace("\u00a0", " ")
+    ),
     "gain": lambda row: f"{gain(float(row['gain']))} ({gain_span(float(row['low']), float(row['high']))})".replace("\u00a0", " "),
 }
-"""How a value is written; a gain with its interval, in points."""
+"""How a value is written; a gain, and what a claim found, with its interval, in points."""
 
 
 class Quoted:
@@ -107,12 +114,20 @@ class Quoted:
         if "table" in source:
             row = self._row(source["table"], source["where"])
             return show(float(row[source["key"]]) if "key" in source else row)
+        if "claim" in source:
+            claim = self._claims()[source["claim"]]
+            return show(claim[source["key"]] if "key" in source else claim)
+        if "claims" in source:  # of one letter
+            return show(OF[source["of"]]([claim["verdict"] for name, claim in self._claims().items() if name.startswith(source["claims"])]))
         data = self._params(source["params"]) if "params" in source else self._file(source["file"])
         keys = source["key"] if isinstance(source["key"], list) else [source["key"]]
         values = [value for key in keys for value in _values(data, key.split("."))]
         if "of" in source:
             return show(OF[source["of"]](list(values[0]) if len(values) == 1 and isinstance(values[0], dict | list) else values))
         return show(values[0] if len(values) == 1 else values)
+
+    def _claims(self) -> dict[str, dict[str, Any]]:
+        return {claim["id"]: claim for claim in self._file(self.declared["claims"])["claims"]}
 
     def _row(self, table: str, where: Mapping[str, Any]) -> dict[str, str]:
         declared = self.declared["tables"][table]

@@ -67,6 +67,7 @@ class _Exported:
     space: Space
     corpus: Corpus
     left_out: int
+    grown: str = ""
     masked: bool = False
 
 
@@ -153,6 +154,7 @@ def export_dataset(params: Params, paths: Paths, arm: str, folder: Path, catalog
     write_text(folder / "README.md", _readme(made, about))
     write_text(folder / "croissant.json", json_text(croissant(made.frame, about, parquet), indent=2) + "\n")
     say(f"export: {len(made.frame)} rows of {name} to {folder}; {made.left_out} that share {SHARED} words with real text are left out")
+    say(f"export: they grow from {made.grown}")
     if picked:
         say(f"export: {name} is {picked}")
     return folder
@@ -164,11 +166,9 @@ def export_dataset(params: Params, paths: Paths, arm: str, folder: Path, catalog
 def _rows(sources: Sources, arm: ResolvedArm) -> _Exported:
     params, target = sources.params, sources.params.corpora.target
     sizes = [size for size in params.cells.sizes_of(target) if arm.runs_on(Cell(target, 0, size))]
-    cells = [cell for cell in list_cells(params, target) if sizes and cell.size == sizes[-1]]
+    cells = [cell for cell in list_cells(params, target) if sizes and cell.size == sizes[-1] and arm.runs_on(cell)]
     parts, space = [], sources.spaces[target]
     for cell in cells:
-        if not arm.runs_on(cell):
-            continue
         rows = sources.written(arm, cell)
         rows = rows[sources.accepted(arm, cell)]
         if rows.empty:
@@ -183,7 +183,21 @@ def _rows(sources: Sources, arm: ResolvedArm) -> _Exported:
     shared = shares_words(frame["text"].tolist(), sources.corpora[target].frame["text"].tolist())
     if shared.all():
         raise UserError(f"Every row of {arm.name} shares {SHARED} words with real text.", where="export", remedy="Export another arm.")
-    return _Exported(frame[~shared].reset_index(drop=True), space, sources.corpora[target], int(shared.sum()))
+    return _Exported(frame[~shared].reset_index(drop=True), space, sources.corpora[target], int(shared.sum()), _grown(sources, cells))
+
+
+def _grown(sources: Sources, cells: Sequence[Cell]) -> str:
+    """Return which labelled rows the seeds hold that an arm's rows were made for and chosen by."""
+    order = sources.order
+    train = order.loc[order["corpus"] == cells[0].corpus, "id"].nunique()
+    held = len({row for cell in cells for row in sources.seed(cell).ids})
+    drawn = (
+        f"{len(cells)} seeds of {cells[0].size:,} labelled rows each" if len(cells) > 1 else f"a seed of {cells[0].size:,} labelled rows"
+    )
+    together = (
+        f"{'together they hold' if len(cells) > 1 else 'it holds'} {'all' if held == train else f'{held:,} of the'} {train:,} training rows"
+    )
+    return f"{drawn}; {together}"
 
 
 def _columns(rows: pd.DataFrame, arm: ResolvedArm, cell: Cell, targets: np.ndarray, space: Space) -> dict[str, Any]:
@@ -304,6 +318,7 @@ def _readme(made: _Exported, about: Mapping[str, Any]) -> str:
             f"{about['rows']:,} texts that a language model wrote for the classes of {markdown(about['corpus'])}, and that passed every check.", "",
             "## How they were made", "", *([f"- picked: {markdown(about['picked'])}"] if about["picked"] else []), *(f"- {choice}: {markdown(what)}" for choice, what in about["choices"].items()),
             *(f"- licence of the model {markdown(name)}: {markdown(licence)}" for name, licence in about["models"].items()),
+            f"- grown from: {made.grown}",
             f"- left out: {about['left_out']:,} rows that share {SHARED} words in a row with a real text of the corpus", "",
             "## Columns", "", "| column | meaning |", "|---|---|", *(f"| {markdown(column)} | {markdown(what)} |" for column, what in meaning.items()), "",
             f"Class labels, in order: {markdown(', '.join(about['labels']))}.", "", "| label | rows |", "|---|---|",

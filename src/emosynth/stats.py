@@ -65,6 +65,19 @@ def percentile_interval(values: ArrayLike, confidence: float = 0.95) -> Interval
     return Interval(float(low), float(high))
 
 
+def of_few_repeats(interval: Interval, value: float, repeats: int, confidence: float) -> Interval:
+    """Return an interval of nested half-samples around ``value``, widened for what a few repeats tell of how repeats differ.
+
+    Halves that keep R repeats whole (`nested_orders`) show (R - 1) / R of the variance between them, with R - 1 degrees of freedom: taken
+    as they are, 95 % intervals of three repeats hold the truth in 81 to 90 % of trials. One repeat: as it was.
+    """
+    if repeats < 2:
+        return interval
+    tail = (1 + confidence) / 2
+    factor = float(scipy_stats.t.ppf(tail, repeats - 1) / scipy_stats.norm.ppf(tail)) * math.sqrt(repeats / (repeats - 1))
+    return Interval(value - factor * (value - interval.low), value + factor * (interval.high - value))
+
+
 # --- nested half-samples ----------------------------------------------------------------------------
 
 
@@ -233,4 +246,21 @@ def holm(pvalues: ArrayLike) -> Floats:
     corrected = np.full(raw.shape, np.nan)
     order = np.argsort(raw, kind="stable")[: int((~np.isnan(raw)).sum())]  # NaN sorts last
     corrected[order] = np.minimum(np.maximum.accumulate(raw[order] * np.arange(order.size, 0, -1)), 1.0)
+    return corrected
+
+
+def holm_of_groups(pvalues: ArrayLike) -> Floats:
+    """Return (m, h) p corrected for the m groups of h hypotheses, of which one in each group is true at most.
+
+    Holm's method with the number of hypotheses that can still be true in place of their number (Shaffer 1986, JASA 81:826-831): a group
+    counts until all of its hypotheses are rejected. With h = 1 it is `holm`. NaN is no hypothesis and stays NaN.
+    """
+    raw = np.atleast_2d(np.asarray(pvalues, dtype=float))
+    corrected, left = np.full(raw.shape, np.nan), (~np.isnan(raw)).sum(axis=1)
+    previous = 0.0
+    for place in np.argsort(raw, axis=None, kind="stable")[: int(left.sum())]:
+        row, column = divmod(int(place), raw.shape[1])
+        previous = min(1.0, max(previous, float(raw[row, column]) * np.count_nonzero(left)))
+        corrected[row, column] = previous
+        left[row] -= 1
     return corrected

@@ -161,7 +161,7 @@ def _card(name: str, frame: pd.DataFrame, params: Params, corpora: list[Corpus])
             "Pronouns, temporal expressions and tense are measured in English alone.",
             "Where a script puts no space between words, each character counts as one.",
             "Arms that ask for other labels than the corpus's cannot be drawn with the corpus's class shares.",
-            "Two or three repeats say little of how repeats differ; intervals are then too narrow by up to a third.",
+            "Two or three repeats say little of how repeats differ: intervals are widened for that, and wide.",
         ]
     elif name == "coverage":
         columns = {

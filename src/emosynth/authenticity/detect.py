@@ -23,7 +23,7 @@ from emosynth.authenticity.diversity import Embed
 from emosynth.authenticity.resampling import Floats, Integers
 from emosynth.authenticity.sample import Sample
 from emosynth.languages import spaced
-from emosynth.stats import nested_orders, percentile_interval
+from emosynth.stats import nested_orders, of_few_repeats, percentile_interval
 from emosynth.text import near_duplicates, normalise
 
 FOLDS = 5
@@ -186,8 +186,9 @@ def coverage(
             vectors = np.asarray(embed(sample.texts), dtype=np.float64)
             drawn = nested_orders(sample.nest, REACH_DRAWS, rng)[:, :size]
             known[sample.digest] = np.array([prdc(base[rng.permutation(len(base))[:size]], vectors[chosen]) for chosen in drawn])
+        repeats = len(np.unique(sample.nest.repeats))
         for place, measure in enumerate(REACH):
             values = known[sample.digest][:, place]
-            interval = percentile_interval(values, confidence)
+            interval = of_few_repeats(percentile_interval(values, confidence), float(values.mean()), repeats, confidence)
             rows.append([arm, verified, measure, float(values.mean()), interval.low, interval.high, len(sample.texts), size])
     return pd.DataFrame(rows, columns=list(REACHED[1:]))

@@ -22,7 +22,7 @@ from emosynth.authenticity.resampling import Floats, seed_for
 from emosynth.authenticity.richness import SELF, self_repetition
 from emosynth.authenticity.sample import ALL, Sample
 from emosynth.authenticity.tokens import cased, counted
-from emosynth.stats import Integers, nested_orders, percentile_interval
+from emosynth.stats import Integers, nested_orders, of_few_repeats, percentile_interval
 from emosynth.text import ngrams
 
 Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]
@@ -109,7 +109,7 @@ def diversity(
     """Measure the diversity of every arm, and of pairs ``against`` the first minus the second: `COLUMNS` without ``corpus``.
 
     ``against``: empty, or the arm it is a difference to; ``label``: empty: all together. ``value``: mean over draws; ``low``, ``high``:
-    quantiles. ``distinct_1``, ``distinct_2``; ``self_repetition``, share of 4-grams that another text holds too; ``spread``, mean pairwise
+    quantiles, widened for few repeats. ``distinct_1``, ``distinct_2``; ``self_repetition``, share of 4-grams that another text holds too; ``spread``, mean pairwise
     cosine distance.
 
     A draw is the beginning of an order by repeat, prompt or story, and text (`nested_orders`): half of what the poorest arm of the
@@ -136,10 +136,11 @@ def diversity(
         return made
 
     def add(key: Key, other: str, label: str, group: _Group, size: int, vectors: int, values: Floats) -> None:
+        repeats = min(len(np.unique(groups[name, *key[1:]].sample.nest.repeats)) for name in filter(None, (key[0], other)))
         for place, measure in enumerate(MEASURES):
             there = values[~np.isnan(values[:, place]), place]
-            interval = percentile_interval(there, confidence)
             value = float(there.mean()) if there.size else math.nan
+            interval = of_few_repeats(percentile_interval(there, confidence), value, repeats, confidence)
             about = [len(group.words), int(group.lengths.sum()), size, vectors]
             rows.append([key[0], other, *key[1:], label, measure, value, interval.low, interval.high, *about])
 

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 import emosynth.stats
@@ -26,7 +27,7 @@ from emosynth.models.tagger import Tag
 from emosynth.parallel import in_order, rooms
 from emosynth.params import Authenticity
 from emosynth.progress import Progress
-from emosynth.stats import Interval, holm
+from emosynth.stats import Interval, holm, of_few_repeats
 from emosynth.store import RowStore
 
 REAL = "real"
@@ -75,7 +76,8 @@ def authenticity_panel(
 
         - ``value``: richness, gzip ratio and self-repetition are means of subsamples of texts at equal tokens (bytes), at most half of
           either corpus. An arm without words has NaN with a ``note``; texts without words are in no denominator.
-        - ``low``, ``high``: percentiles over half-samples by repeat, prompt (or story), text (`emosynth.stats.nested_orders`).
+        - ``low``, ``high``: percentiles over half-samples by repeat, prompt (or story), text (`emosynth.stats.nested_orders`), widened for few
+          repeats (`emosynth.stats.of_few_repeats`).
         - ``reference``: the measure of ``real`` at the same amount; 0.5, chance, for detectability. ``effect``: Cliff's δ for length, ratio
           to the reference, Cohen's h for shares, Hedges' g for distinct tenses, 2·AUC - 1; 0 (for ratios 1) means alike.
         - ``adjusted``: of rates and shares, the difference less what texts of these lengths give by chance; ``p`` speaks of its sign.
@@ -107,7 +109,7 @@ def authenticity_panel(
             if store is not None:
                 store.commit({keys[one]: {"tokens": known[one][1], "rows": [plain(asdict(row)) for row in rows]}})
             progress.advance()
-    frames = [_frame(name, verified, sample, *known[sample.digest, name != REAL]) for (name, verified), sample in named]
+    frames = [_frame(name, verified, sample, *known[sample.digest, name != REAL], params.confidence) for (name, verified), sample in named]
     return _corrected(pd.concat(frames, ignore_index=True))[list(PANEL_COLUMNS[1:])]
 
 
@@ -134,13 +136,19 @@ def _read(kept: dict[str, Any]) -> tuple[list[Row], int]:
     return rows, kept["tokens"]
 
 
-def _frame(name: str, verified: bool, sample: Sample, rows: list[Row], tokens: int) -> pd.DataFrame:
+BY_FOLDS = ("detectability",)
+"""Measures whose intervals are of folds, not of half-samples."""
+
+
+def _frame(name: str, verified: bool, sample: Sample, rows: list[Row], tokens: int, confidence: float) -> pd.DataFrame:
     by_measure = {row.measure: row for row in rows}
     ordered = [by_measure[measure] for measure in MEASURES]
+    repeats = len(np.unique(sample.nest.repeats))
+    spans = [row.interval if row.measure in BY_FOLDS else of_few_repeats(row.interval, row.value, repeats, confidence) for row in ordered]
     numbers = {part: [float(getattr(row, part)) for row in ordered] for part in ("value", "reference", "effect", "adjusted", "p")}
     return pd.DataFrame({
         "arm": name, "verified": verified, "measure": list(MEASURES), "family": list(MEASURES.values()), **numbers,
-        "low": [float(row.interval.low) for row in ordered], "high": [float(row.interval.high) for row in ordered],
+        "low": [float(one.low) for one in spans], "high": [float(one.high) for one in spans],
         "effect_kind": [row.effect_kind for row in ordered], "n_texts": len(sample.texts), "n_tokens": tokens,
         "note": [row.note for row in ordered], "sample": sample.digest,
     })  # fmt: skip

@@ -18,7 +18,6 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats as scipy_stats
 
 from emosynth import pieces
 from emosynth.catalog import Catalog
@@ -34,6 +33,7 @@ from emosynth.learners.base import Learner, Resources, Task
 from emosynth.learners.choosing import digest
 from emosynth.params import Cells, Context, Evidence
 from emosynth.progress import Progress
+from emosynth.resampling import of_draws
 from emosynth.seeding import stratified_order
 from emosynth.stats import percentile_interval
 from emosynth.store import RowStore
@@ -148,7 +148,7 @@ def run_dialogues(
     """Train and score a model for each learner, input and repeat, with and without written rows first.
 
     Returns ``dialogues`` (`COLUMNS`): macro-F1 on the test split; ``repeat`` is `ALL_REPEATS` for means; differences of inputs as
-    ``context+utterance − utterance``, of first stages as ``arm − nothing``, with a two-sided p (`mean_error`); ``dialogue_predictions``
+    ``context+utterance − utterance``, of first stages as ``arm − nothing``, with a two-sided p (`emosynth.resampling.of_draws`); ``dialogue_predictions``
     (`PREDICTIONS`): places of labels, row by row as in ``dialogue_rows`` (`ROWS`).
     """
     to_own = None if written is None else space_map(written.space, material.space, taxonomies)
@@ -233,22 +233,6 @@ def macro_f1_draws(
     return score(np.ones((1, size)))[0], score(weights)
 
 
-def mean_error(points: FloatArray, draws: FloatArray) -> tuple[float, float, float]:
-    """Return the mean of (R,) scores, its standard error over repeats and dialogues ((B, R) ``draws``), and its degrees of freedom.
-
-    What repeats and dialogues have together counts once. Few repeats tell their part badly: degrees of freedom are Satterthwaite's (1946).
-    """
-    count, effect = len(points), float(points.mean())
-    by_dialogues = float(draws.mean(axis=1).var(ddof=1))
-    if count == 1:
-        return effect, by_dialogues**0.5, float("inf")
-    by_repeats = float(points.var(ddof=1)) / count
-    together = max(0.0, (float(draws.var(axis=0, ddof=1).mean()) - by_dialogues) / (count - 1))
-    variance = max(by_repeats + by_dialogues - together, by_repeats, by_dialogues)
-    freedom = (count - 1) * (variance / by_repeats) ** 2 if by_repeats > 0 else float("inf")
-    return effect, variance**0.5, freedom
-
-
 def _tables(made: Sequence[Mapping[str, Any]], truth: Integers, material: Material, evidence: Evidence) -> dict[str, pd.DataFrame]:
     names = list(dict.fromkeys(material.test["dialogue"]))
     clusters = np.array([names.index(name) for name in material.test["dialogue"]], dtype=np.int64)
@@ -265,10 +249,8 @@ def _tables(made: Sequence[Mapping[str, Any]], truth: Integers, material: Materi
         for repeat in range(0 if contrast else len(points)):
             interval = percentile_interval(draws[:, repeat], evidence.confidence)
             found.append([*head, repeat, *size, float(points[repeat]), interval.low, interval.high, np.nan])
-        effect, error, freedom = mean_error(points, draws)
-        reach = error * float(scipy_stats.t.ppf((1 + evidence.confidence) / 2, freedom))
-        p = float(2 * scipy_stats.t.sf(abs(effect) / error, freedom)) if error > 0 else float(effect == 0)
-        found.append([*head, ALL_REPEATS, *size, effect, effect - reach, effect + reach, p if contrast else np.nan])
+        mean = of_draws(points, draws, evidence.confidence, seed, len(truth))
+        found.append([*head, ALL_REPEATS, *size, mean.effect, mean.low, mean.high, mean.p if contrast else np.nan])
 
     for (learner, first, kind), (points, draws) in drawn.items():
         add(learner, first, kind, points, draws, contrast=False)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,10 @@ _TAKEN_OUT = (
     ("Separators at the end of labels are taken out (label_separator parts several labels)", re.compile(r"[,;|]\s*$")),
 )  # fmt: skip
 _NUMERIC = re.compile(r"[+-]?\d+([.,]\d+)?")
+_CODE = re.compile(r"[A-Za-z]{0,3}_?\d+", re.ASCII)
+"""What a survey calls an answer."""
+_SHARED = re.compile(r"(?:.*[_\-.:/()\[\]{}]\s*)?", re.DOTALL)
+"""Of what names share, as much as ends with a sign that parts it from the rest."""
 _JOINED = (re.compile(r"\s*[,;|/+&]\s*|\s+(?:and|or|und|oder|et|ou|y|o|e|i|en|og|och|и)\s+| +- +"), re.compile(" "))
 _LISTED = re.compile(r"(?<=\w)\s*([|;])\s*(?=\w)")
 """Signs that stand between several labels, and hardly within one."""
@@ -77,6 +83,45 @@ def of_names(names: Sequence[str]) -> Iterator[str]:
     if len(scripts) > 1:
         held = [group[0] for group in scripts.values() if group]
         yield f"Labels are written in several alphabets: {some(held)}; if some mean the same, class_names joins them."
+
+
+def of_mixture(counts: Mapping[str, int]) -> Iterator[str]:
+    """Yield that some labels are numbers and others words, where many rows have each: two schemes, or cells that slipped."""
+    numbers = sorted(name for name in counts if _NUMERIC.fullmatch(name))
+    rows, every = sum(counts[name] for name in numbers), sum(counts.values())
+    if numbers and _FEW * every < rows < (1 - _FEW) * every:
+        joined = json.dumps(dict.fromkeys(numbers[:3], "…"), ensure_ascii=False)
+        yield (
+            f"{rows:,} of {every:,} labels are numbers ({some(numbers)}), the others words: if both say the same, class_names joins them (--class-names "
+            f"{shlex.quote(joined)}, with the word for each …); else see whether cells slipped, and mend or take out these rows."
+        )
+
+
+def of_columns(names: Sequence[str]) -> Iterator[str]:
+    """Yield that classes have the names of columns (``p_joy``, ``Q2[SQ001]``), and a prompt would say them; proposed is what stays without what all share."""
+    words = _bare(names)
+    if words == list(names):
+        return
+    told = [word if any(map(str.isalpha, word)) and not _CODE.fullmatch(word) else "…" for word in words]
+    said = shlex.quote(json.dumps(dict(zip(names, told, strict=True)), ensure_ascii=False))
+    more = "" if "…" not in told else ", with a word for each …: what the code of its question stands for"
+    yield f"Classes are called as columns are ({some(names)}), and prompts would say so: --class-names {said} names them{more}."
+
+
+def _begin(names: Sequence[str]) -> str:
+    """Return what all names begin with: as the first and the last of them in order do."""
+    first, last = min(names), max(names)
+    return first[: next((place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))]
+
+
+def _bare(names: Sequence[str]) -> list[str]:
+    """Return the names of columns, one a class, without what all begin and end with: ``p_joy`` and ``p_anger`` are joy and anger."""
+    if len(names) < 2:
+        return list(names)
+    shared = _begin(names), _begin([name[::-1] for name in names])
+    head, tail = (len(_SHARED.match(part)[0]) for part in shared)  # type: ignore[index]  # it matches nothing too
+    made = [name[head : len(name) - tail].strip(" _-.:[](){}") for name in names]
+    return made if all(made) and len(set(made)) == len(made) else list(names)
 
 
 def of_spellings(raw: Iterable[str]) -> Iterator[str]:
@@ -145,11 +190,12 @@ def of_texts(rows: Sequence[Row]) -> Iterator[str]:
         ("hold tags of HTML, which are learnt and written as words", _TAG.search),
         ("hold letters spelt as \\u00e9, which are learnt and written so", _ESCAPE.search),
         ("are links", LINK.fullmatch),
+        ("are bare numbers: is it the right column (text), and did no cells slip?", _NUMERIC.fullmatch),
     )
     for what, fits in kinds:
         count = sum(bool(fits(text)) for text in texts)
         if count > _FEW * len(texts):
-            yield f"{count:,} of {len(texts):,} texts {what}."
+            yield f"{count:,} of {len(texts):,} texts {what}{'' if what.endswith('?') else '.'}"
     if _CONTROL.search("\n".join(texts)):
         held = [row for row in rows if _CONTROL.search(row.text)]
         names = some(sorted({f"U+{ord(char):04X}" for row in held for char in _CONTROL.findall(row.text)}))

@@ -15,7 +15,7 @@ from emosynth.corpora.columns import THRESHOLD, are_ratings, find, guess_columns
 from emosynth.corpora.decoding import NO_ROWS, Notes, fault, some
 from emosynth.corpora.files import SPLIT_NAMES, Loaded, Row, distinct, uncollected
 from emosynth.corpora.layouts import read_tables
-from emosynth.corpora.odd import of_names, of_texts, wrapped
+from emosynth.corpora.odd import of_columns, of_mixture, of_names, of_texts, wrapped
 from emosynth.corpora.schema import SPLITS, fingerprint
 from emosynth.corpora.shares import (
     Conflicts,
@@ -44,7 +44,7 @@ NOT_ENGLISH = (
 )
 UNKNOWN = "und"
 """Tag of a language that nobody named."""
-_COMMON = frozenset(["the", "and", "to", "of", "that", "my", "you", "for", "this", "with", "have", "not", "but", "are", "it"])
+COMMON = frozenset(["the", "and", "to", "of", "that", "my", "you", "for", "this", "with", "have", "not", "but", "are", "it"])
 """Frequent English words that are rare in the languages near it."""
 
 
@@ -194,8 +194,13 @@ def understand(
         notes.warn(f"No row is left of {some(lost)} after texts with several labels were settled (corpora.conflicts).")
     rows = completed(rows, counts, multi, notes)
     classes = [clean(name) for name in spec.classes] if spec.classes is not None else sorted(counts)
-    for line in of_names(classes) if spec.classes is None and spec.class_names is None else ():
-        notes.warn(line)
+    if spec.classes is None and spec.class_names is None:
+        for line in (
+            *of_names(classes),
+            *of_mixture(counts),
+            *(of_columns(classes) if values.several and counts.keys() <= set(values.labels) else ()),
+        ):
+            notes.warn(line)
     if rare := [f"{name} ({count})" for name, count in sorted(counts.items()) if count < _FEW]:
         notes.warn(f"Classes of fewer than {_FEW} rows can hardly be trained and scored: {some(rare, 20)} (class_names leaves them out).")
     head = next((row for row in rows if row.place == values.places[0] and all(counts[name] == 1 for name in row.labels)), None)
@@ -317,7 +322,7 @@ def _looks_english(texts: Sequence[str]) -> bool:
     if letters and sum(letters) < len(letters) / 2:
         return False
     words = [word for text in texts for word in re.findall(r"\w+", text.lower())]
-    return len(words) < 200 or sum(word in _COMMON for word in words) >= 0.03 * len(words)
+    return len(words) < 200 or sum(word in COMMON for word in words) >= 0.03 * len(words)
 
 
 def _split(value: Any, place: int, faults: cells.Faults) -> str | None:

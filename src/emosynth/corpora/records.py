@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 from emosynth.corpora.decoding import AFRESH, Notes, bounded, broken, fault
 from emosynth.corpora.files import SPLIT_NAMES
 from emosynth.corpora.headers import LABEL_COLUMNS, TEXT_COLUMNS
+from emosynth.corpora.pairs import objects_of_lists
 
 _ONE_OBJECT = ("Write an array of objects, or one object a line.", "Write one JSON object a line.")
+_BLANK = re.compile(r"\s*")
 _CLOSES = {"[": "]", "{": "}"}
 _WORDS = 2.5
 """Words, on average, from which strings are texts, and no names of classes."""
@@ -29,13 +32,21 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _cut_off(body: str, error: Exception) -> bool:
     """Return whether JSON is faulty for want of its end."""
     body = body.rstrip()
-    if not isinstance(error, json.JSONDecodeError) or body.endswith(_CLOSES.get(body[:1], "\0")):
+    if not isinstance(error, json.JSONDecodeError) or _stands_after(error) or body.endswith(_CLOSES.get(body[:1], "\0")):
         return False
     return error.msg.startswith("Unterminated string") or error.pos >= len(body) - 6
 
 
 def read_records(path: Path, text: str, notes: Notes) -> tuple[Sequence[Any], Iterable[int], str, str]:
-    """Return the records of a JSON array of objects, of one object a line, or of one object; their places, unit and format."""
+    """Return the records of a JSON array of objects, of one object a line, or of one object; their places, unit and format.
+
+    Records that are lists, such as pairs of text and label, become objects (`emosynth.corpora.pairs`).
+    """
+    records, places, unit, kind = _read(path, text, notes)
+    return *objects_of_lists(records, places, notes), unit, kind
+
+
+def _read(path: Path, text: str, notes: Notes) -> tuple[Sequence[Any], Iterable[int], str, str]:
     body = text.lstrip()
     bounded(0, path, rows=text.count("\n"), values=sum(map(text.count, ",[{")))
     lines = {number: line for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
@@ -43,13 +54,15 @@ def read_records(path: Path, text: str, notes: Notes) -> tuple[Sequence[Any], It
         try:
             whole = json.loads(body, object_pairs_hook=once)
         except (ValueError, RecursionError) as error:
+            if (found := _one_after_another(body, error, notes)) is not None:
+                return found, range(1, len(found) + 1), "item", "jsonl"
             at = text[: len(text) - len(body)].count("\n") + getattr(error, "lineno", 1)
             if _cut_off(body, error):
                 raise broken(f"Not JSON: it looks cut off, for its end is missing ({error}).", path, at, AFRESH) from None
-            raise broken(f"Not JSON: {error}.", path, at, "Write one array of objects, or one object a line.") from None
+            raise broken(f"Not JSON: {error}.", path, at, f"Write one array of objects, or one object a line.{_whole(error)}") from None
         records = whole if isinstance(whole, list) else _records_of(whole, path, notes)
         return records, range(1, len(records) + 1), "item", "json"
-    found: list[Any] = []
+    found = []
     for number, line in lines.items():
         try:
             found.append(json.loads(line, object_pairs_hook=once))
@@ -57,9 +70,38 @@ def read_records(path: Path, text: str, notes: Notes) -> tuple[Sequence[Any], It
             if number == max(lines) and _cut_off(line.lstrip(), error):
                 what = f"Not a JSON object: the last line looks cut off ({error})"
                 raise broken(what, path, number, f"{AFRESH} Rows that were lost are not told otherwise.") from None
+            if (values := _one_after_another(body, error, notes)) is not None:
+                return values, range(1, len(values) + 1), "item", "jsonl"
             comma = "Take away the commas at the ends of lines. " if line.rstrip().endswith(",") else ""
-            raise broken(f"Not a JSON object: {error}", path, number, comma + _ONE_OBJECT[1]) from None
+            raise broken(f"Not a JSON object: {error}", path, number, f"{comma}{_ONE_OBJECT[1]}{'' if comma else _whole(error)}") from None
     return found, lines, "line", "jsonl"
+
+
+def _whole(error: Exception) -> str:
+    return " Objects that stand one after another ({…}{…}) are read if each is whole." if _stands_after(error) else ""
+
+
+def _stands_after(error: Exception) -> bool:
+    return isinstance(error, json.JSONDecodeError) and error.msg == "Extra data"
+
+
+def _one_after_another(body: str, error: Exception, notes: Notes) -> list[Any] | None:
+    """Return objects, or lists, that stand one after another with nothing but blanks between (``{…}{…}``); None: it is something else."""
+    if not _stands_after(error):
+        return None
+    read, found, at = json.JSONDecoder(object_pairs_hook=once).raw_decode, list[Any](), 0
+    try:
+        while at < len(body):
+            value, at = read(body, at)
+            found.append(value)
+            at = _BLANK.match(body, at).end()  # type: ignore[union-attr]  # blanks may be none, so that it always matches
+    except (ValueError, RecursionError):
+        return None
+    kinds = set(map(type, found))
+    if kinds not in ({dict}, {list}):
+        return None
+    notes.found("layout", f"{len(found):,} {'objects' if kinds == {dict} else 'lists'} of JSON one after another", "path")
+    return found
 
 
 def _wordy(texts: Sequence[str]) -> bool:

@@ -252,7 +252,7 @@ def _records(path: Path, records: Sequence[Any], places: Iterable[int], unit: st
             raise fault(
                 f"Not a JSON object but {type(record).__name__}.",
                 f"{path}: {unit} {place}",
-                'Write one JSON object a row, such as {"text": "…", "label": "…"}.',
+                'Write one JSON object a row, such as {"text": "…", "label": "…"}; lists are read if all are pairs of text and label, or the first names the columns.',
             )
     columns = list(dict.fromkeys(key for record in records for key in record))
     bounded(0, path, rows=len(records), values=len(records) * len(columns))  # each record may have keys of its own

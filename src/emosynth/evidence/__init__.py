@@ -3,8 +3,8 @@
 from emosynth.evidence.claims import Found, as_json, judge, metrics, rare_classes, reading
 from emosynth.evidence.contrasts import RealCurve, answers, contrasts, pick, real_curve, usable, written_arms
 from emosynth.evidence.declared import VERDICTS, Claim, Declared, check_declared, check_names, load_claims, profile_names
-from emosynth.evidence.resampling import Contrast
 from emosynth.evidence.scored import UNVERIFIED, Group, Labels, Scored, naive_arm
+from emosynth.resampling import Contrast
 
 __all__ = [
     "UNVERIFIED", "VERDICTS", "Claim", "Contrast", "Declared", "Found", "Group", "Labels", "RealCurve", "Scored", "answers", "as_json", "check_declared",

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emosynth.evidence.resampling import Contrast, Draws, contrast
 from emosynth.evidence.scored import Group, Scored, seed_of
 from emosynth.params import Params
+from emosynth.resampling import Contrast, Draws, contrast
 
 CHANGES = "changes"
 """The choice of an arm that the sweep is over."""

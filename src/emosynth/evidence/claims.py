@@ -197,7 +197,7 @@ def _replications(claim: Declared, params: Params, found: Found, scored: Scored,
                 rows.append({
                     "corpus": corpus, "learner": learner, "size": size, "comparison": f"{claim.left.words()} − {right.words()}",
                     "effect": finding.effect, "low": finding.low, "high": finding.high, "unit": finding.unit, "p": finding.p,
-                    "outcome": finding.outcome(1.0, params.evidence.alpha), "n": finding.n,
+                    "outcome": finding.outcome(params.evidence.alpha), "n": finding.n,
                 })  # fmt: skip
     return rows
 
@@ -260,7 +260,7 @@ def _one(claim: Claim, params: Params) -> dict[str, Any]:
         "comparison": claim.comparison, "corpus": claim.corpus, "learner": claim.learner, "size": claim.size, "metric": declared.metric,
         "stand_in": claim.stand_in,
         "effect": _rounded(finding.effect), "interval": [_rounded(finding.low), _rounded(finding.high)], "unit": finding.unit if tested else "",
-        "p": _rounded(finding.least), "p_adjusted": _rounded(claim.p_adjusted), "p_better": _rounded(finding.p_better),
+        "p": _rounded(finding.decides(claim.outcome)), "p_adjusted": _rounded(claim.p_adjusted), "p_better": _rounded(finding.p_better),
         "wins": _rounded(finding.wins),
         "margin": _rounded(finding.margin), "n": finding.n,
         "claimed": None if declared.claimed is None else {
@@ -298,4 +298,5 @@ def metrics(
     if verdicts is not None and len(verdicts):
         found["accepted_share"] = round(float(verdicts["accepted"].astype(bool).mean()), 3)
     names = [claim.verdict for claim in claims]
+    found = {name: value + 0.0 if isinstance(value, float) else value for name, value in found.items()}  # no number is −0.0
     return found | {f"claims_{name.replace(' ', '_')}": names.count(name) for name in VERDICTS}

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from emosynth.design.arms import SEED
-from emosynth.evidence.resampling import Contrast, Draws, FloatArray, common, of_draws
 from emosynth.evidence.scored import KEYS, Group, Scored, naive_arm, seed_of
 from emosynth.params import Arm, Params
+from emosynth.resampling import Contrast, Draws, FloatArray, common, of_draws
 from emosynth.stats import holm
 
 AGAINST = ("seed", "real", "naive")
@@ -133,8 +133,8 @@ def _opponent(against: str, group: Group, scored: Scored, params: Params, naive:
 
 # --- the gain of the best of several arms, without what having been picked on the same test rows adds to it ---
 
-Halves = tuple[Draws, Draws]
-"""F1 of one arm on one half of the test rows and on the other."""
+Halves = Sequence[tuple[Draws, Draws]]
+"""F1 of one arm on one half of the test rows and on the other, for each of several ways to halve them."""
 
 
 LEAST = 3
@@ -182,7 +182,9 @@ def pick(scored: Scored, arms: Sequence[Group]) -> Picked | None:
         here = [group for group, theirs in own.items() if set(repeats) <= set(theirs)]
         best = max(here, key=lambda group: scored.mean(group, repeats))
         if own[best] == repeats:  # an arm of more repeats is told by these
-            honest = crossed([scored.halves(group) for group in here], scored.halves(seed), level, given.random_seed)
+            one = scored.combine([(1.0, best), (-1.0, seed)], repeats=repeats)
+            least = 0.0 if one is None else one.spread.by_repeats  # picking cannot make a gain surer than that of the arm that is picked
+            honest = crossed([scored.halves(group) for group in here], scored.halves(seed), level, given.random_seed, least)
             found.append(Picked(best, len(own), honest, repeats, len(sets), level))
     return max(found, key=lambda one: _rank(one, given.alpha), default=None)
 
@@ -192,15 +194,29 @@ def _rank(found: Picked, alpha: float) -> tuple[bool, float]:
     return gain > 0 and found.p < alpha, gain
 
 
-def crossed(arms: Sequence[Halves], seed: Halves, confidence: float, random_seed: int) -> Contrast | None:
+def crossed(arms: Sequence[Halves], seed: Halves, confidence: float, random_seed: int, least: float = 0.0) -> Contrast | None:
     """Return the cross-fitted gain of the best arm over the labels alone; None with one repeat.
 
-    What judges has not chosen; repeats alone do not do it, since all share their test rows. The interval is that of `of_draws`, but the
-    variance over repeats is at least the jackknife's of the whole procedure: one lucky repeat makes others choose its arm.
+    What judges has not chosen; repeats alone do not do it, since all share their test rows. How these are halved has a say, so that the mean
+    over several ways is told, with the mean of their variances over rows. The interval is that of `of_draws`, but the variance over repeats
+    is at least ``least``, and the jackknife's of the whole procedure: one lucky repeat makes others choose its arm.
     """
-    repeats = common(*(half for halves in (*arms, seed) for half in halves))
+    repeats = common(*(half for halves in (*arms, seed) for pair in halves for half in pair))
     if len(repeats) < 2:
         return None
+    found = [_split([halves[way] for halves in arms], seed[way], repeats) for way in range(len(seed))]
+    gains = np.mean([gains for gains, _, _ in found], axis=0)
+    resampled = np.concatenate([drawn - own + gains for own, drawn, _ in found])
+    if len(repeats) > 2:
+        left_out = np.mean([means for _, _, means in found], axis=0)
+        least = max(least, (len(repeats) - 1) * float(left_out.var()))
+    return of_draws(gains, resampled, confidence, random_seed, seed[0][0].rows + seed[0][1].rows, least)
+
+
+def _split(
+    arms: Sequence[tuple[Draws, Draws]], seed: tuple[Draws, Draws], repeats: tuple[int, ...]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return by one way to halve the test rows (R,) gains, (B, R) on resamples, and (R,) mean gains with each repeat left out (R > 2)."""
     points, draws = [], []
     for side in (0, 1):
         base_points, base_draws = seed[side].at(repeats).over()
@@ -210,11 +226,8 @@ def crossed(arms: Sequence[Halves], seed: Halves, confidence: float, random_seed
     table, places = np.stack(points), np.arange(len(repeats))
     gains, chosen = _judged(table)
     resampled = np.mean([draws[side][chosen[side], :, places].T for side in (0, 1)], axis=0)
-    least = 0.0
-    if len(repeats) > 2:
-        left_out = np.array([_judged(np.delete(table, place, axis=2))[0].mean() for place in places])
-        least = (len(repeats) - 1) * float(left_out.var())
-    return of_draws(gains, resampled, confidence, random_seed, seed[0].rows + seed[1].rows, least)
+    left_out = [_judged(np.delete(table, place, axis=2))[0].mean() for place in places] if len(repeats) > 2 else []
+    return gains, resampled, np.array(left_out)
 
 
 def _judged(table: FloatArray) -> tuple[FloatArray, npt.NDArray[np.intp]]:
@@ -238,7 +251,7 @@ def answers(scored: Scored, params: Params, kinds: Mapping[str, str]) -> pd.Data
     ``repeats``: paired ones of the arm and the labels alone, from which the row is. ``among``: arms picked from (`pick`); ``left``: other
     usable arms; ``sets``: sets of repeats compared, for which ``low``, ``high``, ``p`` are corrected. ``own``: macro-F1 of the labels alone.
     ``picked``: gain of the arm as picked, which flatters. ``gain``, ``low``, ``high``, ``p``: cross-fitted (`crossed`); NaN with one repeat.
-    ``p_adjusted``: Holm over all rows; ``shown``: above zero after it. ``p_better``: P(gain > 0), with one repeat as picked. ``worth``: in
+    ``p``: NaN with fewer than `LEAST` repeats. ``p_adjusted``: Holm over all rows; ``shown``: above zero after it. ``p_better``: P(gain > 0), with one repeat as picked. ``worth``: in
     labels; ``reach``: labels up to the real curve's end. ``added``, ``written``, ``tokens``: means over repeats; ``each``: tokens a row
     added. ``cheaper``: arms of fewer tokens equivalent to the best, corrected for their number.
     """
@@ -253,6 +266,7 @@ def answers(scored: Scored, params: Params, kinds: Mapping[str, str]) -> pd.Data
                 if seed is not None and found is not None:
                     rows.append(_row(scored, params, seed, kind, found))
     frame = pd.DataFrame(rows, columns=ANSWERS)
+    frame.loc[frame["repeats"] < LEAST, "p"] = math.nan  # of two, one chooses and the other judges: no test
     frame["p_adjusted"] = holm(frame["p"].to_numpy(dtype=float))
     frame["shown"] = (frame["p_adjusted"] < params.evidence.alpha) & (frame["gain"] > 0)
     return frame

@@ -17,7 +17,7 @@ from emosynth.design.arms import SEED, unknown
 from emosynth.errors import UserError
 from emosynth.evidence.scored import UNVERIFIED, Group, spelled
 from emosynth.params import Params, Section, deep_merge, read_file
-from emosynth.stats import holm
+from emosynth.stats import holm_of_groups
 
 Outcome = Literal["better", "worse", "equivalent", "too imprecise", "not tested"]
 
@@ -252,8 +252,8 @@ def corpus_of(claim: Declared, params: Params) -> str:
 
 # --- what decides a claim: five outcomes by one rule, one Holm correction over all claims ---
 # The two tests of a contrast – of no difference, and of a difference as large as the margin – have nulls that cannot both be true, so that
-# one of them can be in error at most; the smaller p stands for the contrast in the correction (three-sided testing: Goeman, Solari and
-# Stijnen 2010).
+# one of them can be in error at most (three-sided testing: Goeman, Solari and Stijnen 2010). A claim counts in the correction until both are
+# rejected (Shaffer 1986): that one of them is says nothing of the other, and must not make it cheaper for claims that come after.
 
 Verdict = Literal["supported", "contradicted", "undecided", "not tested"]
 VERDICTS: tuple[Verdict, ...] = ("supported", "contradicted", "undecided", "not tested")
@@ -281,21 +281,21 @@ class Finding:
     sized: float = math.nan
     """The effect that the claimed size is of, see `emosynth.evidence.claims`; NaN: there is none."""
     wins: float = math.nan
-    """P(a run of left beats the paired run of right), see `emosynth.evidence.resampling.Contrast`."""
+    """P(a run of left beats the paired run of right), see `emosynth.resampling.Contrast`."""
 
-    @property
-    def least(self) -> float:
-        """The p that stands for the contrast."""
-        values = [value for value in (self.p, self.p_equivalent) if not math.isnan(value)]
+    def decides(self, outcome: Outcome) -> float:
+        """Return the p that an outcome is by: that of no difference, or the smaller one."""
+        values = [self.p] if outcome in ("better", "worse") else [value for value in (self.p, self.p_equivalent) if not math.isnan(value)]
         return min(values, default=math.nan)
 
-    def outcome(self, factor: float, alpha: float) -> Outcome:
-        """Return the outcome if every p is multiplied by ``factor``; a difference that survives comes before equivalence."""
-        if math.isnan(self.least):
+    def outcome(self, alpha: float, p: float | None = None, p_equivalent: float | None = None) -> Outcome:
+        """Return the outcome by p (None: its own), corrected ones usually; a difference that survives comes before equivalence."""
+        p, same = self.p if p is None else p, self.p_equivalent if p_equivalent is None else p_equivalent
+        if math.isnan(p) and math.isnan(same):
             return "not tested"
-        if self.p * factor < alpha:
+        if p < alpha:
             return "better" if self.effect > 0 else "worse"
-        return "equivalent" if self.p_equivalent * factor < alpha else "too imprecise"
+        return "equivalent" if same < alpha else "too imprecise"
 
 
 @dataclass(frozen=True)
@@ -329,10 +329,10 @@ def verdict_of(claim: Declared, outcome: Outcome) -> Verdict:
     return "undecided" if outcome == "too imprecise" else "contradicted"
 
 
-def _size_verdict(claim: Declared, finding: Finding, p: float, alpha: float) -> Verdict:
+def _size_verdict(claim: Declared, finding: Finding, verdict: Verdict, p: float, alpha: float) -> Verdict:
     assert claim.claimed is not None
-    if math.isnan(p):
-        return "not tested"
+    if math.isnan(p) or (claim.claimed.bound == "at most" and verdict != "supported"):
+        return "not tested"  # a gain is no small loss: how large a loss is, at most, is asked where there is one
     if not p < alpha:
         return "undecided"
     towards = -finding.sized if claim.expects == "worse" else finding.sized
@@ -341,15 +341,19 @@ def _size_verdict(claim: Declared, finding: Finding, p: float, alpha: float) -> 
 
 def decide(claims: Sequence[Claim], alpha: float) -> list[Claim]:
     """Correct all claims together (Holm; direction and size of a claim are two tests) and give each its outcome and verdict."""
-    raw = [claim.finding.least for claim in claims] + [claim.finding.p_size for claim in claims]
-    adjusted = holm(np.array(raw))
+    findings = [claim.finding for claim in claims]
+    raw = [*([one.p, one.p_equivalent] for one in findings), *([one.p_size, math.nan] for one in findings)]
+    adjusted = holm_of_groups(np.array(raw, dtype=float).reshape(-1, 2))
     decided = []
     for place, claim in enumerate(claims):
-        p, p_size = float(adjusted[place]), float(adjusted[len(claims) + place])
-        finding = claim.finding
-        factor = p / finding.least if finding.least > 0 else 1.0
-        outcome = finding.outcome(factor, alpha)
-        size = None if claim.declared.claimed is None else _size_verdict(claim.declared, finding, p_size, alpha)
+        differs, same = map(float, adjusted[place])
+        outcome, p_size = claim.finding.outcome(alpha, differs, same), float(adjusted[len(claims) + place, 0])
         verdict = verdict_of(claim.declared, outcome)
+        p = (
+            differs
+            if outcome in ("better", "worse")
+            else min((value for value in (differs, same) if not math.isnan(value)), default=math.nan)
+        )
+        size = None if claim.declared.claimed is None else _size_verdict(claim.declared, claim.finding, verdict, p_size, alpha)
         decided.append(replace(claim, outcome=outcome, verdict=verdict, p_adjusted=p, size_verdict=size, size_p_adjusted=p_size))
     return decided

@@ -12,13 +12,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from emosynth.design.arms import SEED
+from emosynth.design.cells import stable_seed
 from emosynth.errors import UserError
-from emosynth.evidence.resampling import Contrast, Draws, Equivalence, common, contrast, draw_f1, equivalence
 from emosynth.models.metrics import decide
 from emosynth.params import Evidence, Params
 from emosynth.paths import repro
+from emosynth.resampling import Contrast, Draws, Equivalence, common, contrast, draw_f1, equivalence
 
 UNVERIFIED = "unverified"
+
+SPLITS = 8
+"""Ways to halve the test rows over which what picking gains is averaged: one alone would decide by its luck."""
 
 KEYS = ["corpus", "learner", "size", "arm", "version", "budget", "sweep", "value"]
 """Columns of the trials table that say which trials are repeats of each other."""
@@ -74,7 +78,7 @@ class Scored:
             corpus, learner, size, *rest = map(str, key)
             self.groups[Group(corpus, learner, int(size), *rest)] = part.sort_values("repeat")
         self._draws: dict[Group, Draws] = {}
-        self._halves: dict[Group, tuple[Draws, Draws]] = {}
+        self._halves: dict[Group, list[tuple[Draws, Draws]]] = {}
 
     def rows(self, corpus: str) -> int:
         """Return the number of test rows of a corpus."""
@@ -86,17 +90,25 @@ class Scored:
             self._draws[group] = self._drawn(group, slice(None), 0)
         return self._draws[group]
 
-    def halves(self, group: Group) -> tuple[Draws, Draws]:
-        """Return the same on every other test row, and on those between; rows are in no order."""
+    def halves(self, group: Group) -> list[tuple[Draws, Draws]]:
+        """Return the same on two halves of the test rows, for each of `SPLITS` ways to halve them; resamples are shared out among these."""
         if group not in self._halves:
-            self._halves[group] = self._drawn(group, slice(0, None, 2), 0), self._drawn(group, slice(1, None, 2), 1)
+            n, given = self.rows(group.corpus), self.evidence
+            made = []
+            for split in range(SPLITS):
+                order = np.random.default_rng(stable_seed("halves", given.random_seed, n, split)).permutation(n)
+                share = len(range(split, given.resamples, SPLITS))
+                parts = (np.sort(order[: n // 2]), np.sort(order[n // 2 :]))
+                one, other = (self._drawn(group, part, 2 * split + side, share) for side, part in enumerate(parts))
+                made.append((one, other))
+            self._halves[group] = made
         return self._halves[group]
 
-    def _drawn(self, group: Group, rows: slice, salt: int) -> Draws:
+    def _drawn(self, group: Group, rows: slice | npt.NDArray[np.intp], salt: int, resamples: int | None = None) -> Draws:
         part, truth = self.groups[group], self._truth[group.corpus]
         predicted = np.stack([self._decoded(str(trial), group.corpus) for trial in part["trial_id"]])
         repeats = tuple(int(repeat) for repeat in part["repeat"])
-        return draw_f1(truth[rows], predicted[:, rows], repeats, self.evidence.resamples, self.evidence.random_seed + salt)
+        return draw_f1(truth[rows], predicted[:, rows], repeats, resamples or self.evidence.resamples, self.evidence.random_seed + salt)
 
     def _decoded(self, trial: str, corpus: str) -> npt.NDArray[np.bool_]:
         """Return (n, k) predicted labels of a trial."""
@@ -129,7 +141,7 @@ class Scored:
     def combine(
         self, terms: Iterable[tuple[float, Group]], classes: list[int] | None = None, repeats: tuple[int, ...] | None = None
     ) -> Contrast | None:
-        """Return a weighted sum of groups, see `emosynth.evidence.resampling.contrast`; ``repeats``: on these alone."""
+        """Return a weighted sum of groups, see `emosynth.resampling.contrast`; ``repeats``: on these alone."""
         chosen = list(terms)
         if any(group not in self.groups for _, group in chosen):
             return None
@@ -156,9 +168,13 @@ class Scored:
         wanted = json.loads(group.value) if group.sweep == "growth" else params.arms[group.arm].growth if group.arm in params.arms else None
         return params.generation.growth if wanted is None else float(wanted)
 
-    def real_of(self, params: Params, group: Group) -> Group | None:
-        """Return the real expansion that adds about as many rows as an arm, in the same cells; None if there is none."""
-        growth = self.growth(params, group)
+    def added(self, group: Group) -> float:
+        """Return how many written rows were added, the mean over repeats."""
+        return float(self.groups[group]["n_synthetic"].astype(float).mean())
+
+    def real_of(self, params: Params, group: Group, rows: float | None = None) -> Group | None:
+        """Return the real expansion that adds about as many rows as an arm is made for (or ``rows``), in the same cells; None if there is none."""
+        growth = self.growth(params, group) if rows is None else rows / group.size
         found = [name for name, arm in params.arms.items() if arm.add == "real" and group.with_arm(name) in self.groups]
         if not found:
             return None
@@ -166,8 +182,16 @@ class Scored:
         return group.with_arm(nearest)
 
     def equivalence(self, params: Params, left: Group, right: Group, share: float, classes: list[int] | None = None) -> Equivalence:
-        """Test equivalence, see `emosynth.evidence.resampling.equivalence`; against real rows the margin is a share of what these gain."""
-        real = right if right.arm in params.arms and params.arms[right.arm].add == "real" else self.real_of(params, left)
+        """Test equivalence, see `emosynth.resampling.equivalence`; against real rows the margin is a share of what these gain.
+
+        Else it is a share of what as many real rows gain as the side of fewer written rows added.
+        """
+        rows = [many for side in (left, right) if side in self.groups and (many := self.added(side)) > 0]
+        real = (
+            right
+            if right.arm in params.arms and params.arms[right.arm].add == "real"
+            else self.real_of(params, left, min(rows, default=None))
+        )
         seed = seed_of(left)
         there = None if seed not in self.groups else real
         return equivalence(lambda terms: self.combine(terms, classes), left, right, there, seed, share)

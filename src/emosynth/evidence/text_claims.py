@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -51,15 +52,13 @@ def difference_interval(value: float, low: float, high: float, reference: float,
 def p_of_interval(effect: float, low: float, high: float, confidence: float, repeats: int = 1) -> float:
     """Return the two-sided p of an effect from its interval (Altman and Bland 2011, BMJ 343:d2304); NaN without width.
 
-    Half-samples that keep ``repeats`` whole tell their spread with R - 1 degrees of freedom, and (R - 1) / R of it: taken for normal, alike
-    texts of three repeats would differ in 11 to 15 % of trials. One: stories or rows were drawn, which are many.
+    ``repeats``: whole ones that half-samples kept; their intervals are widened for few of them (`emosynth.stats.of_few_repeats`), by Student's
+    quantile. One: stories or rows were drawn, which are many.
     """
     if not all(map(math.isfinite, (effect, low, high))) or not high > low:
         return math.nan
-    error = (high - low) / (2 * norm.ppf((1 + confidence) / 2))
-    if repeats == 1:
-        return float(2 * norm.sf(abs(effect) / error))
-    return float(2 * student.sf(abs(effect) / error * math.sqrt((repeats - 1) / repeats), repeats - 1))
+    law = norm if repeats == 1 else student(repeats - 1)
+    return float(2 * law.sf(2 * abs(effect) * law.ppf((1 + confidence) / 2) / (high - low)))
 
 
 def repeats_of(params: Params, arm: str, corpus: str) -> int:
@@ -103,8 +102,12 @@ def _panel(claim: Declared, table: pd.DataFrame, params: Params, corpus: str) ->
 
 
 def _least(parts: list[tuple[str, Finding]]) -> tuple[str, Finding]:
-    """Return the comparison that is least in favour: all must hold, so that it decides (intersection–union test: Berger 1982)."""
-    return min(parts, key=lambda part: math.copysign(1 - (1.0 if math.isnan(part[1].p) else part[1].p), part[1].effect))
+    """Return the comparison that is least in favour: all must hold, so that it decides (intersection–union test: Berger 1982).
+
+    To contradict, one is enough, so that the p of one that speaks against the claim is multiplied by their number.
+    """
+    name, found = min(parts, key=lambda part: math.copysign(1 - (1.0 if math.isnan(part[1].p) else part[1].p), part[1].effect))
+    return name, replace(found, p=min(1.0, len(parts) * found.p)) if found.effect < 0 else found
 
 
 def _rows(parts: list[tuple[str, Finding]]) -> list[dict[str, Any]]:
@@ -117,6 +120,7 @@ def _rows(parts: list[tuple[str, Finding]]) -> list[dict[str, Any]]:
 def _diversity(claim: Declared, table: pd.DataFrame, params: Params, corpus: str) -> Claim:
     """Grounded minus ungrounded text: every measure declared, of utterances and of contexts, over all labels together."""
     right = claim.right[0]
+    table = table[table["corpus"] == corpus]  # texts for the classes of a taxonomy are the same for every corpus
     pair = (table["arm"] == claim.left.arm) & (table["against"] == right.arm) & (versions(table) == claim.left.version)
     own = table[pair & table["measure"].isin(claim.metric.split(", ")) & table["kind"].isin(KINDS) & table["value"].notna()]
     rows = own[own["label"] == ALL]

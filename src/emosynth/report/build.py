@@ -63,7 +63,8 @@ def build_report(params: Params, catalog: Catalog, paths: Paths) -> Report:
     say("report: pages")
     page = render_pages(tables, catalog, left_out)
     publish(tables)
-    shown = [path for path in drawn if path.suffix == ".svg" and not path.stem.endswith("-dark")]
+    names = {figure.name for figure in figures()}  # neither a dark one nor a part
+    shown = [path for path in drawn if path.suffix == ".svg" and path.stem in names]
     return Report(claims["claims"], shown, left_out, page)
 
 

@@ -22,11 +22,12 @@ from emosynth.catalog import Catalog
 from emosynth.escape import printable, readable
 from emosynth.evidence import Claim
 from emosynth.evidence import reading as reading_of
-from emosynth.evidence.numbers import count, known, number, p_text, per_cent, size, sized, span
+from emosynth.evidence.numbers import count, known, listed, number, p_text, per_cent, size, sized, span
 from emosynth.params import Params
 from emosynth.pipeline import STAGES
+from emosynth.report import advice as do
 from emosynth.report import first_page as first
-from emosynth.report import provenance, reading, responsible
+from emosynth.report import provenance, reading, responsible, scores
 from emosynth.report.figures.authenticity import effect_text, measure_name, title_of
 from emosynth.report.figures.base import Figure, Words, figures, rows_of
 from emosynth.report.figures.claims import NOTE as APART
@@ -120,8 +121,8 @@ def render_pages(tables: Tables, catalog: Catalog, left_out: Mapping[str, str]) 
         _write(folder / f"{page.name}.html", content)
     shown, missing = _figures(tables, "index", left_out)
     content = environment.get_template("index.html.j2").render(
-        **shared, page=None, figures=shown, missing=missing, answer=first.answer(tables), elsewhere=first.elsewhere(tables), advice=first.advice(tables),
-        paying=first.paying(tables), cuts=first.cuts(tables), no_help=first.no_help(tables),
+        **shared, page=None, figures=shown, missing=missing, answer=do.answer(tables), elsewhere=do.elsewhere(tables), advice=do.advice(tables), rules=do.rules(tables),
+        cuts=do.cuts(tables), no_help=first.no_help(tables),
         boxes=first.boxes(tables), examples=example_rows(tables), trust=first.trust(tables), strip=first.strip(tables), target=tables.target,
         arm_title=tables.looks.title,
     )  # fmt: skip
@@ -191,7 +192,7 @@ def _blocks(tables: Tables, catalog: Catalog, page: str) -> list[Block | None]:
         ],
         "guidance": lambda: [_learners(tables)],
         "writing": lambda: [_arms(tables), _stories(tables)],
-        "training": lambda: [*(first.score_rows(tables, corpus) for corpus in tables.params.corpora.names), first.flaw_rows(tables)],
+        "training": lambda: [_rows("What each arm is", [{"arm": name, "what it is": what} for name, what in reading.arms(tables)]), _rows("Where written rows are shown to pay", [{"corpus and classifier": line} for line in do.paying(tables)]), *(block for corpus in tables.params.corpora.names for block in scores.score_rows(tables, corpus)), scores.flaw_rows(tables)],
         "authenticity": lambda: [*(_reach(tables, corpus) for corpus in tables.params.corpora.names), _panel(tables)],
         "context": lambda: [_reader(tables)],
         "responsible": lambda: [_rows(*told) for told in responsible.blocks(tables)],
@@ -237,6 +238,8 @@ def _arms(tables: Tables) -> Block | None:
             "writer": arm.writer if isinstance(arm.writer, str) else "mixed",
             "labels asked for": "the corpus's" if arm.space == "target" else arm.space,
             "checks": arm.checks if isinstance(arm.checks, str) else ", ".join(arm.checks),
+            "rows of other arms": "; ".join([*(["in equal shares: " + listed([tables.looks.title(part) for part in arm.plus])] if arm.plus else []),
+                                            *([f"trained on first: {tables.looks.title(arm.after)}"] if arm.after else [])]),
             "label": arm.labels if isinstance(arm.labels, str) else ", ".join(f"{key} {value}" for key, value in arm.labels.items()),
         }  # fmt: skip
         if own is not None:

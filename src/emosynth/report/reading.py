@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from emosynth.evidence.numbers import count, level, listed, per_cent, some
+from emosynth.params import Arm
 from emosynth.report.provenance import public
 from emosynth.report.tables import Tables
 
@@ -31,6 +32,7 @@ _WORDS = (
     ("guided", "The prompt shows words or posts of the seed that carry the class."),
     ("headline", "The arm and the classifier that the answer names at the largest seed."),
     ("learner", "A classifier that is trained on an arm's rows and scored on real posts."),
+    ("logistic regression, LR", "A linear classifier."),
     ("macro-F1", "The mean over classes of F1, each class counting alike. In points, perfect being a hundred."),
     ("margin", "The smallest difference that would matter: a share of what real posts gain in the same cell."),
     ("naïve", "Rows written from the name of the class alone."),
@@ -45,6 +47,7 @@ _WORDS = (
     ("TF-IDF", "Words weighted by how often a post and how seldom the others use them; a linear classifier or trees learn from these."),
     ("token", "A piece of a word, the unit of a language model's work: what a written text costs."),
     ("verified", "What passes all checks of the arm; it is called accepted or kept, too."),
+    ("XGBoost", "Boosted decision trees, on TF-IDF."),
 )  # fmt: skip
 
 Pairs = list[tuple[str, str]]
@@ -74,8 +77,76 @@ def _numbers(tables: Tables) -> Pairs:
         ("none shown", "The interval of the worth does not lie above zero: it may be worth no label at all. Below stands the most that it may be worth."),
         ("worth over a number", "The curve of real posts ends there, and the gain lies above it."),
         ("equivalent and cheaper", f"Ways that take fewer tokens and whose difference from the best is shown to be below {per_cent(given.margin)} of what real posts gain."),
-        ("texts written for … kept", "What checks reject has been paid for, too. Seconds are not told: they are of one machine; the page on data has those of this run."),
+        ("texts for … kept", "What checks reject has been paid for, too. Seconds, of one machine, stand on the page on data."),
     ]  # fmt: skip
+
+
+_ADDED = {
+    "none": "nothing is added", "real": "further real posts with their labels", "real-balanced": "further real posts with their labels, as many of each class",
+    "unlabelled": "further real posts, labelled by a classifier of the seed", "other-corpora": "rows of other corpora", "file": "rows that others wrote",
+}  # fmt: skip
+
+
+def arms(tables: Tables) -> Pairs:
+    """Return each arm that was run with what it is, put together from its choices."""
+    return [
+        (tables.looks.title(name), f"{text[:1].upper()}{text[1:]}.") for name in tables.params.arms if (text := arm_words(tables, name))
+    ]
+
+
+def arm_words(tables: Tables, name: str) -> str:
+    """Return what an arm is, in words, from its choices in the parameters."""
+    params, arm = tables.params, tables.params.arms[name]
+    said = [_ADDED[arm.add]] if arm.add in _ADDED else [_written(arm)]
+    if arm.plus:
+        said.append(f"in equal shares with rows of: {'; '.join(tables.looks.title(part) for part in arm.plus)}")
+    if arm.after:
+        said.append(f"the classifier learns from {tables.looks.title(arm.after)} first")
+    elif arm.mix.order == "first":
+        said.append("the classifier learns from them first, then from the seed")
+    if arm.add != "none":
+        growth = params.generation.growth if arm.growth is None else arm.growth
+        said.append(f"{count(arm.rows)} rows in all" if arm.rows is not None else f"{growth:g} rows a seed row")
+    elif arm.mix.steps == "both":
+        said.append("but the classifier is trained as long as one of two stages")
+    labels = {arm.labels: 1.0} if isinstance(arm.labels, str) else arm.labels
+    said += [
+        text.format(per_cent(float(labels[key])) if isinstance(labels[key], int | float) else "a part")
+        for key, text in _LABELS.items()
+        if key in labels
+    ]
+    if arm.mix.weight != 1:
+        said.append(f"each counts {arm.mix.weight:g} of a seed row")
+    if not arm.mix.balance:
+        said.append("classes are not balanced")
+    if arm.mix.select != "index":
+        said.append("as many rows as the check takes are removed, but at random (a control)")
+    return "; ".join(said)
+
+
+_LABELS = {
+    "teacher": "{} of each label is what a classifier of the seed reads", "reader": "{} of each label is what the language model reads",
+    "shuffled": "labels are shuffled (a control)", "relabel": "labels are those that a classifier of the seed reads",
+}  # fmt: skip
+_GUIDES = {
+    "shap-tokens": "words that SHAP finds in the seed", "shap-exemplars": "posts that SHAP finds in the seed", "tfidf-tokens": "words that TF-IDF finds",
+    "tfidf-exemplars": "posts that TF-IDF finds", "random-exemplars": "posts of the seed", "narrative": "a story and its characters",
+    "shap": "words and posts of the seed that SHAP finds", "tfidf": "words and posts of the seed that TF-IDF finds",
+}  # fmt: skip
+
+
+def _written(arm: Arm) -> str:
+    guides = [arm.guide] if isinstance(arm.guide, str) else [item if isinstance(item, str) else next(iter(item)) for item in arm.guide]
+    if "edits" in guides:
+        return "seed rows with words swapped, inserted and dropped, no language model"
+    shown = " and ".join(_GUIDES.get(name, name) for name in guides if name)
+    who = (
+        {"plain": "", "tuned": " by a tuned writer"}.get(arm.writer, f" by the writer {arm.writer}")
+        if isinstance(arm.writer, str)
+        else " by several writers"
+    )
+    space = "" if arm.space == "target" else f", for the classes of {arm.space}"
+    return f"rows written{who} from {f'the class and {shown}' if shown else 'the name of the class alone'}{space}, checks {arm.checks if isinstance(arm.checks, str) else ', '.join(arm.checks)}"
 
 
 def _limits(tables: Tables) -> Pairs:

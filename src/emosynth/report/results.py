@@ -116,7 +116,7 @@ WITHHELD_ALL = "[withheld: the texts that it may repeat are not at hand]"
 COPYING = ("original", "novelty")
 """Checks whose rejects may copy the seed."""
 
-_ACCEPTED = _REJECTED = 4
+_ACCEPTED = _REJECTED = 5
 _WRONG = 1
 COLUMNS = ["candidate_id", "arm", "label", "text", "withheld", "accepted", "reason", "read"]
 
@@ -140,12 +140,17 @@ def shown_rows(tables: Tables) -> pd.DataFrame | None:
     taken = rows[rows["accepted"]]
     wrong = _misread(tables, taken)
     parts = [
-        taken[~taken["candidate_id"].isin(wrong["candidate_id"])].drop_duplicates("label").head(_ACCEPTED),
-        rows[~rows["accepted"]].drop_duplicates("reason").head(_REJECTED),
+        _first(taken[~taken["candidate_id"].isin(wrong["candidate_id"])], "label", _ACCEPTED),
+        _first(rows[~rows["accepted"]], "reason", _REJECTED),
         wrong.head(_WRONG),
     ]
     shown = pd.concat(parts, ignore_index=True).drop_duplicates("candidate_id")
     return _guarded(shown, tables.guard if tables.guarded else None)[COLUMNS].reset_index(drop=True)
+
+
+def _first(rows: pd.DataFrame, column: str, most: int) -> pd.DataFrame:
+    """Return the first row of each value of a column, and as many second, third, … ones as there is room for."""
+    return rows.iloc[rows.groupby(column, sort=False).cumcount().to_numpy().argsort(kind="stable")].head(most)
 
 
 def _arm(tables: Tables) -> str | None:

@@ -92,8 +92,10 @@ class Builder:
         """Return why an arm means nothing in a cell; empty: it does."""
         if arm.spec.add == "other-corpora" and not len(self._other_rows(cell.corpus)):
             return "no row of another corpus has a label that maps to this one"
+        if arm.spec.add in ("real", "real-balanced") and pool_rows(self.sources.order, cell, 1).empty:
+            return f"a seed of {cell.size} labels holds all training rows, so that no real row is left to add"
         if arm.spec.add == "unlabelled" and not unlabelled_rows(self.params, self.sources.order, cell, 1):
-            return "the pool has no row beyond seed and real expansion"
+            return f"at {cell.size} labels the pool has no row beyond seed and real expansion"
         if "double-softmax" in arm.spec.flaws and not self.sources.spaces[cell.corpus].single:
             return "where rows may have several labels no softmax is taken over them"
         if not arm.spec.mix.balance and not self.sources.spaces[cell.corpus].single:

@@ -88,6 +88,7 @@ def try_file(given: argparse.Namespace, root: Path) -> int:
     from emosynth.seeding.seeds import primary_labels
     from emosynth.store import check_cache
     from emosynth.trying import page
+    from emosynth.trying.places import check_free
     from emosynth.trying.preview import look_at_corpus, params_with, preview
     from emosynth.trying.profile import fitting, free_name, held_by, path_in, spelled_out, text_of, write_profile
 
@@ -105,6 +106,7 @@ def try_file(given: argparse.Namespace, root: Path) -> int:
     if given.texts < 1:
         raise UserError("There must be texts to show.", where="--texts", remedy="Ask for at least 1 of each class and arm.")
     check_cache(paths.cache)
+    check_free(paths.cache)
     work_on(name)
     seen, fractions = look(given, path), fractions_of(given)
     understood = list(lines(seen))
@@ -153,9 +155,13 @@ def go(root: Path, name: str) -> int:
 
 def browse(given: argparse.Namespace, root: Path) -> int:
     """Show the candidates of a profile with their verdicts, in a browser or as a page."""
+    from emosynth.params import load_params
+    from emosynth.trying.places import rows_at
     from emosynth.trying.serve import port_of, serve, server_of
 
     if given.to is None:
+        load_params(root, given.profile)  # an address that answers nothing is none
+        rows_at(Paths(root, given.profile))
         with server_of(given.port) as server:  # its address is there at once, its rows after some seconds
             print(f"http://127.0.0.1:{port_of(server)}/ on this machine alone; reading the rows of {given.profile} …", flush=True)
             return serve(server, _rows_of(given, root))

@@ -16,8 +16,8 @@ import pandas as pd
 from emosynth.cards import read_table
 from emosynth.errors import UserError
 from emosynth.generation import load_candidates
-from emosynth.paths import Paths, repro
-from emosynth.trying.preview import paths_of
+from emosynth.paths import Paths
+from emosynth.trying.places import rows_at
 
 PER_PAGE = 50
 _VERDICTS = ("accepted", "rejected")
@@ -115,15 +115,8 @@ class Rows:
         UserError
             If nothing has been written yet.
         """
-        note, profile = "", paths.profile
-        if not (paths.candidates / "candidates.parquet").exists():
-            paths = paths_of(paths)
-            note = "These are a preview's texts; the profile itself has not been run."
-            if not (paths.candidates / "candidates.parquet").exists():
-                raise UserError(
-                    f"Nothing has been written yet for the profile {profile}.", where=f"data/{profile}/candidates",
-                    remedy=f"Run: {repro('06_verification', profile=profile)}, or preview a file of yours: python -m emosynth try FILE",
-                )  # fmt: skip
+        profile = paths.profile
+        paths, note = rows_at(paths)
         frame = load_candidates(paths)
         verdicts, scores = pd.DataFrame(columns=["arm", "accepted", "reason", "place"]), pd.DataFrame(columns=["place", "check", "score"])
         if (paths.verdicts / "verdicts.parquet").exists():

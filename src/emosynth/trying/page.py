@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
+from emosynth.corpora.own import COMMON, UNKNOWN
 from emosynth.escape import readable, terminal
 from emosynth.languages import is_english
 from emosynth.trying import forecast
@@ -32,7 +34,7 @@ def reasons(made: Preview) -> list[str]:
 def summary(made: Preview, name: str) -> list[str]:
     """Return what is forecast of the full run, and what the preview leaves out."""
     out = [f"classes (training rows): {', '.join(f'{label} {count:,}' for label, count in made.classes.items())}"]
-    out.append(f"seeds, the labelled rows that an arm starts from: {' and '.join(map(str, made.sizes))} rows")
+    out += made.amounts
     out += forecast.lines(made.forecast, made.origins)
     out += [made.busy] * bool(made.busy)
     if not is_english(made.languages):
@@ -60,8 +62,18 @@ def _arms(made: Preview) -> Iterator[tuple[str, str, pd.DataFrame]]:
         same = tuple(zip(part["candidate_id"], part["reason"], strict=True))
         found.setdefault(same, ([], part))[0].append(str(part["title"].iloc[0]))
     for titles, part in found.values():
-        accepted = f"{int(part['accepted'].sum())} of {len(part)} accepted"
+        accepted = f"{int(part['accepted'].sum())} of {len(part)} accepted{_in_english(made.languages, part.loc[part['accepted'].astype(bool), 'text'])}"
         yield "; ".join(titles), "; ".join([accepted, *dict.fromkeys(made.spaces[title] for title in titles if title in made.spaces)]), part
+
+
+def _in_english(languages: Sequence[str], texts: Iterable[str]) -> str:
+    """Return how many accepted texts look English where texts are to be in another language: no check asks for that."""
+    if is_english(languages):
+        return ""
+    held = [re.findall(r"\w+", str(text).lower()) for text in texts]
+    count = sum(12 * sum(word in COMMON for word in words) >= len(words) > 0 for words in held)
+    named = ", ".join(languages) if list(languages) != [UNKNOWN] else "the language of your texts"
+    return f", {count} of these look English, and no check asks for {named}" if held else ""
 
 
 def next_step(name: str) -> str:

@@ -23,15 +23,10 @@ from emosynth.paths import Paths
 from emosynth.seeding import build_orders
 from emosynth.session import plain
 from emosynth.taxonomy import Taxonomies
+from emosynth.trying.amounts import told
 from emosynth.trying.forecast import Forecast, Stopwatch, busy, forecast, generator_name
+from emosynth.trying.places import paths_of
 from emosynth.writers import generator_of, open_writer
-
-FOLDER = "preview"
-
-
-def paths_of(paths: Paths) -> Paths:
-    """Return where a profile's preview lies: beside its results, and no output of its pipeline."""
-    return Paths(paths.root, f"{paths.profile}/{FOLDER}")
 
 
 @dataclass
@@ -52,6 +47,8 @@ class Preview:
         Origin -> the titles of the arms that it writes for.
     spaces
         Title of an arm that writes emotions of another list than the corpus's classes -> a sentence that says so.
+    amounts
+        What the rows of the file are used for, and for how many labels the report answers (`emosynth.trying.amounts.told`).
     busy
         What is to be known of the machine's other work (`emosynth.trying.forecast.busy`).
     """
@@ -67,6 +64,7 @@ class Preview:
     origins: dict[str, str] = field(default_factory=dict)
     spaces: dict[str, str] = field(default_factory=dict)
     busy: str = ""
+    amounts: list[str] = field(default_factory=list)
 
 
 def params_with(root: Any, corpora: Mapping[str, Any]) -> Params:
@@ -184,7 +182,7 @@ def preview(
     sizes = params.cells.sizes_of(params.corpora.target)
     return Preview(
         _rows(small, frame, verdicts), made, counts, sizes, left, seconds, _reference(paths), corpus.languages, _origins(params),
-        _spaces(params, catalog), other,
+        _spaces(params, catalog), other, told(params, corpus, paths.profile),
     )  # fmt: skip
 
 

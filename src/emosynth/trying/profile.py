@@ -21,6 +21,7 @@ from emosynth.errors import UserError
 from emosynth.params import Cells, Corpora, UserCorpus, read_file
 from emosynth.params.base import load_yaml
 from emosynth.paths import SHIPPED
+from emosynth.trying.amounts import sizes_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,8 +149,8 @@ def held_by(frame: pd.DataFrame) -> Counter[str]:
 def fitting(counts: Mapping[str, int], cells: Cells, name: str, held: Mapping[str, int] | None = None) -> dict[str, Any]:
     """Return what a profile must say of seeds so that they fit a corpus; nothing where those of ``cells`` do.
 
-    Seeds take half of the training rows at most, so that as many real rows are left to compare with, and hold ``min_per_class`` rows of
-    each class.
+    The largest seed takes half of the training rows, so that the report answers near what the file can bear and as many real rows are left
+    to compare with; all hold ``min_per_class`` rows of each class (`emosynth.trying.amounts.sizes_for`).
 
     Parameters
     ----------
@@ -176,11 +177,8 @@ def fitting(counts: Mapping[str, int], cells: Cells, name: str, held: Mapping[st
             where=name,
             remedy=f"{more}, or leave them out: --class-names '{{{taken}}}'.",
         )
-    needed = least * len(counts)
-    if sizes[0] >= needed and 2 * sizes[-1] <= rows:
-        return {}
-    largest = max(min(max(sizes[-1], 2 * needed), rows // 2), needed)
-    return {"sizes": [largest // 2, largest] if largest // 2 >= needed else [largest]}
+    found = sizes_for(rows, least * len(counts), sizes)
+    return {} if found == sizes else {"sizes": found}
 
 
 def path_in(root: Path, path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The first page: macro-F1 by number of labels on the target, and gains on every corpus."""
+"""The first page: macro-F1 by number of labels on the target, and the judged gain on every corpus."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from emosynth.design.arms import SEED
-from emosynth.evidence import Group, usable
-from emosynth.evidence.numbers import INTERVALS, count, gain, gain_words, known, listed, score, size, some
+from emosynth.evidence import Group
+from emosynth.evidence.numbers import INTERVALS, count, gain_words, known, level, listed, of_points, score, size, some
+from emosynth.evidence.numbers import told as gain_told
 from emosynth.params import Figures, Params
 from emosynth.report.figures import base as chart
 from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of
 from emosynth.report.tables import Headline, Tables, main_rows
-from emosynth.style import blend, current_theme, new_figure
+from emosynth.style import blend, current_theme, drawn_names, new_figure, palette_colour
 
 LABELS = {"own": "your labels only", "written": "+ generated and checked", "real": "+ as many real"}
 
@@ -27,13 +28,24 @@ def headline_of(tables: Tables) -> Headline:
     return tables.headline
 
 
-def headline_row(tables: Tables, learner: str, arm: str) -> Any:
-    """Return the contrast of a headline arm at the largest seed size; None: there is none."""
+def headline_rows(tables: Tables, learner: str, arm: str) -> list[Any]:
+    """Return the contrasts of a headline arm with the labels alone, by seed size."""
     head = headline_of(tables)
     assert tables.contrasts is not None
     rows = main_rows(tables.contrasts)
     rows = rows[(rows["corpus"] == head.corpus) & (rows["learner"] == learner) & (rows["arm"] == arm) & (rows["version"] == "")]
-    return next(rows_of(rows[rows["size"] == rows["size"].max()]), None)
+    return list(rows_of(rows[rows["size"].isin(head.sizes)].sort_values("size", kind="stable")))
+
+
+def gains_told(rows: list[Any]) -> str:
+    """Write gains by number of labels: those above zero by their own intervals first, then those that are not told from zero, then losses."""
+    kinds = {"": [row for row in rows if row.low > 0], "not told from zero: ": [row for row in rows if not row.low > 0 and not row.high < 0],
+             "a loss: ": [row for row in rows if row.high < 0]}  # fmt: skip
+    parts = []
+    for words, own in kinds.items():
+        said = [f"{gain_told(row.gain, row.low, row.high)} at {count(row.size)}{' labels' if row is rows[0] else ''}" for row in own]
+        parts += [f"{words}{listed(said)}"] if said else []
+    return "; ".join(parts)
 
 
 class Answer(Figure):
@@ -78,7 +90,7 @@ class Answer(Figure):
         ends = []
         for curve in dict.fromkeys(frame["curve"]):
             line = frame[frame["curve"] == curve].sort_values("size")
-            look = looks.look(str(line["arm"].iloc[0]))
+            look = self._look(str(curve), frame, tables)
             axes.fill_between(line["size"], line["low"], line["high"], color=look["color"], alpha=0.13, linewidth=0)
             axes.plot(line["size"], line["mean"], **{**look, "markersize": 5.5})
             ends.append((float(line["mean"].iloc[-1]), LABELS[str(curve)], look["color"]))
@@ -94,25 +106,36 @@ class Answer(Figure):
                     color=blend(colour, current_theme().ink, 0.3), fontweight="bold",
                 )  # fmt: skip
 
+    def _look(self, curve: str, frame: pd.DataFrame, tables: Tables) -> dict[str, Any]:
+        """Return the look of a curve: an arm's own, but real rows in a colour that neither of the others has, and dashed."""
+        arms = frame.drop_duplicates("curve").set_index("curve")["arm"]
+        look = tables.looks.look(str(arms[curve]))
+        if curve != "real":
+            return look
+        taken = tables.looks.colour(str(arms["written"])) if "written" in arms else ""
+        colour = next(colour for colour in map(palette_colour, (1, 2)) if colour != taken)
+        return {**look, "color": colour, "markerfacecolor": colour, "markeredgecolor": colour, "linestyle": (0, (4, 1.5))}
+
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
         head, looks = headline_of(tables), tables.looks
-        own = headline_row(tables, head.learner, head.arm)
-        real = None if head.real is None else headline_row(tables, head.learner, head.real)
-        helps = [] if tables.told is None else [count(at) for at in tables.told.loc[tables.told["shown"], "size"]]
-        told = f"helps at {listed(helps)} labels" if helps else f"is not shown to help at {count(own.size)} labels"
-        title = f"Written and checked text {told}"
-        title += f"; at {count(own.size)}, as many real rows add {gain(real.gain)}" if real is not None else ""
+        rows = headline_rows(tables, head.learner, head.arm)
+        own, helps = rows[-1], [] if tables.told is None else [count(at) for at in tables.told.loc[tables.told["shown"], "size"]]
+        shown = f"is shown to help at {listed(helps)} labels" if helps else "is shown to help at none of these sizes"
+        title = f"{looks.title(head.arm)} rows on {head.corpus}, checked, with {looks.learner(head.learner)}: {gains_told(rows)}"
+        title = f"{title[:1].upper()}{title[1:]}. After correction the best way {shown}"
+        real = [] if head.real is None else headline_rows(tables, head.learner, head.real)
         reading = (
-            f"{looks.title(head.arm)} rows on {head.corpus}, {looks.learner(head.learner)}: {gain_words(own, tables.params)} at {size(own.size)} over "
+            f"Points of macro-F1 over the labels alone, {level(tables.params)}s. At {size(own.size)}: {gain_words(own, tables.params)} over "
             f"{score(own.score - own.gain)} with the labels alone"
         )
-        reading += f"; cross-fitted, {gain_words(head.row, tables.params)}." if known(head.row.gain) else "."
-        other = None if head.other is None else headline_row(tables, head.other, head.arm)
-        if other is not None and head.other is not None:
-            reading += f" With {looks.learner(head.other)}: {gain_words(other, tables.params)} at {size(other.size)}."
+        reading += f"; the best way there, cross-fitted: {gain_words(head.row, tables.params)}." if known(head.row.gain) else "."
+        reading += f" As many real rows: {gains_told(real)}." if real else ""
+        others = [] if head.other is None else headline_rows(tables, head.other, head.arm)
+        if others and head.other is not None:
+            reading += f" With {looks.learner(head.other)}: {gains_told(others)}."
         limits = (
             "The arm shown is the one that gains most with this learner at the largest seed, chosen on these test rows, "
-            "which flatters it; the cross-fitted gain is not flattered. Curves of one panel are means over the same repeats. "
+            "which flatters it, and its intervals are not corrected; the cross-fitted gain is not flattered. Curves of one panel are means over the same repeats. "
         )
         alt = "Line chart of macro-F1 against the number of labelled posts; three curves with ribbons, and a small second panel for another learner."
         return Words(title, reading, limits + INTERVALS, alt)
@@ -126,14 +149,11 @@ def _apart(ends: list[tuple[float, str, str]], gap: float) -> list[float]:
     return places
 
 
-# --- the answer on every corpus: what the main arms gain over the labels alone, by seed size ---
-
-MOST = 4
-"""Written arms that are drawn."""
+# --- the answer on every corpus: what is judged, the cross-fitted gain of the best way over the labels alone ---
 
 
 class Corpora(Figure):
-    """A panel a corpus; the first written arms that were run on every corpus and seed size, beside as many real rows."""
+    """A row a corpus, seed size and kind of learner: the answer as the table of the first page has it."""
 
     name = "corpora"
     label = "Every corpus"
@@ -142,16 +162,12 @@ class Corpora(Figure):
     reads = SCORES
 
     def frame(self, tables: Tables) -> pd.DataFrame:
-        """Return gains in points with intervals by corpus, arm and seed size, with the headline's learner."""
-        head = headline_of(tables)
-        assert tables.contrasts is not None
-        rows = main_rows(tables.contrasts)
-        rows = rows[(rows["learner"] == head.learner) & (rows["version"] == "")]
-        seen = rows.drop_duplicates(["arm", "corpus", "size"])["arm"].value_counts()
-        whole = set(seen.index[seen == seen.max()])
-        written = [name for name, arm in tables.params.arms.items() if name in whole and usable(arm)][:MOST]
-        frame = rows[rows["arm"].isin([head.real, *written])][["corpus", "size", "arm", "learner", "gain", "low", "high", "repeats"]]
-        return chart.ordered(chart.in_points(frame), ["corpus", "arm", "size"], corpus=tables.params.corpora.names, arm=tables.looks.arms)
+        """Return the answers: cross-fitted gains in points with intervals, by corpus, size and kind of learner, and whether each is shown."""
+        headline_of(tables)
+        assert tables.answers is not None
+        names = ["corpus", "size", "learner", "kind", "arm", "gain", "low", "high", "picked", "p_adjusted", "shown", "repeats"]
+        rows = tables.answers[names].sort_values("size", kind="stable")
+        return chart.ordered(chart.in_points(rows, "gain", "low", "high", "picked"), ["corpus"], corpus=tables.params.corpora.names)
 
     def applies(self, params: Params) -> bool:
         return len(params.corpora.names) > 1
@@ -160,44 +176,47 @@ class Corpora(Figure):
         return "" if frame["corpus"].nunique() > 1 else "The run holds trials on one corpus."
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
-        looks, corpora = tables.looks, list(dict.fromkeys(frame["corpus"]))
-        arms = looks.order(frame["arm"])
-        fig = new_figure(figures, 0.9 + 2.3 * ((len(corpora) + 1) // 2))
-        panels = chart.grid_of(fig, len(corpora), 2, sharey=True)
-        limits = chart.limits_of(frame)
-        for axes, corpus in zip(panels, corpora, strict=True):
-            own = frame[frame["corpus"] == corpus]
-            sizes = sorted(set(own["size"]))
-            axes.set_ylim(limits)
-            chart.zero_line(axes, horizontal=False)
-            spread = (sizes[-1] / sizes[0]) ** (0.16 / len(sizes)) if len(sizes) > 1 else 1.15
-            for place, arm in enumerate(arms):
-                line, look = own[own["arm"] == arm], looks.look(arm)
-                x = line["size"] * spread ** (2 * place / max(1, len(arms) - 1) - 1)
-                chart.dotted(axes, x, line, "gain", look, alpha=0.6, linewidth=1.0)
-            chart.size_axis(axes, sizes)
-            axes.set_xlim(sizes[0] / spread**2, sizes[-1] * spread**2)
-            axes.set_title(corpus)
-        for axes in panels[::2]:
-            axes.set_ylabel("gain (F1 points)")
-        chart.legend_below(fig, [chart.handle(looks.title(arm), looks.look(arm)) for arm in arms], 3)
+        looks, theme = tables.looks, current_theme()
+        fig = new_figure(figures, 1.3 + 0.36 * len(frame))
+        axes = fig.subplots()
+        axes.set_xlim(chart.limits_of(frame))
+        chart.zero_line(axes)
+        for place, row in enumerate(rows_of(frame)):
+            colour = palette_colour(2) if row.shown else theme.muted
+            face = colour if row.shown else theme.background
+            look = {**looks.learner_look(row.learner), "color": colour, "markeredgecolor": colour, "markerfacecolor": face}
+            chart.dot_interval(axes, row.gain, place, (row.low, row.high), look, size=7.0)
+            if place and frame["corpus"].iloc[place - 1] != row.corpus:
+                axes.axhline(place - 0.5, color=theme.grid, linewidth=1.0, zorder=0)
+        chart.bare(axes, [f"{row.corpus}, n = {row.size}" for row in rows_of(frame)])
+        ways = drawn_names([f"{looks.title(row.arm)}, {looks.learner(row.learner)}" for row in rows_of(frame)], 46)
+        for place, way in enumerate(ways):
+            axes.annotate(
+                way, (1.0, place), xycoords=("axes fraction", "data"), xytext=(8, 0), textcoords="offset points", va="center",
+                fontsize=0.8 * figures.font_size,
+            )  # fmt: skip
+        axes.set_xlabel("cross-fitted gain over the labels alone (F1 points)")
+        known_looks = {name: {**looks.learner_look(name), "markerfacecolor": theme.background} for name in chart.learners_in(tables, frame)}
+        handles = [chart.handle(looks.learner(name), look, line=False) for name, look in known_looks.items()]
+        filled = {"color": palette_colour(2), "marker": "s", "linestyle": "none"}
+        chart.legend_below(fig, [*handles, chart.handle("filled: shown after correction", filled, line=False)], 4)
         return fig
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
-        head, looks = headline_of(tables), tables.looks
-        if tables.answers is None or tables.told is None:
-            raise Missing("The run holds no answers.")
-        rows = tables.answers[tables.answers["kind"] == tables.told["kind"].iloc[0]]
-        helps = [str(corpus) for corpus, own in rows.groupby("corpus", sort=False) if own["shown"].any()]
-        title = f"Written and checked text is shown to help on {count(len(helps))} of {some(rows['corpus'].nunique(), 'corpus', 'corpora')}"
-        sizes = {str(corpus): sorted(set(own["size"])) for corpus, own in frame.groupby("corpus", sort=False)}
-        at = [f"{corpus}, {listed([count(item) for item in own])} labels" for corpus, own in sizes.items()]
-        reading = f"Gain over the labels alone with {looks.learner(head.learner)}: {'; '.join(at)}."
-        if helps:
-            reading += f" The best way is shown to help on {listed(helps)}, cross-fitted and corrected for all rows of the table below."
-        limits = (
-            f"Drawn are the first {MOST} written arms, in the order of the parameters, that were run in every cell: none was picked for its gain. "
-            "These intervals are not corrected for the number of arms and cells. "
+        looks, many = tables.looks, frame["corpus"].nunique()
+        shown = frame[frame["shown"].astype(bool)]
+        ways = [f"{row.corpus} with {count(row.size)} labels ({looks.title(row.arm)}, {looks.learner(row.learner)}, {of_points(row.gain, row.low, row.high)})"
+                for row in rows_of(shown)]  # fmt: skip
+        title = f"The best written rows are shown to help on {count(shown['corpus'].nunique())} of {some(many, 'corpus', 'corpora')}"
+        title += f": {listed(ways)}" if ways else ""
+        rest = len(frame) - len(shown)
+        reading = (
+            f"{listed(list(dict.fromkeys(frame['corpus'])))}; beside each row stands the way and classifier that is judged there. {level(tables.params)}s. "
+            f"Of {len(frame)} rows {count(rest)} {'is' if rest == 1 else 'are'} not told from zero after correction."
         )
-        alt = "Dots with intervals of the gain in macro-F1 by seed size, one panel a corpus, one line an arm."
+        limits = (
+            f"Every row is one of the table of answers: of all ways that were run there, the one that other repeats pick, judged on the repeats that did not pick it; "
+            f"p corrected for all {len(frame)} rows (Holm), intervals are corrected for the picking alone. Rows of two repeats have wide intervals. "
+        )
+        alt = "Dots with intervals of the cross-fitted gain in macro-F1, one row a corpus and seed size, filled where it is shown after correction."
         return Words(title, reading, limits + INTERVALS, alt)

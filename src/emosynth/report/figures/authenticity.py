@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,9 +18,10 @@ from emosynth.design.cells import panel_size
 from emosynth.evidence.numbers import POINTS, count, gain, listed, number, size, sized, some, span
 from emosynth.params import Figures
 from emosynth.report.figures import base as chart
+from emosynth.report.figures import choice
 from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of
 from emosynth.report.tables import Tables, main_rows
-from emosynth.style import current_theme, new_figure
+from emosynth.style import current_theme, drawn_names, new_figure
 
 _SHOWN = ["family", "measure", "arm", "value", "low", "high", "reference", "effect", "effect_kind", "p", "p_holm", "n_texts", "n_tokens"]
 _SHORT = {"ttr": "type-token ratio", "hdd": "HD-D", "mtld": "MTLD", "mattr": "MATTR"}
@@ -46,6 +48,16 @@ def title_of(tables: Tables, arm: str) -> str:
     return "real against real" if arm == OTHER else "real text" if arm == REAL else tables.looks.title(arm)
 
 
+SAME_TEXTS = " Arms whose texts are those of an arm shown (under other labels or weights, or more of them) are left out."
+
+
+def distinct(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """Return a table's rows without arms whose texts are another's on the same corpus, see `emosynth.report.figures.choice.own_texts`."""
+    kept = [set(choice.own_texts(tables.params, own["arm"])) for _, own in rows.groupby("corpus", sort=False)]
+    places = {corpus: place for place, corpus in enumerate(rows["corpus"].drop_duplicates())}
+    return rows[[arm in kept[places[corpus]] for corpus, arm in zip(rows["corpus"], rows["arm"], strict=True)]]
+
+
 class Authenticity(Figure):
     """A heat map: measures by arms."""
 
@@ -56,8 +68,8 @@ class Authenticity(Figure):
     reads = ("authenticity/panel",)
 
     def frame(self, tables: Tables) -> pd.DataFrame:
-        """Return the panel of accepted text on the target, measures that were tested only, the control first."""
-        panel = tables.need("authenticity/panel")
+        """Return the panel of accepted text on the target, measures that were tested only, the control first; texts of one kind once."""
+        panel = distinct(tables.need("authenticity/panel"), tables)
         panel = panel[(panel["corpus"] == tables.target) & (panel["arm"] != REAL)]
         panel = panel[panel["verified"].astype(bool) | (panel["arm"] == OTHER)]
         tested = panel.groupby("measure")["p"].transform(lambda values: values.notna().any()).astype(bool)
@@ -65,15 +77,18 @@ class Authenticity(Figure):
         if panel.empty:
             raise Missing(f"The panel holds no accepted text on {tables.target}.")
         arms = [OTHER, *tables.looks.order(set(panel["arm"]) - {OTHER})]
-        return chart.ordered(panel, ["measure", "arm"], measure=dict.fromkeys(panel["measure"]), arm=arms)[_SHOWN]
+        panel = chart.ordered(panel, ["measure", "arm"], measure=dict.fromkeys(panel["measure"]), arm=arms)[_SHOWN]
+        nearest = _nearest(panel, tables.params.evidence.alpha)[0]
+        chosen = choice.leading(tables, arms[1:] if arms[0] in set(panel["arm"]) else arms, [nearest] if nearest else [])
+        return choice.marked(panel, [OTHER, *chosen])
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
-        theme = current_theme()
+        theme, distances = current_theme(), _distances(frame)
+        frame = frame[frame["drawn"]]
         arms, measures = list(dict.fromkeys(frame["arm"])), list(dict.fromkeys(zip(frame["family"], frame["measure"], strict=True)))
         shades = np.full((len(measures), len(arms)), np.nan)
-        distances = _distances(frame)
         # Effects of different kinds have different scales: each kind is shaded against its own largest distance, or 1.
-        largest = {kind: max(1.0, float(found.abs().max())) for kind, found in distances.groupby(frame["effect_kind"])}
+        largest = {kind: max(1.0, float(found.abs().max())) for kind, found in distances[frame.index].groupby(frame["effect_kind"])}
         fig = new_figure(figures, 1.9 + 0.3 * len(measures))
         axes = fig.subplots()
         for row in rows_of(frame):
@@ -81,13 +96,19 @@ class Authenticity(Figure):
         light = theme.name == "light"
         colours = sns.diverging_palette(250, 25, s=85, l=62 if light else 48, center="light" if light else "dark", as_cmap=True)
         sns.heatmap(shades, ax=axes, cmap=colours, vmin=-1, vmax=1, cbar=False, linewidths=1.5, linecolor=theme.background)
-        size = 0.85 * figures.font_size * min(1.0, 9 / len(arms))  # many arms have narrow columns
+        size = 0.85 * figures.font_size
         for row in rows_of(frame):
             spot = arms.index(row.arm) + 0.5, measures.index((row.family, row.measure)) + 0.5
             weight = "bold" if row.p_holm < tables.params.evidence.alpha else "normal"
             text = effect_text(row.effect, row.effect_kind).removeprefix("×")
             axes.text(*spot, text, ha="center", va="center", fontsize=size, fontweight=weight, color=theme.ink)
-        axes.set_xticks(np.arange(len(arms)) + 0.5, [title_of(tables, arm) for arm in arms], rotation=40, ha="left")
+        axes.set_xticks(
+            np.arange(len(arms)) + 0.5,
+            drawn_names([title_of(tables, arm) for arm in arms], 26),
+            rotation=40,
+            ha="left",
+            rotation_mode="anchor",
+        )
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
         axes.set_yticks(np.arange(len(measures)) + 0.5, [measure_name(str(measure)) for _, measure in measures], rotation=0)
@@ -98,13 +119,10 @@ class Authenticity(Figure):
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
         alpha = tables.params.evidence.alpha
-        tested = frame[frame["p_holm"].notna()]
-        differing = (tested["p_holm"] < alpha).groupby(tested["arm"]).agg(["sum", "size"])
-        arms = [arm for arm in dict.fromkeys(frame["arm"]) if arm != OTHER and arm in differing.index]
-        nearest = min(arms, key=lambda arm: differing.loc[arm, "sum"] / differing.loc[arm, "size"], default=None)
+        nearest, differing = _nearest(frame, alpha)
         title = "How far generated text is from real text"
         if nearest is not None:
-            own, who = differing.loc[nearest], tables.looks.title(str(nearest))
+            own, who = differing.loc[nearest].to_dict(), tables.looks.title(str(nearest))
             much = f"differs from real text on {own['sum'] or 'none'} of {some(int(own['size']), 'measure')}"
             title = f"Even the nearest arm, {who}, {much}" if own["sum"] else f"{who} text {much}"
             if OTHER in differing.index:
@@ -119,8 +137,17 @@ class Authenticity(Figure):
             values = f"{sized(float(row['value']))} against {sized(float(row['reference']))}"
             reading += f" Its largest distance is in {measure_name(str(row['measure']))}: {values}."
         limits = "Each number compares one surface property, not whether a reader would notice. Compare along rows: effects down a column have different scales."
+        limits += SAME_TEXTS + choice.left_out(frame[frame["arm"] != OTHER])
         alt = "Table of effects shaded by sign and size: measures by arms, real against real in the first column."
         return Words(title, reading, limits, alt)
+
+
+def _nearest(frame: pd.DataFrame, alpha: float) -> tuple[str | None, pd.DataFrame]:
+    """Return the arm that differs from real text on the smallest share of its measures, and on how many of how many each differs."""
+    tested = frame[frame["p_holm"].notna()]
+    differing = (tested["p_holm"] < alpha).groupby(tested["arm"]).agg(["sum", "size"])
+    arms = [arm for arm in dict.fromkeys(frame["arm"]) if arm != OTHER and arm in differing.index]
+    return min(arms, key=lambda arm: differing.loc[arm, "sum"] / differing.loc[arm, "size"], default=None), differing
 
 
 # --- diversity: whether grounding in narratives makes texts more varied, at equal amounts of text ---
@@ -143,7 +170,7 @@ class Diversity(Figure):
 
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return differences of accepted texts by measure, kind and label; labels with too few texts are left out."""
-        rows = tables.need("authenticity/diversity")
+        rows = distinct(tables.need("authenticity/diversity"), tables)
         rows = rows[(rows["corpus"] == tables.target) & (rows["against"].fillna("") != "")]
         rows = rows[rows["verified"].astype(bool) & rows["value"].notna()]
         if rows.empty:
@@ -166,7 +193,7 @@ class Diversity(Figure):
                 else:
                     axes.plot([row.value], [kinds.index(row.kind) + 0.22], marker="|", color=theme.muted, alpha=0.7)
             chart.bare(axes, [TEXTS.get(kind, kind) for kind in kinds])
-            axes.set_title(DIVERSITY[measure], wrap=True)
+            axes.set_title(textwrap.fill(DIVERSITY[measure], 14), fontsize=0.95 * figures.font_size)
             axes.locator_params(axis="x", nbins=3)
         faint = {"color": theme.muted, "marker": "|", "linestyle": "none"}
         chart.legend_below(fig, [chart.handle("all labels", look, line=False), chart.handle("one label", faint, line=False)], 2)
@@ -182,7 +209,7 @@ class Diversity(Figure):
             for row in rows_of(rows)
         ]
         reading = f"Differences at equal numbers of tokens, shares between 0 and 1: {'; '.join(parts)}."
-        limits = "Diverse texts need not be good ones: noise is diverse, too."
+        limits = f"Diverse texts need not be good ones: noise is diverse, too.{SAME_TEXTS}"
         return Words(title, reading, limits, "Dots with intervals of differences in diversity, one panel a measure.")
 
 
@@ -220,18 +247,21 @@ class Frontier(Figure):
             for (table, measure), (_, better) in PANELS.items():
                 held = tables.get(table)
                 if held is not None:
+                    held = distinct(held, tables)
                     found = _points(held[(held["corpus"] == corpus) & (held["measure"] == measure) & held["value"].notna()], gains, better)
                     out += [[corpus, at, measure, learner, *point] for point in found]
         if not out:
             raise Missing("No arm was both trained on and measured beside real text.")
-        return pd.DataFrame(
-            out, columns=["corpus", "size", "measure", "learner", "arm", "gain", "low", "high", "value", "real", "frontier"]
-        )
+        names = ["corpus", "size", "measure", "learner", "arm", "gain", "low", "high", "value", "real", "frontier"]
+        frame = pd.DataFrame(out, columns=names)
+        edge = frame[frame["frontier"]]["arm"].value_counts()
+        return choice.marked(frame, choice.leading(tables, frame["arm"], [*edge.index]))
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
         looks, theme = tables.looks, current_theme()
         shown = {measure: words for (_, measure), words in PANELS.items() if measure in set(frame["measure"])}
         corpora = list(dict.fromkeys(frame["corpus"]))
+        other = {"color": theme.muted, "marker": ".", "linestyle": "none"}
         fig = new_figure(figures, 2.0 + 2.6 * len(corpora))
         panels = fig.subplots(len(corpora), len(shown), squeeze=False, sharex="col", sharey="row")
         for place, (measure, (label, better)) in enumerate(shown.items()):
@@ -241,8 +271,9 @@ class Frontier(Figure):
                 edge = own[own["frontier"]].sort_values("value")
                 axes.plot(edge["value"], edge["gain"], color=theme.muted, linewidth=1.0, linestyle=(0, (2, 2)), zorder=1)
                 for row in rows_of(own):
-                    mark = {**looks.look(row.arm), "linestyle": "none"}
-                    axes.plot([row.value], [row.gain], **mark, markersize=8.0 if row.frontier else 5.0)
+                    mark = {**(looks.look(row.arm) if row.drawn else other), "linestyle": "none"}
+                    axes.plot([row.value], [row.gain], **mark, markersize=8.0 if row.frontier else 5.0, zorder=3 if row.drawn else 2)
+                axes.margins(0.09)
                 if own["real"].notna().any():
                     axes.axvline(own["real"].iloc[0], color=theme.muted, linewidth=1.0)
             panels[-1, place].set_xlabel(label)
@@ -250,7 +281,9 @@ class Frontier(Figure):
                 panels[0, place].invert_xaxis()  # the column shares it
         for axes, corpus in zip(panels[:, 0], corpora, strict=True):
             axes.set_ylabel(f"{f'{corpus}: ' if len(corpora) > 1 else ''}gain (F1 points)")
-        chart.legend_below(fig, [chart.handle(looks.title(arm), looks.look(arm), line=False) for arm in looks.order(frame["arm"])], 3)
+        handles = [chart.handle(looks.title(arm), looks.look(arm), line=False) for arm in looks.order(frame.loc[frame["drawn"], "arm"])]
+        rest = frame.loc[~frame["drawn"], "arm"].nunique()
+        chart.legend_below(fig, [*handles, *([chart.handle(some(rest, "other arm"), other, line=False)] if rest else [])], 3)
         return fig
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
@@ -270,6 +303,7 @@ class Frontier(Figure):
             "Large markers, joined: arms that no other beats on both; line: real text beside real text."
         )
         limits = "Estimates without intervals, at accepted rows of the seed size whose texts were measured: the frontier is where to look, not a finding."
+        limits += SAME_TEXTS + choice.left_out(frame)
         alt = "Scatters of gain in macro-F1 against measures of authenticity, one marker an arm, the frontier joined."
         return Words(title, reading, limits, alt)
 

@@ -1,19 +1,20 @@
 """What a figure of the report is, and what figures share.
 
 A figure is one piece of kind ``figure``: ``frame`` computes the numbers that are drawn (and saved as CSV), ``paint`` draws exactly that
-frame, ``words`` writes title and reading from it. Numbers in titles and sentences therefore cannot differ from those drawn.
+frame (of one with a column ``drawn``, these rows by name), ``words`` writes title and reading from it. Numbers in titles and sentences therefore cannot differ from those drawn.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
@@ -24,12 +25,14 @@ from emosynth.params import Figures, Params
 from emosynth.paths import Paths, repro
 from emosynth.pieces import Piece
 from emosynth.report.tables import Missing, Tables
-from emosynth.style import LONGEST_ENTRY, Looks, current_theme, figure_style, new_figure, save_figure, tidy
+from emosynth.style import LONGEST_ENTRY, Looks, current_theme, drawn_names, figure_style, new_figure, save_figure, tidy
 
 SCORES = ("trials/trials", "trials/predictions", "trials/test_rows")
 """What every score and contrast is computed from."""
-_LEGEND_WIDTH = 112
-"""Characters that the width of a figure bears, a marker counting as six."""
+_LEGEND_SHARE = 0.98
+"""Of the width of a figure, what a legend may take."""
+BEYOND = 1.4
+"""Factor by which an axis of seed sizes goes on beyond the first and the last."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,10 @@ class Figure(Piece):
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
         """Draw the frame, inside ``figure_style``."""
         raise NotImplementedError
+
+    def parts(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Iterator[tuple[str, Canvas]]:
+        """Draw smaller figures of the same frame, by file name, for the page to fold away; SVG alone. Most figures have none."""
+        yield from ()
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
         """Say what is seen."""
@@ -165,6 +172,11 @@ def zero_line(axes: Axes, horizontal: bool = True) -> None:
     (axes.axvline if horizontal else axes.axhline)(0, color=current_theme().muted, linewidth=1.0, zorder=1)
 
 
+def not_told(low: float, high: float) -> str:
+    """Say behind a difference that its interval holds zero; empty: it does not."""
+    return ", not told from zero" if low <= 0 <= high else ""
+
+
 def bare(axes: Axes, names: list[str]) -> None:
     """Label the rows of a chart of horizontal marks, the first at the top."""
     axes.set_yticks(range(len(names)), names)
@@ -190,15 +202,28 @@ def size_axis(axes: Axes, sizes: Sequence[int]) -> None:
 
 def learner_legend(fig: Canvas, looks: Looks, learners: Iterable[str]) -> None:
     """Put one legend of learners below all panels."""
-    legend_below(fig, [handle(looks.learner(name), looks.learner_look(name), line=False) for name in learners], 3)
+    legend_below(fig, [handle(looks.learner(name), looks.learner_look(name), line=False) for name in learners], 4)
 
 
 def legend_below(fig: Canvas, handles: list[Any], columns: int) -> None:
-    """Put one legend below all panels."""
-    lengths = [min(len(str(item.get_label())), LONGEST_ENTRY) + 6 for item in handles] or [0]
-    widths = {count: sum(max(part) for part in np.array_split(lengths, count)) for count in range(1, min(columns, len(lengths)) + 1)}
-    columns = max((count for count, width in widths.items() if width <= _LEGEND_WIDTH), default=1)
-    fig.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=2.2, columnspacing=1.6)
+    """Put one legend below all panels, in as many columns as the figure is wide enough for, measured as it is drawn."""
+    names = drawn_names([str(item.get_label()) for item in handles], LONGEST_ENTRY)
+    for item, name in zip(handles, names, strict=True):
+        item.set_label(name)
+    renderer = FigureCanvasAgg(fig).get_renderer()
+    for count in range(min(columns, max(1, len(handles))), 0, -1):
+        legend = fig.legend(handles=handles, loc="outside lower center", ncols=count, handlelength=2.2, columnspacing=1.6)
+        if count == 1 or legend.get_window_extent(renderer).width <= _LEGEND_SHARE * fig.bbox.width:
+            return
+        legend.remove()
+
+
+def dodged(place: int, count: int, sizes: Sequence[int], share: float = 0.03) -> float:
+    """Return the factor by which marks of one of ``count`` lines stand beside their seed size.
+
+    All lie within ``share`` of the axis to either side, however many lines there are; the axis is logarithmic and goes on a little beyond the sizes.
+    """
+    return float(10 ** (share * math.log10(BEYOND**2 * sizes[-1] / sizes[0]) * (2 * place / max(1, count - 1) - 1)))
 
 
 # --- figures drawn, shown and written again ---
@@ -253,10 +278,12 @@ def why_left_out(figure: Figure, tables: Tables) -> str:
 def write_figure(figure: Figure, tables: Tables, style: Figures, folder: Path) -> list[Path]:
     """Draw one figure and write all its files: SVG, which the page shows, light and dark, and the other ``figures.formats`` light."""
     formats = [*style.formats, *([] if "svg" in style.formats else ["svg"])]
-    with figure_style(style):
-        canvas, frame = figure.draw(tables, style)
-        written = save_figure(canvas, folder, figure.name, frame, formats, style.dpi)
-    with figure_style(style, dark=True):
-        canvas, _ = figure.draw(tables, style)
-        written += save_figure(canvas, folder, f"{figure.name}-dark", None, ["svg"], style.dpi)
+    written: list[Path] = []
+    for dark, end in ((False, ""), (True, "-dark")):
+        with figure_style(style, dark=dark):
+            canvas, frame = figure.draw(tables, style)
+            written += save_figure(canvas, folder, f"{figure.name}{end}", None if dark else frame, ["svg"] if dark else formats, style.dpi)
+            if "note" not in frame:
+                for name, part in figure.parts(frame, tables, style):
+                    written += save_figure(tidy(part), folder, f"{name}{end}", None, ["svg"], style.dpi)
     return written

@@ -1,25 +1,35 @@
-"""The page on claims: a forest for each declared claim on scores, and a published gain taken apart."""
+"""The page on claims: each declared claim where it is judged, a forest of its replications, and a published gain taken apart."""
 
 from __future__ import annotations
 
-import math
+import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from emosynth.evidence import VERDICTS
 from emosynth.evidence.apart import taken_apart
-from emosynth.evidence.numbers import INTERVALS, POINTS, gain, known, of_points, per_cent, some
+from emosynth.evidence.numbers import INTERVALS, POINTS, gain, known, level, number, of_points, per_cent, some, span
 from emosynth.params import Figures
 from emosynth.report.figures import base as chart
+from emosynth.report.figures.authenticity import measure_name
 from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of
 from emosynth.report.tables import Tables
-from emosynth.style import current_theme, drawn_names, new_figure, palette_colour
+from emosynth.style import current_theme, drawn_name, drawn_names, new_figure, palette_colour
 
 VERDICT_MARKERS = {"supported": "o", "contradicted": "X", "undecided": "D", "not tested": "."}
-_CELL = ["corpus", "learner", "size", "effect", "low", "high"]
+_CELL = ["outcome", "corpus", "learner", "size", "effect", "low", "high", "unit", "p", "comparison"]
+_COLUMNS = [
+    "id", "ours", "judged", "verdict", "outcome", "corpus", "learner", "size", "effect", "low", "high", "unit", "margin", "p", "p_adjusted", "comparison", "statement",
+]  # fmt: skip
 _UNIT = "F1 points"
+_ROW = 0.4
+"""Height of a claim in inches."""
+_STATEMENT = 46
+"""Characters of a line of a claim's statement."""
 
 
 def look(verdict: str) -> dict[str, object]:
@@ -30,74 +40,156 @@ def look(verdict: str) -> dict[str, object]:
 
 
 class Claims(Figure):
-    """A panel a claim on scores, each with its own scale; claims on text have other units and stand in the table."""
+    """A row a claim, where it is judged; published claims, our own and those on text in panels of their own. A forest a claim besides."""
 
     name = "claims"
-    label = "Declared claims, wherever they can be tested"
+    label = "Declared claims, each where it is judged"
     page = "claims"
     order = 10
     reads = (*SCORES, "authenticity/panel", "authenticity/diversity", "context/context", "context/dialogues")
 
     def frame(self, tables: Tables) -> pd.DataFrame:
-        """Return effect and interval in points of F1 by claim and cell."""
+        """Return effect and interval by claim and cell: where it is judged, then the same comparison in every other cell that holds it."""
         rows = []
         for claim in tables.claims:
-            found, head = claim.finding, claim.declared.id
-            if known(found.effect) and found.unit == _UNIT:
-                cell = [claim.corpus, claim.learner, claim.size, found.effect, found.low, found.high, found.margin, claim.p_adjusted]
-                rows.append([head, True, claim.verdict, claim.outcome, *cell])
-            for row in claim.replications if claim.declared.kind == "scores" else ():
+            found, declared = claim.finding, claim.declared
+            head = {"id": declared.id, "ours": declared.ours, "verdict": claim.verdict}
+            if known(found.effect):
+                rows.append({
+                    **head, "judged": True, "outcome": claim.outcome, "corpus": claim.corpus, "learner": claim.learner, "size": claim.size, "effect": found.effect,
+                    "low": found.low, "high": found.high, "unit": found.unit, "margin": found.margin, "p": found.p, "p_adjusted": claim.p_adjusted,
+                    "comparison": claim.comparison, "statement": declared.statement,
+                })  # fmt: skip
+            for row in claim.replications if declared.kind == "scores" else ():
                 if known(row["effect"]):
-                    rows.append([head, False, claim.verdict, row["outcome"], *(row[key] for key in _CELL), math.nan, math.nan])
-        if not rows:
-            raise Missing("No claim on scores was tested in this profile.")
-        return pd.DataFrame(rows, columns=["id", "judged", "verdict", "outcome", *_CELL, "margin", "p_adjusted"])
+                    rows.append({**head, "judged": False, "statement": "", **{key: row[key] for key in _CELL}})
+        if not any(row["judged"] for row in rows):
+            raise Missing("No declared claim was tested in this profile.")
+        return pd.DataFrame(rows, columns=_COLUMNS)
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
-        ids = list(dict.fromkeys(frame["id"]))
-        counts = [int((frame["id"] == name).sum()) for name in ids]
-        fig = new_figure(figures, 0.9 + 0.75 * len(ids) + 0.2 * sum(counts))
-        panels = fig.subplots(len(ids), 1, squeeze=False, height_ratios=[count + 1.5 for count in counts])[:, 0]
-        for axes, name in zip(panels, ids, strict=True):
-            own = frame[frame["id"] == name]
-            axes.set_xlim(chart.limits_of(own, "effect"))
+        judged = frame[frame["judged"]]
+        panels = {title: own for title, own in _panels(judged).items() if len(own)}
+        fig = new_figure(figures, 0.8 + sum(0.75 + _ROW * len(own) for own in panels.values()))
+        grid = fig.subplots(len(panels), 1, squeeze=False, height_ratios=[len(own) + 0.8 for own in panels.values()])[:, 0]
+        for axes, (title, own) in zip(grid, panels.items(), strict=True):
+            text = bool((own["unit"] != _UNIT).all())
+            # Claims on text have units of their own: each is drawn by half the width of its interval, and its number stands beside it.
+            scale = (own["high"] - own["low"]) / 2 if text else pd.Series(1.0, index=own.index)
+            drawn = own.assign(**{name: own[name] / scale for name in ("effect", "low", "high")})
+            axes.set_xlim(chart.limits_of(drawn, "effect"))
             chart.zero_line(axes)
-            for y, row in enumerate(rows_of(own)):
-                if known(row.margin):
-                    axes.fill_betweenx([y - 0.35, y + 0.35], -row.margin, row.margin, color=current_theme().grid, alpha=0.7, linewidth=0)
-                style = look(row.verdict if row.judged else "not tested")
-                chart.dot_interval(axes, row.effect, y, (row.low, row.high), style, size=7.0 if row.judged else 5.0)
-            several = own["corpus"].nunique() > 1
-            parts = [
-                [row.corpus] * several + [tables.looks.learner(row.learner)] + [f"n = {row.size:.0f}"] * known(row.size)
-                for row in rows_of(own)
-            ]
-            chart.bare(axes, [", ".join(cell) for cell in parts])
-            axes.set_title(f"{name}: {own['verdict'].iloc[0]}")
-            axes.tick_params(labelsize=0.8 * figures.font_size)
-        panels[-1].set_xlabel(f"effect ({_UNIT})")
-        shown = set(frame.loc[frame["judged"], "verdict"])
-        marks: dict[str, str] = {**{name: name for name in VERDICTS if name in shown}, "replication": "not tested"}
-        chart.legend_below(fig, [chart.handle(name, look(verdict), line=False) for name, verdict in marks.items()], 4)
+            for place, row in enumerate(rows_of(drawn)):
+                _band(axes, place, row.margin)
+                chart.dot_interval(axes, row.effect, place, (row.low, row.high), look(row.verdict), size=7.0)
+            chart.bare(axes, [""] * len(own))
+            for place, row in enumerate(rows_of(own)):
+                _beside(axes, place, _claimed(row), 0.0, figures)
+                _beside(axes, place, _found(row, tables), 1.0, figures)
+            axes.set_title(title)
+            axes.set_xlabel(
+                "effect, in half-widths of its interval" if text else f"effect: left side minus right side of the claim ({_UNIT})"
+            )
+        shown = [name for name in VERDICTS if name in set(judged["verdict"])]
+        chart.legend_below(fig, [chart.handle(name, look(name), line=False) for name in shown], 4)
+        return fig
+
+    def parts(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Iterator[tuple[str, Canvas]]:
+        """Draw a forest for each claim on scores that other cells hold too, the cell that decides first."""
+        for name, own in frame.groupby("id", sort=False):
+            if own["judged"].any() and len(own) > 1:
+                yield f"{self.name}-{name}", self._forest(own, tables, figures)
+
+    def _forest(self, own: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
+        fig = new_figure(figures, 0.95 + 0.23 * len(own))
+        axes = fig.subplots()
+        axes.set_xlim(chart.limits_of(own, "effect"))
+        chart.zero_line(axes)
+        for place, row in enumerate(rows_of(own)):
+            _band(axes, place, row.margin)
+            chart.dot_interval(
+                axes,
+                row.effect,
+                place,
+                (row.low, row.high),
+                look(row.verdict if row.judged else "not tested"),
+                size=7.0 if row.judged else 5.0,
+            )
+        chart.bare(axes, [_cell(row, tables) for row in rows_of(own)])
+        axes.tick_params(labelsize=0.8 * figures.font_size)
+        first = next(rows_of(own))
+        axes.set_title(f"{first.id}: {first.verdict} in the first row")
+        axes.set_xlabel(f"{drawn_name(first.comparison, 44)} ({_UNIT})")
         return fig
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
-        verdicts = [claim.verdict for claim in tables.claims]
-        counts = {name: verdicts.count(name) for name in VERDICTS}
-        title = f"Of {some(len(verdicts), 'declared claim')}, {', '.join(f'{number} {name}' for name, number in counts.items() if number)}"
-        judged = frame[frame["judged"]].set_index("id")["effect"]
-        others = frame[~frame["judged"] & frame["id"].isin(judged.index)]
-        reading = "Large marker: where a claim is judged; grey band: the margin within which two arms count as equivalent."
-        if len(others):
-            same = int((others["effect"] * others["id"].map(judged) > 0).sum())
-            reading += " Dots: the same comparison with other classifiers, corpora and seed sizes; "
-            reading += f"{same} of {some(len(others), 'replication')} have the sign of the cell that decides."
-        limits = (
-            "Verdicts rest on p corrected for all claims together; the intervals drawn are not. Replications share seeds and test rows with each other: "
-            "their agreement is not independent evidence. Claims on text stand in the table below."
+        said = []
+        for ours, name in ((False, "published claim"), (True, "claim")):
+            own = [claim.verdict for claim in tables.claims if claim.declared.ours == ours]
+            counts = [f"{own.count(verdict)} {verdict}" for verdict in VERDICTS if verdict in own]
+            said += [f"{some(len(own), name)}{' of our own' if ours else ''}: {', '.join(counts)}"] if own else []
+        title = f"Of {'; of '.join(said)}"
+        judged = frame[frame["judged"]].set_index("id")
+        reading = (
+            f"A row a claim, where it is judged, with its number and {level(tables.params)}; colour and marker are the verdict, the grey band is the margin within which two "
+            f"arms count as equivalent. Claims that are not tested are not drawn ({len(tables.claims) - len(judged)})."
         )
-        alt = "Forests of effects with intervals, one panel a claim, the deciding cell first, marked by verdict."
+        others = frame[~frame["judged"] & frame["id"].isin(judged.index)]
+        if len(others):
+            same = int((others["effect"] * others["id"].map(judged["effect"]) > 0).sum())
+            reading += (
+                f" Under the table a forest for each claim, folded: the same comparison with other classifiers, corpora and seed sizes; "
+                f"{same} of {some(len(others), 'replication')} have the sign of the cell that decides."
+            )
+        limits = (
+            "Verdicts rest on p corrected for all claims together; the intervals drawn are not, so that one that leaves zero out may be undecided. Replications share seeds "
+            "and test rows with each other: their agreement is not independent evidence. Claims on text have units of their own: there the axis counts half-widths of the interval."
+        )
+        alt = "Dots with intervals, one row a claim with its statement and its number, marked by verdict; published claims, our own and those on text apart."
         return Words(title, reading, limits, alt)
+
+
+def _panels(judged: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the claims of each panel by its title."""
+    scores = judged["unit"] == _UNIT
+    return {
+        "Published claims": judged[scores & ~judged["ours"]], "Claims of our own": judged[scores & judged["ours"]],
+        "Claims on text, each in its own unit": judged[~scores],
+    }  # fmt: skip
+
+
+def _band(axes: Axes, place: int, margin: float) -> None:
+    if known(margin):
+        axes.fill_betweenx([place - 0.35, place + 0.35], -margin, margin, color=current_theme().grid, alpha=0.7, linewidth=0)
+
+
+def _beside(axes: Axes, place: int, lines: str, edge: float, figures: Figures) -> None:
+    """Write lines beside a row: left of the axis at edge 0, right of it at 1."""
+    axes.annotate(
+        lines, (edge, place), xycoords=("axes fraction", "data"), xytext=(16 * edge - 8, 0), textcoords="offset points", va="center",
+        ha="left" if edge else "right", fontsize=0.72 * figures.font_size, linespacing=1.15,
+    )  # fmt: skip
+
+
+def _claimed(row: Any) -> str:
+    """Return id and statement of a claim on three lines at most."""
+    lines = textwrap.wrap(f"{row.id}  {' '.join(row.statement.split())}", _STATEMENT, break_on_hyphens=False)
+    return "\n".join(lines if len(lines) <= 3 else [*lines[:2], f"{lines[2][: _STATEMENT - 2]} …"])
+
+
+def _found(row: Any, tables: Tables) -> str:
+    """Return what was found, and where, on two lines."""
+    value = of_points(row.effect, row.low, row.high) if row.unit == _UNIT else (
+        f"{number(row.effect, 3, sign=True)} ({span(row.low, row.high, 3)})"
+    )  # fmt: skip
+    where = _cell(row, tables) if row.unit == _UNIT else f"{measure_name(row.unit.replace(' ', '_'))}, {row.corpus}"
+    return f"{value}\n{drawn_name(where, 40)}"
+
+
+def _cell(row: Any, tables: Tables) -> str:
+    return ", ".join(
+        [row.corpus, *([tables.looks.learner(row.learner)] if row.learner else []), *([f"n = {row.size:.0f}"] if known(row.size) else [])]
+    )
 
 
 # --- waterfall: a published gain taken apart, from the labels alone to what the published code would have reported ---

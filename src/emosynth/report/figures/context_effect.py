@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from emosynth.context.inputs import BOTH, CONTEXT_ONLY, INPUTS, SHUFFLED, UTTERANCE
-from emosynth.evidence.numbers import level, number, some, span
+from emosynth.evidence.numbers import level, number, of_points, some, span
 from emosynth.params import Figures
 from emosynth.report.figures import base as chart
-from emosynth.report.figures.base import Figure, Missing, Words, rows_of
+from emosynth.report.figures.base import Figure, Missing, Words, not_told, rows_of
 from emosynth.report.tables import Tables
 from emosynth.style import new_figure
 
@@ -49,7 +51,7 @@ class ContextEffect(Figure):
                 y = INPUTS.index(row.input) + 0.2 * (learners.index(row.learner) - (len(learners) - 1) / 2)
                 chart.dot_interval(axes, row.value, y, (row.low, row.high), looks.learner_look(row.learner))
             chart.bare(axes, [NAMES[name] for name in INPUTS])
-            axes.set_title(MEASURES[measure], wrap=True)
+            axes.set_title(textwrap.fill(MEASURES[measure], 18), fontsize=0.95 * figures.font_size)
             axes.set_xlabel("per cent")
         chart.learner_legend(fig, looks, learners)
         return fig
@@ -65,15 +67,16 @@ class ContextEffect(Figure):
                 parts.append((other, row))
         title = "What context is worth"
         if parts:
-            title = "Reading context and utterance changes the ranking of labels by " + " and by ".join(
-                f"{number(row.value, sign=True)} points over the {NAMES[other]}" for other, row in parts
-            )
-        reading = "; ".join(f"over the {NAMES[other]}: {level(tables.params)} {span(row.low, row.high)}" for other, row in parts)
-        reading = f"{tables.looks.learner(learner)}, rows of held-out stories. {reading[:1].upper()}{reading[1:]}." if parts else ""
+            told = [
+                f"{of_points(row.value, row.low, row.high)} points over the {NAMES[other]}{not_told(row.low, row.high)}"
+                for other, row in parts
+            ]
+            title = f"With {tables.looks.learner(learner)}, reading context and utterance changes the ranking of labels by {' and by '.join(told)}"
+        reading = f"{tables.looks.learner(learner)}, rows of held-out stories, points of LRAP with {level(tables.params)}s."
         pairs = frame[(frame["measure"] == "flips") & (frame["input"] == BOTH) & (frame["learner"] == learner)]
         if len(pairs):
             row = pairs.iloc[0]
-            reading += f" Of {some(int(row['n']), 'pair')} of contexts for one utterance, {number(float(row['value']), 0)} % move the label the right way; by chance, 50 %."
+            reading += f" Of {some(int(row['n']), 'pair')} of contexts for one utterance, {number(float(row['value']), 0)} % ({span(float(row['low']), float(row['high']), 0, sign=False)}) move the label the right way; by chance, 50 %."
         limits = (
             "A context was written for the label that is then asked for, and half of the training label is the same language model's reading: context "
             "alone can give the label away. It is no evidence about people's contexts."

@@ -81,7 +81,7 @@ class TokenAgreement(Figure):
     """Share of the first tokens that two rankings have in common, by seed size."""
 
     name = "token_agreement"
-    label = "Do rankings agree?"
+    label = "Agreement of rankings"
     page = "guidance"
     order = 20
     reads = ("materials/stability", "materials/agreement")
@@ -116,13 +116,13 @@ class TokenAgreement(Figure):
             rows = frame[frame["panel"] == panel]
             for place, name in enumerate(dict.fromkeys(rows["series"])):
                 line = rows[rows["series"] == name]
-                x = line["size"] * 1.04**place
+                x = line["size"] * chart.dodged(place, rows["series"].nunique(), sizes)
                 chart.dotted(axes, x, line, "mean", looks[name])
             chart.size_axis(axes, sizes)
-            axes.set_xlim(sizes[0] / 1.3, sizes[-1] * 1.4)
+            axes.set_xlim(sizes[0] / chart.BEYOND, sizes[-1] * chart.BEYOND)
             axes.set_title(_PANELS[panel])
         fig.axes[0].set_ylabel("share of first tokens in common")
-        chart.legend_below(fig, [chart.handle(_spelled(name), looks[name]) for name in names], 3)
+        chart.legend_below(fig, [chart.handle(_spelled(name), looks[name]) for name in names], 4)
         return fig
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:

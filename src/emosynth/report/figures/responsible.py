@@ -12,7 +12,7 @@ from matplotlib.figure import Figure as Canvas
 from emosynth.evidence.numbers import count, listed, number, per_cent, some, span
 from emosynth.params import Figures
 from emosynth.report.figures import base as chart
-from emosynth.report.figures.authenticity import title_of
+from emosynth.report.figures.authenticity import distinct, title_of
 from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of
 from emosynth.report.tables import Tables
 from emosynth.responsible.identity import FEWEST
@@ -63,7 +63,7 @@ class Copied(Figure):
     def frame(self, tables: Tables) -> pd.DataFrame:
         """Return by source and arm the per cent of accepted texts of the target with a long shared run, and the difference from real text."""
         tables.need("responsible/memorisation")
-        rows = accepted(tables, "memorisation")
+        rows = distinct(accepted(tables, "memorisation"), tables)
         rows = rows[rows["measure"] == "long"]
         if set(rows["arm"]) <= {REAL}:
             raise Missing(f"No accepted text was written on {tables.target}.")
@@ -127,6 +127,7 @@ class GivenAway(Figure):
         parts = []
         for (table, kind), label in PANELS.items():
             rows = accepted(tables, table)
+            rows = distinct(rows, tables) if len(rows) else rows
             if len(rows):  # else no list knows the language
                 parts.append(rows[rows["kind"] == kind].assign(kind=label))
         made = pd.concat(parts, ignore_index=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from itertools import pairwise
 
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
@@ -12,11 +11,12 @@ from matplotlib.figure import Figure as Canvas
 from emosynth.design.arms import SEED
 from emosynth.evidence import Group, rare_classes
 from emosynth.evidence.apart import CHANGES
-from emosynth.evidence.numbers import INTERVALS, POINTS, gain, gain_span, level, listed, of_points, per_cent, size, some
+from emosynth.evidence.numbers import INTERVALS, POINTS, count, level, listed, number, of_points, per_cent, size, some, span, told
 from emosynth.params import Figures
 from emosynth.report.figures import base as chart
+from emosynth.report.figures import choice
 from emosynth.report.figures.answer import headline_of
-from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of
+from emosynth.report.figures.base import SCORES, Figure, Missing, Words, not_told, rows_of
 from emosynth.report.tables import Tables
 from emosynth.stats import holm
 from emosynth.style import current_theme, drawn_names, new_figure
@@ -133,52 +133,73 @@ class LearningCurves(Figure):
         several = frame.groupby(["learner", "arm"])["size"].transform("nunique") > 1 if len(frame) else pd.Series(dtype=bool)
         if not several.any():
             raise Missing("No arm was run on more than one seed size.")
-        return chart.ordered(frame[several], ["learner", "arm", "size"], arm=tables.looks.arms)
+        frame = chart.ordered(frame[several], ["learner", "arm", "size"], arm=tables.looks.arms)
+        head = tables.headline
+        best = [
+            *([head.real] if head and head.real else []),
+            *(str(top["arm"]) for _, top in _leaders(frame, tables)),
+            *([head.arm] if head else []),
+        ]
+        return choice.marked(frame, choice.leading(tables, frame["arm"], best))
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
-        looks = tables.looks
+        looks, frame = tables.looks, frame[frame["drawn"]]
         learners = chart.learners_in(tables, frame)
         arms, sizes = looks.order(frame["arm"]), sorted(int(item) for item in set(frame["size"]))
         fig = new_figure(figures, 4.2)
         panels = fig.subplots(1, len(learners), squeeze=False)[0]
-        step = min(math.log10(b / a) for a, b in pairwise(sizes)) / (len(arms) + 1) / 1.5
         for axes, learner in zip(panels, learners, strict=True):
             rows = frame[frame["learner"] == learner]
             axes.set_ylim(chart.limits_of(rows, "mean", zero=False))
             for place, arm in enumerate(arms):
                 line, look = rows[rows["arm"] == arm], looks.look(arm)
-                x = line["size"] * 10 ** (step * (place - (len(arms) - 1) / 2))
-                chart.dotted(axes, x, line, "mean", look, alpha=0.9)
+                chart.dotted(axes, line["size"] * chart.dodged(place, len(arms), sizes), line, "mean", look, alpha=0.9)
             chart.size_axis(axes, sizes)
-            axes.set_xlim(sizes[0] / 1.4, sizes[-1] * 1.4)
+            axes.set_xlim(sizes[0] / chart.BEYOND, sizes[-1] * chart.BEYOND)
             axes.set_title(looks.learner(learner), wrap=True)
         panels[0].set_ylabel("macro-F1 (points)")
         chart.legend_below(fig, [chart.handle(looks.title(arm), looks.look(arm)) for arm in arms], 3)
         return fig
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
-        looks = tables.looks
-        head, learner = tables.headline, str(frame["learner"].iloc[0])
-        learner = head.learner if head and head.learner in set(frame["learner"]) else learner
-        rows = frame[frame["learner"] == learner]
-        own = rows[rows["arm"] == SEED].set_index("size")["mean"]
-        repeats = rows["size"].map(rows[rows["arm"] == SEED].set_index("size")["repeats"])  # means of other repeats are not compared
-        small, large = int(rows["size"].min()), int(rows["size"].max())
-        written = rows[~rows["arm"].map(looks.real) & (rows["repeats"] == repeats)]
-        reading, parts = "", []
-        for at in (small, large):
-            here = written[written["size"] == at]
-            if len(here) and at in own:
-                best = chart.top(here, "mean")
-                more = gain((best["mean"] - own[at]) / POINTS)
-                parts.append(f"{looks.title(str(best['arm']))} leads the written arms at {size(at)} ({more} over the labels alone)")
+        looks, learner = tables.looks, _told_of(frame, tables)
+        own = frame[(frame["learner"] == learner) & (frame["arm"] == SEED)].set_index("size")
+        small, large = int(frame.loc[frame["learner"] == learner, "size"].min()), int(frame.loc[frame["learner"] == learner, "size"].max())
         title = "Macro-F1 by number of labels"
-        if small in own and large in own:
-            title = f"From {small} to {large} labels alone, macro-F1 changes by {gain((own[large] - own[small]) / POINTS)} points"
-            reading = f"With {looks.learner(learner)} on {tables.target}. "
-        reading += "; ".join(parts) + "." if parts else ""
+        if small in own.index and large in own.index:
+            levels = [
+                f"{number(row.mean)} ({span(row.low, row.high, sign=False)}) at {count(row.Index)}"
+                for row in rows_of(own.loc[[small, large]])
+            ]
+            title = f"With the labels alone and {looks.learner(learner)}, macro-F1 on {tables.target} is {levels[0]} labels and {levels[1]}"
+        parts = []
+        for at, best in _leaders(frame, tables):
+            group = Group(tables.target, learner, at, str(best["arm"]))
+            found = None if tables.scored is None else tables.scored.compare(group, group.with_arm(SEED))
+            if found is not None:
+                more = told(found.effect, found.low, found.high)
+                parts.append(
+                    f"{looks.title(str(best['arm']))} leads the written arms at {size(at)}: {more} over the labels alone{not_told(found.low, found.high)}"
+                )
+        reading = f"With {looks.learner(learner)}: {'; '.join(parts)}." if parts else f"{tables.target}, one panel a classifier."
+        limits = f"Who leads was picked here, which flatters it.{choice.left_out(frame)} {INTERVALS}"
         alt = "Line charts of macro-F1 against the number of labels, one panel a learner, one line an arm."
-        return Words(title, reading, INTERVALS, alt)
+        return Words(title, reading, limits, alt)
+
+
+def _told_of(frame: pd.DataFrame, tables: Tables) -> str:
+    """Return the learner that words are about: the headline's, where it is there."""
+    head = tables.headline
+    return head.learner if head and head.learner in set(frame["learner"]) else str(frame["learner"].iloc[0])
+
+
+def _leaders(frame: pd.DataFrame, tables: Tables) -> list[tuple[int, pd.Series]]:
+    """Return the written arm that leads at the smallest and at the largest size, of those with as many repeats as the labels alone."""
+    rows = frame[frame["learner"] == _told_of(frame, tables)]
+    repeats = rows["size"].map(rows[rows["arm"] == SEED].set_index("size")["repeats"])  # means of other repeats are not compared
+    written = rows[~rows["arm"].map(tables.looks.real) & (rows["repeats"] == repeats)]
+    ends = dict.fromkeys([int(rows["size"].min()), int(rows["size"].max())])
+    return [(at, chart.top(written[written["size"] == at], "mean")) for at in ends if (written["size"] == at).any()]
 
 
 # --- classes: which of them an arm helps ---
@@ -230,11 +251,15 @@ class Classes(Figure):
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
         head, params = headline_of(tables), tables.params
         row = next(rows_of(frame[frame["arm"] == head.arm]))
-        title = f"The rarest class, {row.label}, changes by {gain(row.gain / POINTS)} points of F1 with {tables.looks.title(head.arm)} rows"
+        title = (
+            f"The rarest class, {row.label}, with {tables.looks.title(head.arm)} rows and {tables.looks.learner(head.learner)}: "
+            f"{of_points(row.gain, row.low, row.high)} points of its F1{not_told(row.low, row.high)}"
+        )
+        apart = frame[(frame["arm"] == head.arm) & ((frame["low"] > 0) | (frame["high"] < 0))]["label"].nunique()
         rare = frame[frame["rare"]]["label"].nunique()
         reading = (
-            f"{level(params)} {gain_span(row.low / POINTS, row.high / POINTS)}, at {size(head.size)} with {tables.looks.learner(head.learner)}. Beside each "
-            f"class stands its share of the training rows; {rare} of them are below {per_cent(params.evidence.minority_share)} of an equal share."
+            f"{level(params)}s, at {size(head.size)}. {apart} of {some(frame['label'].nunique(), 'class', 'classes')} {'is' if apart == 1 else 'are'} told from zero with these rows. Beside each class "
+            f"stands its share of the training rows; {rare} of them are below {per_cent(params.evidence.minority_share)} of an equal share."
         )
         limits = "Few test rows of a rare class make its interval wide; the intervals are not corrected for the number of classes. "
         return Words(title, reading, limits + INTERVALS, "Dots with intervals of the gain in F1 by class, rarest first, one marker an arm.")
@@ -245,6 +270,13 @@ class Classes(Figure):
 FEWEST = 3
 """Values from which a sweep is drawn."""
 _PANELS_WIDE = 3
+_PANELS_MOST = 6
+"""Panels up to which sweeps are drawn that move nothing: beside one that does, they tell."""
+SETTINGS = {
+    "growth": "rows added per labelled post", "mix.weight": "weight of the written rows", "mix.temperature": "temperature of soft labels",
+    "checks.confidence": "least confidence of the teacher", "labels.teacher": "share of the teacher's labels",
+}  # fmt: skip
+"""Dotted name of a setting -> its name for readers; others stand as they are."""
 
 
 class Sweeps(Figure):
@@ -261,12 +293,24 @@ class Sweeps(Figure):
         rows = tables.need_contrasts(sweep=True)
         rows = rows[(rows["against"] == "seed") & (rows["budget"] == "accepted") & (rows["version"] == "") & (rows["sweep"] != CHANGES)]
         frame = chart.in_points(rows[["arm", "sweep", "value", "learner", "size", "gain", "low", "high", "repeats"]])
-        frame = frame.assign(value=[_shown(value) for value in frame["value"]])
         values = frame.groupby(["arm", "sweep"])["value"].transform("nunique")
         frame = frame[(values >= FEWEST) & (frame["size"] == frame.groupby("learner")["size"].transform("max"))]
         if frame.empty:
             raise Missing(f"No sweep has {FEWEST} values.")
-        return frame.reset_index(drop=True)
+        parts = [self._changed(part, tables) for _, part in frame.groupby(["arm", "sweep", "learner"], sort=False)]
+        frame = pd.concat(parts)
+        return frame.assign(value=[_shown(value) for value in frame["value"]]).reset_index(drop=True)
+
+    def _changed(self, part: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+        """Return the values of one sweep and learner in order, with what the last of them has over the first, in points."""
+        part = part.loc[sorted(part.index, key=lambda at: _place(part["value"][at]))]
+        first, last = (
+            Group(tables.target, row.learner, row.size, row.arm, "", "accepted", row.sweep, row.value)
+            for row in rows_of(part.iloc[[0, -1]])
+        )
+        found = None if tables.scored is None else tables.scored.compare(last, first)
+        ends = [math.nan] * 3 if found is None else [POINTS * found.effect, POINTS * found.low, POINTS * found.high]
+        return part.assign(**dict(zip(("change", "change_low", "change_high"), ends, strict=True)))
 
     def signal(self, frame: pd.DataFrame, tables: Tables) -> str:
         if any(_moves(part) for _, part in frame.groupby(["arm", "sweep"], sort=False)):
@@ -276,11 +320,12 @@ class Sweeps(Figure):
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
         looks = tables.looks
         groups = list(frame.groupby(["arm", "sweep"], sort=False))
-        groups = [item for item in groups if _moves(item[1])] or groups
+        moving = [item for item in groups if _moves(item[1])]
+        groups = groups if len(groups) <= _PANELS_MOST else moving or groups
         fig = new_figure(figures, 0.9 + 2.4 * -(-len(groups) // _PANELS_WIDE))
         panels = chart.grid_of(fig, len(groups), _PANELS_WIDE, sharey=True)
         learners = chart.learners_in(tables, frame)
-        titles = drawn_names([looks.title(str(arm)) for (arm, _), _ in groups], 32)
+        titles = drawn_names([looks.title(str(arm)) for (arm, _), _ in groups], 26)
         for axes, title, ((_, sweep), part) in zip(panels, titles, groups, strict=True):
             values = list(dict.fromkeys(part["value"]))
             axes.set_ylim(chart.limits_of(frame))
@@ -291,20 +336,33 @@ class Sweeps(Figure):
                 chart.dotted(axes, x, line, "gain", look, alpha=0.6, linewidth=1.0)
             axes.set_xticks(range(len(values)), values)
             axes.set_xlim(-0.5, len(values) - 0.5)
-            axes.set_title(f"{title}\n{sweep}", fontsize=0.95 * figures.font_size)
+            axes.set_title(title, fontsize=0.95 * figures.font_size)
+            axes.set_xlabel(SETTINGS.get(str(sweep), str(sweep)), fontsize=0.85 * figures.font_size)
         for axes in panels[::_PANELS_WIDE]:
             axes.set_ylabel("gain (F1 points)")
         chart.learner_legend(fig, looks, learners)
         return fig
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
-        spans = {key: _range(part) for key, part in frame.groupby(["arm", "sweep"], sort=False)}
-        (arm, sweep), (width, learner, best) = max(spans.items(), key=lambda item: item[1][0])
-        flat = [str(key[1]) for key, part in frame.groupby(["arm", "sweep"], sort=False) if not _moves(part)]
-        title = f"{sweep} moves {tables.looks.title(str(arm))} most: {gain(width / POINTS).removeprefix('+')} points between its best and worst value"
-        reading = f"Best is {best}, with {tables.looks.learner(learner)}. "
-        reading += f"Not drawn, because nothing happens: {', '.join(flat)}." if flat and len(flat) < len(spans) else ""
-        limits = "Values are compared on the test rows: the best one is flattered by having been picked. One setting is changed at a time. "
+        looks, first, said = tables.looks, _told_of(frame, tables), []
+        for (learner, sweep), own in frame.groupby(["learner", "sweep"], sort=False):
+            ends = own.drop_duplicates("arm")
+            values = own[own["arm"] == ends["arm"].iloc[0]]["value"]
+            clear = (ends["change_low"] > 0) | (ends["change_high"] < 0)
+            parts = [listed([f"{of_points(row.change, row.change_low, row.change_high)} for {looks.title(row.arm)}" for row in rows_of(chosen)])
+                     for chosen in (ends[clear], ends[~clear]) if len(chosen)]  # fmt: skip
+            words = "; not told from zero: ".join(parts) if clear.any() else f"not told from zero: {parts[0]}"
+            name = SETTINGS.get(str(sweep), str(sweep))
+            words = f"{name[:1].upper()}{name[1:]} from {values.iloc[0]} to {values.iloc[-1]} with {looks.learner(str(learner))}: {words}"
+            said.append((-float(ends["change"].abs().where(clear, 0.0).max()), learner != first, words))
+        title, *rest = [words for *_, words in sorted(said, key=lambda item: item[:2])]
+        reading = f"Points of macro-F1, the last value against the first, {level(tables.params)}s. {'. '.join(rest)}{'.' if rest else ''}"
+        flat = [
+            f"{looks.title(str(arm))} ({sweep})" for (arm, sweep), part in frame.groupby(["arm", "sweep"], sort=False) if not _moves(part)
+        ]
+        if flat and frame.groupby(["arm", "sweep"]).ngroups > max(_PANELS_MOST, len(flat)):
+            reading += f" Not drawn, because nothing happens: {listed(flat)}."
+        limits = "Values are compared on the test rows: the best one would be flattered by having been picked. One setting is changed at a time. "
         alt = "Small line charts of the gain in macro-F1 by value of a setting, one panel a setting."
         return Words(title, reading.strip(), limits + INTERVALS, alt)
 
@@ -314,10 +372,9 @@ def _shown(value: str) -> str:
     return f"{loaded:g}" if isinstance(loaded, int | float) and not isinstance(loaded, bool) else str(loaded)
 
 
-def _range(part: pd.DataFrame) -> tuple[float, str, str]:
-    """Return the widest range over learners, with its learner and best value."""
-    groups = part.groupby("learner", sort=False)
-    return max((float(rows["gain"].max() - rows["gain"].min()), str(learner), str(chart.top(rows)["value"])) for learner, rows in groups)
+def _place(value: str) -> tuple[float, str]:
+    loaded = json.loads(value)
+    return (float(loaded), "") if isinstance(loaded, int | float) else (0.0, value)
 
 
 def _moves(part: pd.DataFrame) -> bool:
