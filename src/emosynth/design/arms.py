@@ -120,6 +120,11 @@ def growth_of(params: Params, arm: ResolvedArm) -> float:
     return params.generation.growth if arm.spec.growth is None else arm.spec.growth
 
 
+def oversample_of(params: Params, arm: ResolvedArm) -> float:
+    """Return how many candidates are written per wanted row."""
+    return params.generation.oversample if arm.spec.oversample is None else arm.spec.oversample
+
+
 def wanted_rows(params: Params, arm: ResolvedArm, cell: Cell) -> int:
     """Return how many rows an arm adds in a cell; those of ``rows`` are shared out among the repeats."""
     if arm.spec.add == "none":

@@ -7,13 +7,12 @@ import math
 import pandas as pd
 
 from emosynth.cards import read_table
-from emosynth.design.arms import ResolvedArm, own_rows
+from emosynth.design.arms import ResolvedArm, oversample_of, own_rows
 from emosynth.design.cells import Cell, quotas
 from emosynth.generation.slots import cell_of, examples_needed
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.writers.opening import generator_of
-from emosynth.writers.uses import oversample_of
 
 COLUMNS = [
     "candidate_id", "origin", "writer", "space", "corpus", "size", "repeat", "index", "label", "labels", "kind", "text", "context", "character",

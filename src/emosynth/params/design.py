@@ -13,6 +13,7 @@ from emosynth.design.arms import (
     changed_arms,
     growth_of,
     learners_of,
+    oversample_of,
     resolve_arm,
     resolve_arms,
     unknown,
@@ -184,16 +185,22 @@ def _check_sweeps(params: Params, arms: Mapping[str, ResolvedArm]) -> None:
                         where=where,
                         remedy="Sweep over a threshold, or make it an arm of its own.",
                     )
-            if (
-                dotted == "growth"
-                and (base.written or base.spec.add == "unlabelled")
-                and max(map(float, tried)) > growth_of(params, base) + 1e-9
-            ):
-                raise UserError(
-                    f"The arm is made for {growth_of(params, base):g} rows per seed row.",
-                    where=where,
-                    remedy=f"Raise arms.{name}.growth.",
-                )
+            most = _made_for(params, arms, base)
+            if dotted == "growth" and (base.written or base.spec.add == "unlabelled") and max(map(float, tried)) > most + 1e-9:
+                raise UserError(f"The arm is made for {most:g} rows per seed row.", where=where, remedy=f"Raise arms.{name}.growth.")
+
+
+def _made_for(params: Params, arms: Mapping[str, ResolvedArm], base: ResolvedArm) -> float:
+    """Return the most rows a seed row that there is text for: an arm's own, or those of one that shares its texts, checks and cells."""
+    cells, scored = set(cells_of_arm(params, base)), [check.judge() for check in base.checks]
+    return max(
+        growth_of(params, arm) for arm in arms.values()
+        if arm is base
+        or (
+            base.written and arm.origin == base.origin and [check.judge() for check in arm.checks] == scored and arm.spec.rows is None
+            and oversample_of(params, arm) >= oversample_of(params, base) and cells <= set(cells_of_arm(params, arm))
+        )
+    )  # fmt: skip
 
 
 def _check_collapse(params: Params, arms: Mapping[str, ResolvedArm]) -> None:

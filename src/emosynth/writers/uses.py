@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from emosynth.design.arms import Origin, ResolvedArm, cells_of_arm, own_rows, resolve_arms, wanted_rows, writer_spec
+from emosynth.design.arms import Origin, ResolvedArm, cells_of_arm, oversample_of, own_rows, resolve_arms, wanted_rows, writer_spec
 from emosynth.design.cells import Cell, in_sizes
 from emosynth.design.space import TARGET
 from emosynth.errors import UserError
@@ -26,11 +26,6 @@ class Use:
     origin: Origin
     cell: Cell
     candidates: int
-
-
-def oversample_of(params: Params, arm: ResolvedArm) -> float:
-    """Return how many candidates are written per wanted row."""
-    return params.generation.oversample if arm.spec.oversample is None else arm.spec.oversample
 
 
 def list_uses(params: Params) -> list[Use]:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus
-from emosynth.design.arms import ResolvedArm, cells_of_arm, own_rows, resolve_arm, writer_spec
+from emosynth.design.arms import ResolvedArm, cells_of_arm, oversample_of, own_rows, resolve_arm, writer_spec
 from emosynth.design.cells import Cell
 from emosynth.design.space import Space
 from emosynth.generation.from_class import plan_class
@@ -33,7 +33,6 @@ from emosynth.verification.judge import OpenJudge
 from emosynth.writers.examples import examples_of
 from emosynth.writers.opening import generator_of
 from emosynth.writers.seeds import Seeds
-from emosynth.writers.uses import oversample_of
 
 if TYPE_CHECKING:
     from emosynth.models.lm import LanguageModel
