@@ -277,6 +277,29 @@ def test_an_arm_that_is_off_is_not_said_to_be_unknown(tmp_path, text, words):
     assert re.search(words, str(raised.value).replace("\n", " "))
 
 
+@pytest.mark.parametrize(
+    ("other", "fits"),
+    [
+        ({}, True),
+        ({"checks": "agreed"}, False),  # other texts are taken
+        ({"sizes": "largest"}, False),  # not in all cells
+        ({"repeats": 1}, False),
+        ({"guide": "tfidf"}, False),  # other texts are written
+        ({"oversample": 1.0}, False),  # fewer to take from
+    ],
+)
+def test_a_sweep_of_growth_goes_as_far_as_texts_are_written(tmp_path, other, fits):
+    """An arm that shares texts, checks and cells with a larger one has its texts to grow on: SentiSynth's 40 rows a seed row, claim C5."""
+    like = {"checks": "teacher", "oversample": 1.5}
+    arms = {"mine": like, "more": like | {"growth": 4.0} | other}
+    root = laid_over(tmp_path, yaml.safe_dump({"arms": arms, "sweeps": {"mine": {"growth": [1.0, 4.0]}}}))
+    if fits:
+        assert load_params(root, "mine").sweeps["mine"]["growth"] == [1.0, 4.0]
+    else:
+        with pytest.raises(UserError, match="made for 1 rows per seed row"):
+            load_params(root, "mine")
+
+
 def test_not_all_arms_are_off(tmp_path):
     arms = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["arms"]
     with pytest.raises(UserError, match="run: true"):
