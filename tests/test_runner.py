@@ -9,10 +9,12 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import quote
 
 import nbformat
+import psutil
 import pytest
 
 from emosynth.design.arms import list_origins
@@ -22,7 +24,7 @@ from emosynth.paths import Paths
 from emosynth.pipeline import STAGES, Stage, stage
 from emosynth.progress import Progress, say
 from emosynth.runner import execute
-from emosynth.runner.execute import NotebookFailed, check_parameter_cell, parameters_of
+from emosynth.runner.execute import NotebookFailed, _memory_watch, check_parameter_cell, parameters_of
 from emosynth.runner.record import last_lines, read_record, write_record
 from emosynth.runner.render import WITHHELD, normalise, page, public
 from emosynth.secrets import exposed, redact
@@ -433,3 +435,25 @@ def test_what_an_address_gives_away_is_found_and_other_addresses_are_not():
         redact("via http://me:hunter22@proxy:80 and Authorization: Basic bWU6aHVudGVyMjI=")
         == "via http://[who]@proxy:80 and Authorization: Basic [key]"
     )
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="only Linux tells what processes share")
+def test_memory_that_processes_share_counts_once(tmp_path):
+    """Two workers that map one model of 200 MB need 200 MB for it, not 400."""
+    file = tmp_path / "model"
+    file.write_bytes(bytes(200_000_000))
+    read = f"import mmap, sys; f = open({str(file)!r}, 'rb'); m = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ); sum(m[::4096]); print(flush=True); sys.stdin.read()"
+    with _memory_watch() as peak:
+        readers = [subprocess.Popen([sys.executable, "-c", read], stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)]
+        try:
+            for reader in readers:
+                reader.stdout.readline()
+            there = [psutil.Process(), *psutil.Process().children(recursive=True)]
+            apart = sum(process.memory_info().rss for process in there) / 1e6
+            deadline = time.monotonic() + 20
+            while peak() < apart - 300 and time.monotonic() < deadline:
+                time.sleep(0.1)
+        finally:
+            for reader in readers:
+                reader.communicate()
+    assert 200 < peak() < apart - 150

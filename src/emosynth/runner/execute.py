@@ -246,7 +246,10 @@ def _follow(log: Path) -> Iterator[None]:
 
 @contextmanager
 def _memory_watch() -> Iterator[Any]:
-    """Watch the resident memory of this process and its children; yields a function for the peak in MB."""
+    """Watch the memory that this process and its children hold; yields a function for the peak in MB.
+
+    What they share, libraries above all, counts once where the system tells it (Linux: the proportional set size, PSS), else once each.
+    """
     finished = threading.Event()
     peak = 0
 
@@ -254,14 +257,10 @@ def _memory_watch() -> Iterator[Any]:
         nonlocal peak
         me = psutil.Process()
         while not finished.is_set():
-            total = 0
-            for process in [me, *me.children(recursive=True)]:
-                try:
-                    total += process.memory_info().rss
-                except psutil.Error:
-                    continue
-            peak = max(peak, total)
-            finished.wait(0.3)
+            there = [me, *me.children(recursive=True)]
+            if sum(_held(process, "rss") for process in there) > peak:  # cheap to ask, and never less than the other
+                peak = max(peak, sum(_held(process, "pss") for process in there))
+            finished.wait(0.5)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -270,3 +269,14 @@ def _memory_watch() -> Iterator[Any]:
     finally:
         finished.set()
         thread.join(timeout=5)
+
+
+def _held(process: psutil.Process, kind: str) -> int:
+    """Return the bytes that a process holds; none of one that has ended."""
+    try:
+        if kind == "pss" and psutil.LINUX:
+            with contextlib.suppress(psutil.AccessDenied):
+                return int(process.memory_full_info().pss)
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
