@@ -288,7 +288,7 @@ def test_plain_texts_are_normalised_sooner_and_alike() -> None:
 
 def test_a_check_imports_no_library_of_tokens_before_it_is_needed() -> None:
     code = (
-        "import sys; from emosynth.light import import_text; import_text(); import emosynth.trying.profile, emosynth.corpora.own, emosynth.seeding.seeds\n"
+        "import sys; import emosynth.trying.profile, emosynth.corpora.own, emosynth.seeding.seeds\n"
         "assert not {'nltk', 'nltk.tokenize', 'datasketch', 'sklearn', 'scipy'} & set(sys.modules)\n"
         "from emosynth.text import near_duplicates, words\n"
         "assert words('So it is!') == ['so', 'it', 'is', '!'] and len(near_duplicates(['a b c d', 'a b c d'], 0.8)) == 1\n"

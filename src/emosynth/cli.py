@@ -144,10 +144,6 @@ def _doctor(given: argparse.Namespace, root: Path) -> int:
 
 
 def _run(given: argparse.Namespace, root: Path) -> int:
-    from emosynth import light
-
-    light.import_text()
-    light.skip_grammar()
     from emosynth.pipeline import STAGES
     from emosynth.runner import run_stage
 
@@ -160,9 +156,6 @@ def _run(given: argparse.Namespace, root: Path) -> int:
 
 
 def _pipeline(given: argparse.Namespace, root: Path) -> int:
-    from emosynth.light import import_text
-
-    import_text()
     from emosynth.params import load_params
     from emosynth.pipeline import fit_dvc, stale_pipelines, write_pipelines
 

@@ -13,12 +13,13 @@ import re
 import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from datasketch import MinHash, MinHashLSH
-from nltk.tokenize import TweetTokenizer
+from typing import TYPE_CHECKING, Any
 
 from emosynth.errors import UserError
+
+if TYPE_CHECKING:  # both bring scikit-learn and SciPy along, and a command may never call them
+    from datasketch import MinHash
+    from nltk.tokenize import TweetTokenizer
 
 GRAM = 3
 """Words in one gram of :func:`near_duplicates`."""
@@ -91,6 +92,8 @@ def normalise(text: str) -> str:
 
 @functools.cache
 def _tokenizer() -> TweetTokenizer:
+    from nltk.tokenize import TweetTokenizer
+
     # With phone numbers the pattern takes quadratic time on long runs of digits.
     return TweetTokenizer(match_phone_numbers=False)
 
@@ -230,6 +233,8 @@ def _similar_sets(
     indexed: Sequence[frozenset[tuple[str, ...]]], queries: Sequence[frozenset[tuple[str, ...]]], threshold: float
 ) -> dict[frozenset[tuple[str, ...]], list[tuple[frozenset[tuple[str, ...]], float]]]:
     """Return for each query the indexed sets at least ``threshold`` similar to it (itself included, if indexed)."""
+    from datasketch import MinHashLSH
+
     index = MinHashLSH(threshold=threshold, num_perm=_PERMUTATIONS, params=_bands(threshold))
     signatures = _signatures(indexed)
     for key, signature in enumerate(signatures):
@@ -247,6 +252,8 @@ def _similar_sets(
 
 
 def _signatures(sets: Sequence[frozenset[tuple[str, ...]]]) -> list[MinHash]:
+    from datasketch import MinHash
+
     # CRC-32 is fast and the same on every platform; its collisions cost nothing, since matches are verified.
     rows = ([" ".join(gram).encode("utf-8", "replace") for gram in gram_set] for gram_set in sets)
     return list(MinHash.bulk(rows, num_perm=_PERMUTATIONS, seed=1, hashfunc=zlib.crc32))

@@ -125,6 +125,9 @@ def check_parameter_cell(notebook: Any, names: set[str], where: str) -> None:
 
 
 def _execute(paths: Paths, item: Stage, params: Params, more: Mapping[str, str] | None = None) -> Any:
+    # jsonschema, with which notebooks are read, looks for a grammar of internationalised addresses, which takes a second to read, and no
+    # notebook has such an address. None: an import of it is an ImportError, as where it is not installed.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     import nbformat
     import papermill
     from papermill.exceptions import PapermillExecutionError

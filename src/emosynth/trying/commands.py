@@ -45,9 +45,6 @@ def add_browse(parser: argparse.ArgumentParser) -> None:
 
 def check(given: argparse.Namespace, root: Path) -> int:
     """Say what a file is understood as, and whether a run would take it; nothing is run or written. Returns 1 if it would not."""
-    from emosynth.light import import_text
-
-    import_text()
     from emosynth.trying.profile import name_in, refused
 
     told: dict[str, Any] = {}
