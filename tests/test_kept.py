@@ -27,7 +27,6 @@ from emosynth.catalog.kept import MAKING, MANIFEST, check_kept, keep, scratch, s
 from emosynth.doctor import LOCKS
 from emosynth.errors import UserError
 from emosynth.models.lm import tuned
-from emosynth.models.lm import tuned as tuned_code
 from emosynth.models.lm.base import Completion, Request
 from emosynth.models.lm.openvino import OpenVinoModel
 from emosynth.params import Decoding, Generator
@@ -225,31 +224,6 @@ def test_damaged_tuned_weights_are_named_by_the_step_after(tmp_path: Path) -> No
     with pytest.raises(UserError, match=r"delta\.safetensors is not what was kept") as error:
         tuned.load_tuned(thing.place, damage.SPEC)
     assert "04_tuning" in error.value.remedy
-
-
-def test_tuned_weights_of_an_earlier_version_are_held_against_their_hash(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    thing = damage.weights(tmp_path)
-    sound, delta, account = thing.value(), thing.place / "delta.safetensors", thing.place / "tuned.json"
-    (thing.place / MANIFEST).unlink()
-    before = delta.stat().st_ino
-    assert thing.value() == sound and delta.stat().st_ino == before and not unfit(thing.place), "taken over, not tuned again"
-    capsys.readouterr()
-    for path, old, new in ((delta, b"", b""), (account, b'"best": ', b'"best": -'), (account, b'"perplexity": ', b'"perplexity": 1')):
-        (thing.place / MANIFEST).unlink()
-        raw = bytearray(path.read_bytes().replace(old, new)) if old else bytearray(path.read_bytes())
-        raw[-40] ^= 0 if old else 1
-        path.write_bytes(bytes(raw))
-        assert thing.value() == sound and "made again" in capsys.readouterr().err
-
-
-def test_code_that_tunes_to_the_same_bytes_keeps_the_key() -> None:
-    from emosynth.catalog import sha256_of
-    from emosynth.models.lm import trainable, tune
-
-    now = {sha256_of(Path(str(module.__file__))) for module in (tune, trainable)}
-    assert set(tuned_code._AS_BEFORE) == now or not tuned_code._AS_BEFORE, (
-        "the code changed: name its new hash if it tunes to the same bytes, or empty the table, and what was tuned is tuned again"
-    )
 
 
 # --- leftovers ------------------------------------------------------------------------------------------

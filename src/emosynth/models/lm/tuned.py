@@ -32,11 +32,6 @@ if TYPE_CHECKING:
 _VERSIONS = ("torch", "transformers", "peft")
 _BESIDE = ("*checkpoint.pt*",)
 """What may lie in a tuned model's folder besides it while it is being tuned."""
-_AS_BEFORE = {
-    "ce3236df0cb8f917ff76eea762456790da2303d7f0361bca439ba794f2d1e7ec": "a4b94d664d8d150a05529a4d0b546b94fbb0be0aa370b76d691169bd5409ec7e",
-    "8ce162c7d045f9d633028bed21b0276c58012fad733a2655cb763fbe9870e3af": "0518f9af49c5e1bf172c2025b6cd5d887fb98a699bc6a49d40c4a355386ab755",
-}
-"""Hashes of this code, and of the earlier code that tunes to the same bytes: what that tuned stays kept. To be emptied when tuning changes."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ def tuning_key(base: str, spec: WriterSpec, settings: Tuning, train: Sequence[Ex
         "held_out": [[row.prefix, row.text] for row in held_out],
         "seed": seed,
         "versions": {name: version(name).split("+")[0] for name in _VERSIONS},
-        "code": [_AS_BEFORE.get(code, code) for code in (sha256_of(Path(str(module.__file__))) for module in (tune, trainable))],
+        "code": [sha256_of(Path(str(module.__file__))) for module in (tune, trainable)],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode("utf-8")).hexdigest()
 
@@ -127,22 +122,8 @@ def find_or_tune(
         write_text(work / "README.md", card + _numbers(account))
         write_text(work / "tuned.json", json.dumps(account, indent=1) + "\n")
 
-    if _of_before(folder, base_hash):
-        seal(folder, beside=_BESIDE)
     keep(folder, make, "a tuned model", beside=_BESIDE)
     return load_tuned(folder, spec)
-
-
-def _of_before(folder: Path, base: str) -> bool:
-    """Tell whether a folder without a manifest, of an earlier version, holds what it says: its hashes fit, and its two accounts are the same."""
-    if (folder / MANIFEST).exists():
-        return False
-    try:
-        account = json.loads((folder / "tuned.json").read_text(encoding="utf-8"))
-        told = (folder / "README.md").read_text(encoding="utf-8").endswith(_numbers(account))
-        return bool(told and account["base"] == base and account["sha256"] == sha256_of(folder / "delta.safetensors"))
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 def _numbers(account: dict[str, Any]) -> str:
