@@ -15,6 +15,9 @@ from emosynth.design.rows import Rows, Stage, balanced
 from emosynth.design.space import FloatArray, Space, SpaceMap
 from emosynth.learners.base import Task
 
+HELD_OUT = 5
+"""One row in so many of the seed is kept back once, to choose a threshold on."""
+
 
 @dataclass
 class Predictor:
@@ -164,3 +167,47 @@ def choose(predictions: Sequence[FloatArray], truth: npt.NDArray[np.bool_], spac
 def seed_of(task: Task, rows: Rows) -> int:
     """Return how many first rows settings are chosen on: those of the seed, or all where there is no seed."""
     return task.seed_rows or len(rows)
+
+
+def with_threshold(
+    fit: Callable[[Rows], Callable[[Sequence[str]], FloatArray]],
+    stage: Stage,
+    rows: Rows,
+    task: Task,
+    folds: int = HELD_OUT,
+    *,
+    crossed: bool = False,
+) -> Predictor:
+    """Return the model of a stage's rows and, in a space of several labels, the threshold that fits rows which no model was fitted on.
+
+    Parameters
+    ----------
+    fit
+        Returns what makes (n, k) probabilities in the stage's space of texts, fitted on rows.
+    rows
+        Of the stage, those of the seed first.
+    folds
+        Parts of the seed where there are no validation rows. One of them is left out of a second fit, or, ``crossed``, each in its turn.
+    """
+    fitted = fit(rows)
+
+    def predict(texts: Sequence[str]) -> FloatArray:
+        return projected(fitted(texts), stage.to_next)
+
+    if task.space.single:
+        return Predictor(predict, {})
+    if task.validation is not None:
+        threshold = choose([predict(task.validation[0])], task.validation[1] > 0.5, task.space).threshold
+        return Predictor(predict, {"threshold": float(threshold or 0.0)})
+    known = seed_of(task, rows)
+    if known < (2 if crossed else folds):
+        return Predictor(predict, {"threshold": 0.5})
+    fold = folds_of(as_truth(rows.targets[:known], stage.space), folds)
+    out = np.zeros((known, len(task.space.labels)))
+    held = np.flatnonzero((fold == 0) | crossed)
+    for number in range(int(fold.max()) + 1 if crossed else 1):
+        mine = np.flatnonzero(fold == number)
+        inner = fit(rows.take(np.setdiff1d(np.arange(len(rows)), mine, assume_unique=True)))
+        out[mine] = projected(inner([rows.texts[int(row)] for row in mine]), stage.to_next)
+    truth = as_truth(projected(rows.targets[held], stage.to_next), task.space)
+    return Predictor(predict, {"threshold": float(choose([out[held]], truth, task.space).threshold or 0.0)})

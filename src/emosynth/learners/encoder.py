@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -16,14 +16,11 @@ from emosynth.catalog.kept import keep
 from emosynth.design.rows import Rows, Stage, class_balance
 from emosynth.design.space import FloatArray, Space
 from emosynth.learners.base import Learner, LearnerSettings, Resources, Task
-from emosynth.learners.choosing import Predictor, as_truth, choose, digest, folds_of, mixed, projected, seed_of
+from emosynth.learners.choosing import Predictor, digest, mixed, with_threshold
 from emosynth.progress import say
 
 if TYPE_CHECKING:
     from emosynth.models.encoder import EncoderSettings, EncoderState, FineTunedEncoder
-
-HELD_OUT = 5
-"""One row in so many of the seed is kept back once, to choose a threshold on."""
 
 
 class FineTuningSettings(LearnerSettings):
@@ -91,33 +88,15 @@ class FineTuned(Learner):
             start = start.moved(stage)
         settings = self._settings(self.settings.steps + (self.settings.first_steps if task.steps == "both" and start.state is None else 0))
 
-        def trained(rows: Rows) -> FineTunedEncoder:
+        def trained(rows: Rows) -> Callable[[Sequence[str]], FloatArray]:
             if last.to_next is not None:
                 made = self._pretrained(Stage(rows, last.space), start, resources).state
                 assert made is not None  # it was just trained
-                return FineTunedEncoder(resources.encoder, made.settings, made.labels, single=made.single).load_state(made)
+                return FineTunedEncoder(resources.encoder, made.settings, made.labels, single=made.single).load_state(made).predict_proba
             model = FineTunedEncoder(resources.encoder, settings, last.space.labels, single=last.space.single, seed=task.random_seed)
-            return _train(model, rows, last.space, start)
+            return _train(model, rows, last.space, start).predict_proba
 
-        model = trained(last.rows)
-
-        def predict(texts: Sequence[str]) -> FloatArray:
-            return projected(model.predict_proba(texts), last.to_next)
-
-        if task.space.single:
-            return Predictor(predict, {})
-        if task.validation is not None:
-            threshold = choose([predict(task.validation[0])], task.validation[1] > 0.5, task.space).threshold
-            return Predictor(predict, {"threshold": float(threshold or 0.0)})
-        known = seed_of(task, last.rows)
-        if known < HELD_OUT:
-            return Predictor(predict, {"threshold": 0.5})
-        targets = last.rows.targets[:known]
-        held = np.flatnonzero(folds_of(as_truth(targets, last.space), HELD_OUT) == 0)
-        inner = trained(last.rows.take(np.setdiff1d(np.arange(len(last.rows)), held, assume_unique=True)))
-        p = projected(inner.predict_proba([last.rows.texts[int(row)] for row in held]), last.to_next)
-        truth = as_truth(projected(targets[held], last.to_next), task.space)
-        return Predictor(predict, {"threshold": float(choose([p], truth, task.space).threshold or 0.0)})
+        return with_threshold(trained, last, last.rows, task)
 
     def _settings(self, steps: int) -> EncoderSettings:
         from emosynth.models.encoder import EncoderSettings

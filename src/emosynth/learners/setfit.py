@@ -13,11 +13,8 @@ from pydantic import BaseModel, Field
 from emosynth.design.rows import Rows, Stage
 from emosynth.design.space import FloatArray, Space
 from emosynth.learners.base import Learner, LearnerSettings, Resources, Task
-from emosynth.learners.choosing import Predictor, as_truth, choose, folds_of, mixed, projected, seed_of
+from emosynth.learners.choosing import Predictor, as_truth, mixed, with_threshold
 from emosynth.learners.linear import fit_linear
-
-HELD_OUT = 5
-"""One row in so many of the seed is kept back once, to choose a threshold on."""
 
 
 class SetFitSettings(LearnerSettings):
@@ -56,7 +53,7 @@ class SetFit(Learner):
     def fit(self, stages: Sequence[Stage], task: Task, resources: Resources) -> Predictor:
         """Fit on the last stage."""
         last = stages[-1]
-        space, to_next = last.space, last.to_next
+        space = last.space
         rows = mixed(last.rows.take(np.flatnonzero(last.rows.weights > 0)), space)
 
         def trained(part: Rows) -> Callable[[Sequence[str]], FloatArray]:
@@ -64,23 +61,9 @@ class SetFit(Learner):
 
             features = EmbeddingFeatures(self._tuned(part, space, task.random_seed, resources))
             head = fit_linear(self.settings.c, features.fit_transform(part.texts), part, space)
-            return lambda texts: projected(head.predict_proba(features.transform(texts)), to_next)
+            return lambda texts: head.predict_proba(features.transform(texts))
 
-        predict = trained(rows)
-        if task.space.single:
-            return Predictor(predict, {})
-        if task.validation is not None:
-            threshold = choose([predict(task.validation[0])], task.validation[1] > 0.5, task.space).threshold
-            return Predictor(predict, {"threshold": float(threshold or 0.0)})
-        known = seed_of(task, rows)
-        if known < HELD_OUT:
-            return Predictor(predict, {"threshold": 0.5})
-        targets = rows.targets[:known]
-        held = np.flatnonzero(folds_of(as_truth(targets, space), HELD_OUT) == 0)
-        inner = trained(rows.take(np.setdiff1d(np.arange(len(rows)), held, assume_unique=True)))
-        truth = as_truth(projected(targets[held], to_next), task.space)
-        p = inner([rows.texts[int(row)] for row in held])
-        return Predictor(predict, {"threshold": float(choose([p], truth, task.space).threshold or 0.0)})
+        return with_threshold(trained, last, rows, task)
 
     def _tuned(self, rows: Rows, space: Space, seed: int, resources: Resources) -> Callable[[Sequence[str]], Any]:
         """Return the function from texts to embeddings of length 1 after the encoder was tuned."""
