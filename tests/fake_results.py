@@ -283,6 +283,8 @@ def _trials(paths: Paths, params: Params, labels: Mapping[str, np.ndarray], rng:
     save(pd.DataFrame(trials), paths, "trials/trials")
     save(pd.DataFrame(predictions), paths, "trials/predictions")
     save(pd.DataFrame(classes), paths, "trials/per_class")
+    left = [(corpus, "tfidf", arm, "it cannot be trained so") for corpus in labels for arm in ("emo-pillars", "ungrounded")]
+    save(pd.DataFrame(left, columns=["corpus", "learner", "arm", "why"]), paths, "trials/not_offered")
 
 
 def _materials(paths: Paths, params: Params, rng: np.random.Generator) -> None:

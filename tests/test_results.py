@@ -16,6 +16,7 @@ from emosynth.report import build_report
 from emosynth.report.figures.base import figures, why_left_out
 from emosynth.report.pages import PAGES, render_pages
 from emosynth.report.results import publish, restore, shown_rows
+from emosynth.report.scores import left_rows
 from emosynth.report.tables import Tables, Texts
 from fake_results import COPIED, PASSAGE, fake_params, write_fake_results
 
@@ -40,6 +41,15 @@ def clone(run: Paths, root: Path) -> Paths:
         (root / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(run.root / name, root / name)
     return paths
+
+
+def test_arms_that_were_not_trained_are_told_with_their_reason(run: Paths, params: Params) -> None:
+    tables = Tables(run, params)
+    (row,) = left_rows(tables)
+    assert row["why"] == "it cannot be trained so" and row["classifier"] == tables.looks.learner("tfidf")
+    assert row["arms"] == f"{tables.looks.title('emo-pillars')} and {tables.looks.title('ungrounded')}"
+    assert all(name in row["corpora"] for name in params.corpora.names)
+    assert row["why"] in (run.report / "training.html").read_text(encoding="utf-8")
 
 
 def published(paths: Paths) -> dict[str, bytes]:

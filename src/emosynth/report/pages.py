@@ -28,7 +28,7 @@ from emosynth.pipeline import STAGES
 from emosynth.report import advice as do
 from emosynth.report import first_page as first
 from emosynth.report import provenance, reading, responsible, scores
-from emosynth.report.figures.authenticity import effect_text, measure_name, title_of
+from emosynth.report.figures.authenticity import SAME_TEXTS, distinct, effect_text, measure_name, title_of
 from emosynth.report.figures.base import Figure, Words, figures, rows_of
 from emosynth.report.figures.claims import NOTE as APART
 from emosynth.report.figures.claims import apart_rows
@@ -192,7 +192,7 @@ def _blocks(tables: Tables, catalog: Catalog, page: str) -> list[Block | None]:
         ],
         "guidance": lambda: [_learners(tables)],
         "writing": lambda: [_arms(tables), _stories(tables)],
-        "training": lambda: [_rows("What each arm is", [{"arm": name, "what it is": what} for name, what in reading.arms(tables)]), _rows("Where written rows are shown to pay", [{"corpus and classifier": line} for line in do.paying(tables)]), *(block for corpus in tables.params.corpora.names for block in scores.score_rows(tables, corpus)), scores.flaw_rows(tables)],
+        "training": lambda: [_rows("What each arm is", [{"arm": name, "what it is": what} for name, what in reading.arms(tables)]), _rows("Where written rows are shown to pay", [{"corpus and classifier": line} for line in do.paying(tables)]), *(block for corpus in tables.params.corpora.names for block in scores.score_rows(tables, corpus)), scores.flaw_rows(tables), _rows("Not trained, and why", scores.left_rows(tables))],
         "authenticity": lambda: [*(_reach(tables, corpus) for corpus in tables.params.corpora.names), _panel(tables)],
         "context": lambda: [_reader(tables)],
         "responsible": lambda: [_rows(*told) for told in responsible.blocks(tables)],
@@ -260,7 +260,7 @@ def _stories(tables: Tables) -> Block | None:
 
 def _panel(tables: Tables) -> Block | None:
     frame = tables.get("authenticity/panel")
-    frame = None if frame is None else frame[frame["corpus"] == tables.target]
+    frame = None if frame is None else distinct(frame[frame["corpus"] == tables.target], tables)
     if frame is None or frame.empty:
         return None
     keys = [key for key in dict.fromkeys(zip(frame["arm"], frame["verified"].astype(bool), strict=True)) if key[0] != REAL]
@@ -274,7 +274,7 @@ def _panel(tables: Tables) -> Block | None:
             own = next(rows_of(cell), None)
             row[name] = f"{sized(own.value)} ({effect_text(own.effect, own.effect_kind)})" if own and known(own.value) else "–"
         rows.append(row)
-    return _rows("The whole panel", rows, "Value, and in brackets the effect against real text at the same amount of text.")
+    return _rows("The whole panel", rows, "Value, and in brackets the effect against real text at the same amount of text." + SAME_TEXTS)
 
 
 def _reach(tables: Tables, corpus: str) -> Block | None:
@@ -283,12 +283,15 @@ def _reach(tables: Tables, corpus: str) -> Block | None:
     frame = None if frame is None else frame[(frame["corpus"] == corpus) & (frame["verified"].astype(bool) | (frame["arm"] == OTHER))]
     if frame is None or frame.empty:
         return None
-    rows = []
+    frame, rows = distinct(frame, tables), []
     for arm in [OTHER, *tables.looks.order(set(frame["arm"]) - {OTHER})]:
         own = frame[frame["arm"] == arm]
         cells = {str(row.measure): f"{number(row.value, 2)} ({span(row.low, row.high, 2, sign=False)})" for row in rows_of(own)}
         rows.append({"arm": title_of(tables, arm), **cells, "texts": count(own["n_texts"].max())})
-    note = "Precision, density: how far generated text lies where real text does; recall, coverage: how much of real text it reaches; accepted text, with interval."
+    note = (
+        "Precision, density: how far generated text lies where real text does; recall, coverage: how much of real text it reaches; accepted text, with interval."
+        + SAME_TEXTS
+    )
     return _rows(f"Fidelity and coverage on {corpus}", rows, note)
 
 

@@ -22,7 +22,7 @@ FOLDER = "results"
 
 _COPIED: Mapping[str, str] = {
     "seeds": "order", "materials": "tokens agreement stability explainers learners", "tuning": "history tuned", "narratives": "stories",
-    "candidates": "", "verdicts": "verdicts teachers reliability", "trials": "trials test_rows per_class",
+    "candidates": "", "verdicts": "verdicts teachers reliability", "trials": "trials test_rows per_class not_offered",
     "authenticity": "panel diversity coverage", "context": "context reader dialogues dialogue_predictions dialogue_rows",
     "responsible": "memorisation personal toxicity identity label_noise cost forecast membership canaries collapse",
 }  # fmt: skip

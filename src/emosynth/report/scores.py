@@ -8,19 +8,19 @@ import pandas as pd
 
 from emosynth.design.arms import SEED
 from emosynth.evidence.contrasts import LEAST
-from emosynth.evidence.numbers import POINTS, count, gain, number, score, some, told
+from emosynth.evidence.numbers import POINTS, count, gain, listed, number, score, some, told
 from emosynth.evidence.scored import Group
 from emosynth.report.figures.base import learners_in
 from emosynth.report.tables import Tables, main_rows
 
 
 def score_rows(tables: Tables, corpus: str) -> list[dict[str, Any]]:
-    """Return a table of all arms by seed size on a corpus: gain over the labels alone by learner, and cost; the largest first, others folded."""
+    """Return a table of all arms by seed size on a corpus: gain over the labels alone by learner, and cost; the smallest first, others folded."""
     if tables.contrasts is None:
         return []
     rows = main_rows(tables.contrasts)
     rows = rows[rows["corpus"] == corpus]
-    sizes = sorted(rows["size"].unique(), reverse=True)
+    sizes = sorted(rows["size"].unique())
     return [_at_size(tables, corpus, int(at), rows[rows["size"] == at]) | {"fold": at != sizes[0]} for at in sizes]
 
 
@@ -79,3 +79,17 @@ def flaw_rows(tables: Tables) -> dict[str, Any] | None:
         "note": "The same models scored twice: on real test rows, and with written rows mixed in.",
         "columns": ["arm", "corpus", "learner", "reported", "on real rows", "difference"], "rows": lines,
     }  # fmt: skip
+
+
+def left_rows(tables: Tables) -> list[dict[str, str]]:
+    """Return which arms were not trained with which learner, and why; what is alike on all corpora, and for several arms, stands once."""
+    frame = tables.get("trials/not_offered")
+    if frame is None:
+        return []
+    corpora = (
+        frame.groupby(["learner", "arm", "why"], sort=False)["corpus"].agg(lambda names: listed(list(dict.fromkeys(names)))).reset_index()
+    )
+    return [
+        {"classifier": tables.looks.learner(str(learner)), "why": str(why), "arms": listed([tables.looks.title(arm) for arm in rows["arm"]]), "corpora": str(where)}
+        for (learner, why, where), rows in corpora.groupby(["learner", "why", "corpus"], sort=False)
+    ]  # fmt: skip
