@@ -246,8 +246,19 @@ def _arrow(column: pd.Series) -> pa.Array:
         return pa.array(column, from_pandas=False)
     if len(column) and all(getattr(value, "dtype", None) == "float32" for value in column):  # numbers by the million: no lists of objects
         return pa.array(list(column), type=pa.list_(pa.float32()))
-    array = pa.array([_encodable(value) for value in column])
+    array = _words(column)
+    if array is None:
+        array = pa.array([_encodable(value) for value in column])
     return array.cast(_plain_type(array.type))
+
+
+def _words(column: pd.Series) -> pa.Array | None:
+    """Return a column of lists of text that UTF-8 can hold, which are there by the million; None: it is of another kind."""
+    with contextlib.suppress(pa.ArrowException, UnicodeError, TypeError, ValueError):
+        if isinstance(next(iter(column), None), list):
+            array = pa.array(list(column))
+            return array if pa.types.is_list(array.type) and pa.types.is_string(array.type.value_type) else None
+    return None
 
 
 def _encodable(value: Any) -> Any:

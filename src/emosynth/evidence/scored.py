@@ -121,10 +121,11 @@ class Scored:
         found, threshold = self._predictions[trial], self._thresholds[trial]
         k = len(labels.classes)
         if self._published:
-            out = np.zeros((n, k), dtype=bool)
-            for row, places in enumerate(found):
-                out[row, [int(place) for place in str(places).split()]] = True
-            return out
+            number, said = pd.factorize(np.asarray(found, dtype=object))  # few of thousands of rows differ
+            known = np.zeros((len(said), k), dtype=bool)
+            for row, places in enumerate(said):
+                known[row, [int(place) for place in str(places).split()]] = True
+            return np.asarray(known[number])
         p = np.asarray(found, dtype=np.float64)
         if p.size != n * k:
             raise UserError(
