@@ -178,6 +178,25 @@ def test_style_is_left_as_found_and_does_not_depend_on_the_users(tmp_path: Path)
         pass
 
 
+def test_the_last_bits_of_a_layout_do_not_show(tmp_path: Path) -> None:
+    """One of 80 figures of a report drawn twice had other names of clip paths: its numbers were equal as printed, not in their last bits."""
+
+    def draw(name: str, left: float) -> str:
+        with figure_style(Figures()):
+            fig = new_figure(Figures(), 2.0)
+            fig.set_layout_engine("none")
+            for at in (left, 0.1):
+                fig.add_axes((at, 0.1, 0.3, 0.3)).plot([0, 1], [1, -1])
+            save_figure(fig, tmp_path, name, None, ["svg"], 100)
+        return (tmp_path / f"{name}.svg").read_text(encoding="utf-8")
+
+    plain, other = draw("a", 0.5), draw("b", 0.5 + 2e-16)
+    assert plain == other
+    assert plain.count("<clipPath") == 2 and draw("c", 0.1 + 1e-16).count("<clipPath") == 1
+    used, made = set(re.findall(r"url\(#(\w+)\)", plain)), re.findall(r'<clipPath id="(\w+)"', plain)
+    assert used == set(made)
+
+
 # --- figures ----------------------------------------------------------------------------------------------
 
 

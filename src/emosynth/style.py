@@ -9,6 +9,8 @@ Files are byte-reproducible: equal numbers, parameters and library versions give
 
 from __future__ import annotations
 
+import hashlib
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +32,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 
 from emosynth import pieces
+from emosynth.cards import write_text
 from emosynth.design.arms import SEED, arm_title
 from emosynth.errors import UserError
 from emosynth.escape import csv_frame, printable
@@ -314,6 +317,26 @@ def tidy(fig: Figure) -> Figure:
     return fig
 
 
+_CLIP = re.compile(r'<clipPath id="(p[0-9a-f]{10})">\s*(.*?)\s*</clipPath>\s*', re.DOTALL)
+
+
+def settled(svg: str) -> str:
+    """Return an SVG whose clip paths are named by what they print, each once.
+
+    matplotlib names them by numbers whose last bits depend on where arrays lie in memory, so that two drawings of one figure could differ.
+    """
+    names = {found[1]: f"p{hashlib.sha256(found[2].encode()).hexdigest()[:10]}" for found in _CLIP.finditer(svg)}
+    renamed = re.sub(r'(?<=["#])p[0-9a-f]{10}(?=[")])', lambda found: names.get(found[0], found[0]), svg)
+    there = set[str]()
+
+    def once(found: re.Match[str]) -> str:
+        first = found[1] not in there
+        there.add(found[1])
+        return found[0] if first else ""
+
+    return _CLIP.sub(once, renamed)
+
+
 def save_figure(fig: Figure, folder: Path, name: str, data: pd.DataFrame | None, formats: Sequence[str], dpi: int) -> list[Path]:
     """Save a figure in each format, with the numbers behind it as CSV.
 
@@ -337,6 +360,8 @@ def save_figure(fig: Figure, folder: Path, name: str, data: pd.DataFrame | None,
         for ending in formats:
             path = folder / f"{name}.{ending}"
             fig.savefig(path, format=ending, dpi=dpi, metadata=_METADATA[ending])
+            if ending == "svg":
+                write_text(path, settled(path.read_text(encoding="utf-8")))
             fig.set_layout_engine("none")  # laid out once: the formats show one picture, and the others are saved in half the time
             written.append(path)
     if data is not None:
