@@ -81,7 +81,7 @@ class HeadToHead(Figure):
         shown = written[holm(written["p"].to_numpy(dtype=float)) < tables.params.evidence.alpha]
         gains, loses = shown[shown["gain"] > 0], shown[shown["gain"] < 0]
         at = size(int(rows["size"].max())) if len(rows) else ""
-        title = f"{len(gains)} of {some(len(written), 'written arm')} are shown to gain over the labels alone at {at} with {looks.learner(learner)}"
+        title = f"{len(gains)} of {some(len(written), 'written arm')} {'is' if len(gains) == 1 else 'are'} shown to gain over the labels alone at {at} with {looks.learner(learner)}"
         parts = []
         if len(written):
             best = chart.top(written)
