@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from emosynth.cards import write_json
+from emosynth.files import write_json
 from emosynth.params import Params
 from emosynth.paths import Paths
 from fake_results import CLASSES, fake_params, write_fake_results

@@ -27,12 +27,13 @@ from emosynth.authenticity.panel import MEASURES, OTHER, PANEL_COLUMNS, REAL, au
 from emosynth.authenticity.sample import ALL, Sample, real_halves, sample_of
 from emosynth.authenticity.temporal import count_temporal, find_temporal
 from emosynth.authenticity.tokens import PronounCounts, count_pronouns, count_tenses
-from emosynth.cards import Card, read_table, write_json, write_table
+from emosynth.cards import Card, read_table, write_table
 from emosynth.corpora import Corpus
 from emosynth.design.arms import ResolvedArm, cells_of_arm, resolve_arms
 from emosynth.design.cells import stable_seed
 from emosynth.errors import UserError
 from emosynth.evidence import text_claims
+from emosynth.files import write_json
 from emosynth.generation import candidates_of
 from emosynth.models.tagger import Tag, load_tagger, read_weights
 from emosynth.params import Authenticity, Params

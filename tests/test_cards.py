@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from emosynth import cards
-from emosynth.cards import Card, Source, read_json, read_table, write_json, write_table
+from emosynth.cards import Card, Source, read_table, write_table
 from emosynth.errors import UserError
+from emosynth.files import read_json, write_json
 
 CARD = Card(
     title="Invented rows",

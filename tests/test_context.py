@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from emosynth.cards import Card, read_table, write_json, write_table
+from emosynth.cards import Card, read_table, write_table
 from emosynth.context import build, build_context, inputs
 from emosynth.context import dialogues as human
 from emosynth.context.inputs import ALL_REPEATS, BOTH, CONTEXT_ONLY, DIFFERENCES, INPUTS, SHUFFLED, UTTERANCE, Texts, flips, held_out, split
@@ -35,6 +35,7 @@ from emosynth.design.arms import resolve_arm
 from emosynth.design.cells import stable_seed
 from emosynth.design.space import Space, space_map, space_of_taxonomy
 from emosynth.errors import UserError
+from emosynth.files import write_json
 from emosynth.generation.slots import SENTIMENT
 from emosynth.learners.base import Resources
 from emosynth.models.lm import Completion

@@ -18,9 +18,10 @@ import pytest
 import yaml
 
 from corpus_text import find_corpus_text
-from emosynth.cards import read_json, read_table
+from emosynth.cards import read_table
 from emosynth.catalog import PypiSource
 from emosynth.design.arms import list_origins, resolve_arms
+from emosynth.files import read_json
 from emosynth.models.lm.assets import dequantised_folder, openvino_folder
 from emosynth.params import load_params
 from emosynth.paths import Paths

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosynth.cards import read_json
 from emosynth.design.arms import list_origins, resolve_arm, resolve_arms
 from emosynth.design.cells import NO_SEED, Cell, quotas, stable_seed
 from emosynth.errors import UserError
+from emosynth.files import read_json
 from emosynth.generation import build as build_code
 from emosynth.generation import candidates_of, load_candidates
 from emosynth.generation.build import build_candidates, check_no_leak, plan_all

@@ -14,13 +14,14 @@ import yaml
 from corpus_text import find_corpus_text
 from emosynth.authenticity.panel import authenticity_panel
 from emosynth.authenticity.sample import Sample
-from emosynth.cards import read_json, read_table
+from emosynth.cards import read_table
 from emosynth.catalog import Catalog
 from emosynth.checks.charset import CharsetCheck, CharsetSettings, own_scripts
 from emosynth.checks.distinct import largest_similarities
 from emosynth.corpora import build_corpora, load_corpus
 from emosynth.explain import build_materials
 from emosynth.export import shares_words
+from emosynth.files import read_json
 from emosynth.languages import is_english, spaced, unsegmented
 from emosynth.params import Authenticity, Params, deep_merge, read_file, validate
 from emosynth.paths import Paths

@@ -34,7 +34,7 @@ from emosynth.pipeline import (
 
 ROOT = Path(__file__).parent.parent
 FOUNDATION = {
-    "errors", "progress", "paths", "cards", "text", "stats", "store", "display", "session", "pipeline", "dependencies", "style", "pieces", "params",
+    "errors", "progress", "paths", "files", "cards", "text", "stats", "store", "display", "session", "pipeline", "dependencies", "style", "pieces", "params",
     "catalog", "taxonomy",
 }  # fmt: skip
 ROOMS = [

@@ -13,8 +13,9 @@ import yaml
 
 from corpus_text import find_corpus_text
 from emosynth import cli
-from emosynth.cards import read_json, read_table
+from emosynth.cards import read_table
 from emosynth.design.arms import resolve_arm
+from emosynth.files import read_json
 from emosynth.params import deep_merge, load_params, read_file
 from emosynth.paths import Paths
 from test_end_to_end import copy_repository, environment, repro, share_assets

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 import toy_trials as toy
-from emosynth.cards import read_json
 from emosynth.catalog import Catalog
 from emosynth.cli import main
 from emosynth.design.arms import learners_of, list_origins, resolve_arm
@@ -18,6 +17,7 @@ from emosynth.design.cells import Cell
 from emosynth.errors import UserError
 from emosynth.evidence import Found, Group, Scored, judge
 from emosynth.evidence.recipe import frozen, left_out, pick_recipe, ranking, tries, write_recipe
+from emosynth.files import read_json
 from emosynth.generation.read import candidates_of, load_candidates
 from emosynth.generation.slots import needs_of
 from emosynth.params import Params, load_params

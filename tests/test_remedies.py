@@ -159,7 +159,7 @@ def test_what_is_proposed_is_in_the_pipeline_of_the_profile(profile: str) -> Non
 
 
 def test_hints_name_the_profile_that_is_worked_on(tmp_path: Path) -> None:
-    from emosynth.cards import read_json
+    from emosynth.files import read_json
 
     try:
         work_on("mine")

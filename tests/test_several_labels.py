@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 
 from corpus_text import find_corpus_text
-from emosynth.cards import read_json, read_table
+from emosynth.cards import read_table
 from emosynth.catalog import Catalog
+from emosynth.files import read_json
 from emosynth.params import load_params
 from emosynth.paths import Paths
 from emosynth.pipeline import PAGES

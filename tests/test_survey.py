@@ -16,10 +16,11 @@ import pandas as pd
 import pytest
 
 import toy_trials as toy
-from emosynth.cards import read_table, write_json
+from emosynth.cards import read_table
 from emosynth.cli import main
 from emosynth.errors import UserError
 from emosynth.escape import printable
+from emosynth.files import write_json
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.responsible.answers import COLUMNS, agreement, by_arm, krippendorff_alpha, read_answers, read_survey

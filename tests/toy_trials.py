@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emosynth.cards import Card, write_json, write_table
+from emosynth.cards import Card, write_table
 from emosynth.design.arms import list_origins, resolve_arm, resolve_arms
 from emosynth.design.cells import Cell, list_cells
 from emosynth.design.space import space_of_taxonomy
+from emosynth.files import write_json
 from emosynth.generation.read import COLUMNS
 from emosynth.generation.slots import cell_of
 from emosynth.params import Params, validate

@@ -1,4 +1,4 @@
-"""Data files and their cards: deterministic, written whole or not at all.
+"""Tables and their cards: deterministic, written whole or not at all, checked when they are read.
 
 Every table is one Parquet file with a data set card beside it, in the card format of the Hugging Face hub
 (https://huggingface.co/docs/hub/datasets-cards): YAML front matter, then Markdown for people.
@@ -7,14 +7,11 @@ Every table is one Parquet file with a data set card beside it, in the card form
 from __future__ import annotations
 
 import contextlib
-import errno
-import json
 import math
 import os
 import re
-import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,10 +23,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosynth.errors import UserError
-from emosynth.escape import json_text, markdown, printable
+from emosynth.escape import markdown, printable
+from emosynth.files import atomic, missing, write_text
 from emosynth.paths import repro
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 _SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M")]
 
 
@@ -60,92 +57,6 @@ class Card(BaseModel):
     task_categories: list[str] = Field(default_factory=lambda: ["text-classification"])
     tags: list[str] = Field(default_factory=list)
     citation: str = Field("", description="BibTeX")
-
-
-@contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk or a place that cannot be written into an error that says so."""
-    try:
-        yield
-    except OSError as error:
-        # pyarrow and some libraries wrap the number into the message only
-        if error.errno in _FULL or "No space left" in str(error):
-            raise UserError(
-                "The disk is full.",
-                where=str(path),
-                remedy="Free some space and run again; everything finished before this file is kept, and the file itself is as it was.",
-            ) from error
-        if error.errno in {errno.EACCES, errno.EROFS, errno.EPERM}:
-            raise UserError("This place cannot be written.", where=str(path), remedy="Give yourself write access to the folder.") from error
-        raise
-
-
-@contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; put it in place if the block succeeds, remove it if not."""
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-    temporary = Path(name)
-    try:
-        with disk_errors(path):
-            yield temporary
-            with temporary.open("rb+") as stream:
-                os.fsync(stream.fileno())
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, whole or not at all."""
-    with atomic(path) as temporary:
-        temporary.write_bytes(text.encode("utf-8", errors="replace"))
-
-
-def plain(value: Any) -> Any:
-    """Return ``value`` as JSON can hold it: numpy scalars and arrays as Python's, NaN and infinities as None."""
-    if isinstance(value, BaseModel):
-        return plain(value.model_dump())
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, set | frozenset):
-        return [plain(item) for item in sorted(value, key=str)]
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [plain(item) for item in value]
-    if value is pd.NA:
-        return None
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Path):
-        return value.as_posix()
-    return value
-
-
-def write_json(path: str | os.PathLike[str], obj: Any) -> None:
-    """Write ``obj`` as JSON that may stand in HTML: keys in the order given, indented, one newline at the end, whole or not at all."""
-    write_text(Path(path), json_text(plain(obj), indent=2) + "\n")
-
-
-def read_json(path: str | os.PathLike[str], stage: str = "") -> Any:
-    """Read a JSON file that a stage made; a missing file names the stage to run."""
-    path = Path(path)
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise _missing(path, stage) from None
-    except (ValueError, RecursionError, OSError) as error:
-        raise UserError(f"This is not a JSON file: {error}", where=str(path), remedy=f"Delete it and make it again: {repro()}") from None
 
 
 def write_table(frame: pd.DataFrame, path: str | os.PathLike[str], card: Card) -> Path:
@@ -302,7 +213,7 @@ def read_table(path: str | os.PathLike[str], columns: Sequence[str] | None = Non
     """
     path = Path(path)
     if not path.is_file():
-        raise _missing(path, stage)
+        raise missing(path, stage)
     try:
         _check_seal(path)
         _check_card(path)
@@ -325,15 +236,6 @@ def read_table(path: str | os.PathLike[str], columns: Sequence[str] | None = Non
         raise UserError(
             f"This is not a whole Parquet file: {error}", where=str(path), remedy=f"Delete it and make it again: {repro()}"
         ) from None
-
-
-_STAGES = {"seeds": "seeding", "materials": "shap", "candidates": "generation", "verdicts": "verification", "trials": "training"}
-"""Folders that are not named like the stage that makes them."""
-
-
-def _missing(path: Path, stage: str) -> UserError:
-    stage = stage or _STAGES.get(path.parent.name, path.parent.name)
-    return UserError("This file has not been made yet.", where=str(path), remedy=f"Run the {stage} stage first: {repro()}")
 
 
 def size_category(rows: int) -> str:

@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:  # a full disk, or a place that is only to be read
-        from emosynth.cards import disk_errors
+        from emosynth.files import disk_errors
 
         try:
             with disk_errors(Path(os.fsdecode(error.filename or root))):

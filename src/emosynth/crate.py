@@ -19,9 +19,9 @@ from urllib.parse import quote
 
 import yaml
 
-from emosynth.cards import atomic, disk_errors
 from emosynth.catalog import Catalog
 from emosynth.errors import UserError
+from emosynth.files import atomic, disk_errors
 from emosynth.params import Params
 from emosynth.paths import Paths, repro
 from emosynth.pipeline import STAGES

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from emosynth.cards import atomic, plain, size_category, write_text
+from emosynth.cards import size_category
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus
 from emosynth.design.arms import ResolvedArm, arm_title, resolve_arm, unknown
@@ -22,6 +22,7 @@ from emosynth.design.cells import Cell, list_cells
 from emosynth.design.space import Space
 from emosynth.errors import UserError
 from emosynth.escape import csv_cell, json_text, markdown, printable
+from emosynth.files import atomic, plain, write_text
 from emosynth.languages import spaced
 from emosynth.params import Params
 from emosynth.paths import Paths

@@ -32,10 +32,10 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 
 from emosynth import pieces
-from emosynth.cards import write_text
 from emosynth.design.arms import SEED, arm_title
 from emosynth.errors import UserError
 from emosynth.escape import csv_frame, printable
+from emosynth.files import write_text
 from emosynth.learners.base import Learner
 from emosynth.params import Figures, Params
 

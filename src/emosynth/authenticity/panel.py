@@ -22,7 +22,7 @@ from emosynth.authenticity.detect import detect
 from emosynth.authenticity.features import NAN, Extractor, Row, Studied, labellings
 from emosynth.authenticity.rates import LENGTH, RATIOS, rate_rows
 from emosynth.authenticity.sample import Sample
-from emosynth.cards import plain
+from emosynth.files import plain
 from emosynth.models.tagger import Tag
 from emosynth.parallel import in_order, rooms
 from emosynth.params import Authenticity

@@ -24,8 +24,8 @@ from typing import Any
 
 import xxhash
 
-from emosynth.cards import disk_errors, write_text
 from emosynth.errors import UserError
+from emosynth.files import disk_errors, write_text
 from emosynth.progress import say
 
 try:

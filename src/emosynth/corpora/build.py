@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emosynth.cards import Card, Source, read_json, read_table, write_json, write_table
+from emosynth.cards import Card, Source, read_table, write_table
 from emosynth.catalog import Catalog
 from emosynth.corpora.clean import clean
 from emosynth.corpora.decoding import fault, some
@@ -19,6 +19,7 @@ from emosynth.corpora.loaders import READERS
 from emosynth.corpora.own import read_user
 from emosynth.corpora.schema import SPLITS, every_class, split_of, total_of, validate, with_every_class
 from emosynth.corpora.shares import said_of_conflicts
+from emosynth.files import read_json, write_json
 from emosynth.languages import ENGLISH_ONLY, UNSEGMENTED, is_english, unsegmented
 from emosynth.params import Corpora, Params
 from emosynth.paths import Paths

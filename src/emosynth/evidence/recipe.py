@@ -12,13 +12,14 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from emosynth.cards import atomic, read_table
+from emosynth.cards import read_table
 from emosynth.design.arms import SEED, resolve_arm
 from emosynth.errors import UserError
 from emosynth.escape import csv_frame
 from emosynth.evidence.contrasts import usable
 from emosynth.evidence.numbers import POINTS
 from emosynth.evidence.scored import normal, split_of
+from emosynth.files import atomic
 from emosynth.params import Params
 from emosynth.paths import Paths
 

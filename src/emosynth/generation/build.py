@@ -7,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from emosynth.cards import Card, Source, write_json, write_table
+from emosynth.cards import Card, Source, write_table
 from emosynth.catalog import Catalog
 from emosynth.design.arms import list_origins
 from emosynth.design.cells import list_cells
 from emosynth.errors import UserError
+from emosynth.files import write_json
 from emosynth.generation.edited import edited_rows
 from emosynth.generation.from_class import plan_class
 from emosynth.generation.narrative import Cast, plan_narrative

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from emosynth.cards import atomic
 from emosynth.errors import UserError
+from emosynth.files import atomic
 from emosynth.models.checked import FloatArray
 
 _HEADER = "emosynth"

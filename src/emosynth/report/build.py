@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emosynth.cards import write_json
 from emosynth.catalog import Catalog
 from emosynth.escape import terminal
 from emosynth.evidence import as_json, metrics
+from emosynth.files import write_json
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.progress import say
@@ -40,7 +40,7 @@ def build_report(params: Params, catalog: Catalog, paths: Paths) -> Report:
     """
     tables = Tables(paths, params)
     if not tables.corpora:
-        from emosynth.cards import read_json
+        from emosynth.files import read_json
 
         read_json(paths.data / "corpora" / f"{tables.target}.json", "00_corpora")  # names the stage to run
     say("report: judging claims")

@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from emosynth import pieces
-from emosynth.cards import read_json
 from emosynth.catalog import Catalog
 from emosynth.corpora.schema import total_of
 from emosynth.evidence.numbers import count, per_cent
+from emosynth.files import read_json
 from emosynth.params import Params
 from emosynth.report.tables import Tables
 

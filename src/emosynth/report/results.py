@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from emosynth.cards import Card, atomic, disk_errors, write_table
+from emosynth.cards import Card, write_table
 from emosynth.errors import UserError
 from emosynth.escape import csv_frame
+from emosynth.files import atomic, disk_errors
 from emosynth.paths import Paths, repro
 from emosynth.report.figures.writing import reason_words
 from emosynth.report.responsible import costs

@@ -11,11 +11,12 @@ from typing import Any, cast
 import pandas as pd
 
 from emosynth import pieces
-from emosynth.cards import read_json, read_table
+from emosynth.cards import read_table
 from emosynth.corpora.schema import total_of
 from emosynth.evidence import Claim, Found, Group, Labels, Scored, check_declared, judge
 from emosynth.evidence.contrasts import answers, contrasts
 from emosynth.evidence.scored import seed_of
+from emosynth.files import read_json
 from emosynth.languages import spaced
 from emosynth.learners.base import Learner
 from emosynth.params import Params

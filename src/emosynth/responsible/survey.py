@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from emosynth.cards import Card, Source, write_table, write_text
+from emosynth.cards import Card, Source, write_table
 from emosynth.corpora import Corpus
 from emosynth.design.arms import resolve_arms, unknown
 from emosynth.design.cells import stable_seed
 from emosynth.errors import UserError
 from emosynth.export import SHARED, shares_words
+from emosynth.files import write_text
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.progress import say

@@ -16,9 +16,9 @@ from typing import Any
 
 import psutil
 
-from emosynth.cards import disk_errors
 from emosynth.errors import UserError
 from emosynth.escape import terminal
+from emosynth.files import disk_errors
 from emosynth.params import Params, load_params
 from emosynth.paths import Paths, repro
 from emosynth.pipeline import Stage, stale_pipelines

@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from emosynth.cards import write_text
 from emosynth.escape import json_text, terminal
+from emosynth.files import write_text
 from emosynth.paths import Paths
 from emosynth.pipeline import REPORT, STAGES
 from emosynth.progress import ALREADY, WARNING, placeless, span

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from emosynth.cards import write_text
 from emosynth.escape import printable
+from emosynth.files import write_text
 from emosynth.paths import Paths
 from emosynth.pipeline import STAGES, Stage
 

@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 
 from emosynth import entry
-from emosynth.cards import disk_errors
 from emosynth.errors import Stopped
+from emosynth.files import disk_errors
 from emosynth.locks import take
 from emosynth.paths import Paths, repro
 from emosynth.pipeline import STAGES, Stage

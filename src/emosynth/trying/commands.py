@@ -78,8 +78,8 @@ def try_file(given: argparse.Namespace, root: Path) -> int:
             where="--json",
             remedy="Add --check, or leave --json out.",
         )
-    from emosynth.cards import write_text
     from emosynth.catalog import Catalog
+    from emosynth.files import write_text
     from emosynth.params import UserCorpus, load_params
     from emosynth.params.corpora import NAME
     from emosynth.seeding.seeds import primary_labels
@@ -162,7 +162,7 @@ def browse(given: argparse.Namespace, root: Path) -> int:
         with server_of(given.port) as server:  # its address is there at once, its rows after some seconds
             print(f"http://127.0.0.1:{port_of(server)}/ on this machine alone; reading the rows of {given.profile} …", flush=True)
             return serve(server, _rows_of(given, root))
-    from emosynth.cards import write_text
+    from emosynth.files import write_text
     from emosynth.trying.browser import is_listing, listing
     from emosynth.trying.found import Query
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from emosynth.cards import write_json
 from emosynth.design.arms import Origin, list_origins
+from emosynth.files import write_json
 from emosynth.generation.slots import needs_of
 from emosynth.models.lm import Completion, LanguageModel, Request, Streaming
 from emosynth.parallel import cores

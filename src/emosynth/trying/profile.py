@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from emosynth.cards import write_text
 from emosynth.corpora.files import uncollected
 from emosynth.corpora.own import Understanding, understand
 from emosynth.corpora.shares import Conflicts
 from emosynth.errors import UserError
+from emosynth.files import write_text
 from emosynth.params import Cells, Corpora, UserCorpus, read_file
 from emosynth.params.base import load_yaml
 from emosynth.paths import SHIPPED

@@ -20,9 +20,9 @@ from typing import Any
 
 import torch
 
-from emosynth.cards import atomic
 from emosynth.catalog.kept import set_aside, sound_zip
 from emosynth.errors import UserError
+from emosynth.files import atomic
 from emosynth.models.lm.base import STOP
 from emosynth.models.lm.trainable import Delta, blocks_of, load_for_tuning, prepare
 from emosynth.models.transformer import bucketed, seeded

@@ -16,10 +16,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emosynth.cards import write_text
 from emosynth.catalog.hashes import sha256_of
 from emosynth.catalog.kept import MANIFEST, keep, scratch, seal, unfit
 from emosynth.errors import UserError
+from emosynth.files import write_text
 from emosynth.models.lm.assets import dequantised_folder, generator_files, model_hash, openvino_folder
 from emosynth.models.lm.base import Completion, LanguageModel, Progress, Request
 from emosynth.params import Decoding, Generator, Tuning, WriterSpec
