@@ -63,7 +63,7 @@ MADE: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 
 SHOW: Mapping[str, Callable[[Any], str]] = {
     "plain": _plain,
-    "list": lambda values: _and(values if isinstance(values, list) else [values]),
+    "list": lambda values: _and(sorted(values) if isinstance(values, list) else [values]),
     "times": lambda values: f"{_and(values[:-1])}, {_plain(values[-1])} times",
     "word": lambda value: WORDS[int(value)] if int(value) < len(WORDS) else str(int(value)),
     "count": lambda value: f"{value:,.0f}",
