@@ -174,6 +174,13 @@ def test_a_key_that_misleads_the_search_loses_nothing(tmp_path: Path, place: int
     flip_and_use(tmp_path / "rows.sqlite", [(place, 2)])
 
 
+@pytest.mark.parametrize("mask", [1, 4, 128])
+@pytest.mark.parametrize("place", [18, 19])
+def test_a_format_that_there_is_not_is_damage(tmp_path: Path, place: int, mask: int) -> None:
+    """SQLite reads a file of a later version for writing, and never writes it: the cache took no more rows, though it was whole."""
+    flip_and_use(tmp_path / "rows.sqlite", [(place, mask)])
+
+
 def flip_and_use(path: Path, flips: list[tuple[int, int]]) -> None:
     """Change bytes of a store (place modulo its length, mask), read it, write it again: what is returned is right."""
     whole: dict[str, Any] = {f"key {i}": [i, "text " * (i % 50)] for i in range(300)}

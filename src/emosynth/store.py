@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -52,8 +53,8 @@ def _sound(key: Any, value: Any, crc32: Any) -> bool:
     return isinstance(key, str) and isinstance(value, str | bytes) and _checksum(key, value) == crc32
 
 
-def _unfound(key: str) -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError(f"the row {key[:60]!r} cannot be found where it was written")
+def _corrupt(what: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(what)
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return error
 
@@ -177,6 +178,9 @@ class RowStore:
             db.execute("PRAGMA synchronous = FULL")  # what is committed is on the disk
             db.execute(_SCHEMA)
             db.execute("SELECT key, value, crc32 FROM rows LIMIT 1").fetchall()
+            with self.path.open("rb") as file:
+                if max(file.read(20)[18:], default=0) > 2:  # a format that SQLite would read, and never write
+                    raise _corrupt("its format is none that there is")
         except BaseException:
             db.close()
             raise
@@ -188,11 +192,8 @@ class RowStore:
             with contextlib.suppress(sqlite3.Error):
                 self._db.close()
             self._db = None
-        aside = self.path.with_name(self.path.name + ".damaged")
-        number = 1
-        while aside.exists():
-            number += 1
-            aside = self.path.with_name(f"{self.path.name}.damaged-{number}")
+        names = itertools.chain([".damaged"], (f".damaged-{number}" for number in itertools.count(2)))
+        aside = next(place for name in names if not (place := self.path.with_name(self.path.name + name)).exists())
         for suffix in ("-wal", "-shm", ""):
             with contextlib.suppress(FileNotFoundError):
                 self.path.with_name(self.path.name + suffix).rename(aside.with_name(aside.name + suffix))
@@ -332,7 +333,7 @@ class RowStore:
             # A damaged key misleads the search through the tree: what was just written could not be found again.
             for row in {row[0]: row for row in unit}.values():
                 if self._db.execute("SELECT key, value, crc32 FROM rows WHERE key = ?", row[:1]).fetchone() != row:
-                    raise _unfound(row[0])
+                    raise _corrupt(f"the row {row[0][:60]!r} cannot be found where it was written")
             self._db.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):

@@ -288,9 +288,9 @@ class Finding:
         values = [self.p] if outcome in ("better", "worse") else [value for value in (self.p, self.p_equivalent) if not math.isnan(value)]
         return min(values, default=math.nan)
 
-    def outcome(self, alpha: float, p: float | None = None, p_equivalent: float | None = None) -> Outcome:
-        """Return the outcome by p (None: its own), corrected ones usually; a difference that survives comes before equivalence."""
-        p, same = self.p if p is None else p, self.p_equivalent if p_equivalent is None else p_equivalent
+    def outcome(self, alpha: float) -> Outcome:
+        """Return the outcome by p, corrected ones usually; a difference that survives comes before equivalence."""
+        p, same = self.p, self.p_equivalent
         if math.isnan(p) and math.isnan(same):
             return "not tested"
         if p < alpha:
@@ -347,13 +347,9 @@ def decide(claims: Sequence[Claim], alpha: float) -> list[Claim]:
     decided = []
     for place, claim in enumerate(claims):
         differs, same = map(float, adjusted[place])
-        outcome, p_size = claim.finding.outcome(alpha, differs, same), float(adjusted[len(claims) + place, 0])
-        verdict = verdict_of(claim.declared, outcome)
-        p = (
-            differs
-            if outcome in ("better", "worse")
-            else min((value for value in (differs, same) if not math.isnan(value)), default=math.nan)
-        )
+        corrected, p_size = replace(claim.finding, p=differs, p_equivalent=same), float(adjusted[len(claims) + place, 0])
+        outcome = corrected.outcome(alpha)
+        verdict, p = verdict_of(claim.declared, outcome), corrected.decides(outcome)
         size = None if claim.declared.claimed is None else _size_verdict(claim.declared, claim.finding, verdict, p_size, alpha)
         decided.append(replace(claim, outcome=outcome, verdict=verdict, p_adjusted=p, size_verdict=size, size_p_adjusted=p_size))
     return decided
