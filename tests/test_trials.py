@@ -95,6 +95,17 @@ def test_plan_has_each_version_sweep_and_budget_once():
     assert [check.name for check in next(t for t in trials if t.version).arm.checks] == ["nonempty"]
 
 
+def test_a_learner_may_run_some_of_the_sweeps_alone():
+    made = toy.params(
+        sweeps={"naive": {"checks.confidence": [0.5, 0.95], "mix.weight": [0.3, 1.0]}},
+        learners={"tfidf": {}, "trees": {}},
+        training={"sweeps_on": {"learners": ["tfidf", "trees"]}, "sweeps_of": {"trees": ["naive.mix.weight"]}},
+    )
+    trials, _left = plan_trials(made, learners_of(made), lambda arm, cell: "")
+    swept = {name: {trial.sweep for trial in trials if trial.sweep and trial.learner == name} for name in ("tfidf", "trees")}
+    assert swept == {"tfidf": {"checks.confidence", "mix.weight"}, "trees": {"mix.weight"}}
+
+
 def test_arms_that_a_learner_or_a_cell_cannot_have_are_said(capsys):
     made = toy.params(arms={"naive": {}, "first": {"mix": {"order": "first"}}}, learners={"trees": {}})
     trials, left = plan_trials(

@@ -139,6 +139,10 @@ class Training(Section):
     )
     budgets_on: Grid = Grid()
     sweeps_on: Grid = Grid()
+    sweeps_of: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="by learner, the sweeps that it runs, as arm.setting (shap.growth); a learner that is not named runs all",
+    )
 
     @model_validator(mode="after")
     def _apart(self) -> Training:

@@ -101,7 +101,10 @@ def _of_learner(params: Params, name: str, learner: Learner) -> Iterator[Trial]:
                     if arm.written and _on(params, params.training.budgets_on, name, cell):
                         yield from (Trial(name, cell, of_version, version, budget=budget) for budget in params.training.budgets)
         if _on(params, params.training.sweeps_on, name, cell):
+            only = params.training.sweeps_of.get(name)
             for dotted, value, arm in swept:
+                if only is not None and f"{arm.name}.{dotted}" not in only:
+                    continue
                 if arm.runs_on(cell) and (learner.settings.arms is None or arm.name in learner.settings.arms):
                     yield Trial(name, cell, arm, sweep=dotted, value=value)
 
