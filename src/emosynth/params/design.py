@@ -46,10 +46,10 @@ def check_design(params: Params, root: Path, where: str) -> None:
             if learner not in learners:
                 raise unknown("learner", learner, f"training.{grid}.learners", learners)
     sweeps = [f"{name}.{dotted}" for name, values in params.sweeps.items() for dotted in values]
-    for name, chosen in params.training.sweeps_of.items():
+    for name, named in params.training.sweeps_of.items():
         if name not in learners:
             raise unknown("learner", name, "training.sweeps_of", learners)
-        for sweep in chosen:
+        for sweep in named:
             if sweep not in sweeps:
                 raise unknown("sweep", sweep, f"training.sweeps_of.{name}", sweeps)
     for name, learner in learners.items():
