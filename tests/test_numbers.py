@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import random
 import re
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from emosynth.evidence.declared import VERDICTS
 from page_numbers import GROUP, KINDS, NUMBER, TABLES, Held, units
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -120,6 +122,21 @@ def test_a_number_that_is_in_no_file_is_found_on_a_page(held: Held) -> None:
     ):
         assert len(held.strange(page, [text])) >= 1, text
     assert held.strange("index", ["Shvets (2025), arXiv:2504.16856, of 100 labels"]) == []
+
+
+@pytest.mark.parametrize("profile", sorted(path.parent.name for path in DEMO.parent.glob("*/claims.json")))
+def test_first_pages_tell_the_verdicts_that_each_profile_has(profile: str) -> None:
+    """A first page shows the verdicts of other profiles too, as they were when it was made."""
+    page = (DEMO.parent / profile / "index.html").read_text(encoding="utf-8")
+    shown = re.findall(r'class="claims-of">([\w-]+): ([^<]*)</p>\s*(?:<ul[^>]*>(.*?)</ul>)?', page, flags=re.DOTALL)
+    assert {name for name, *_ in shown} >= {profile}
+    for name, counts, badges in shown:
+        claims = json.loads((DEMO.parent / name / "claims.json").read_text(encoding="utf-8"))["claims"]
+        held = {claim["id"]: claim["verdict"] for claim in claims}
+        told = {one: verdict.replace("-", " ") for verdict, one in re.findall(r'<li class="badge ([\w-]+)"[^>]*>(\w+)<', badges)}
+        assert told == {one: held[one] for one in told}, f"make reports/{profile} again: reports/{name} has other verdicts"
+        if told:
+            assert counts == ", ".join(f"{n} {verdict}" for verdict in VERDICTS if (n := list(told.values()).count(verdict)))
 
 
 def test_the_scan_would_find_most_numbers_that_were_changed(held: Held) -> None:

@@ -480,6 +480,24 @@ def test_head_to_head_says_why_the_first_page_may_show_what_it_does_not(tables: 
         assert ("The first page asks" in said) == (shown and p == 1.0)
 
 
+def test_head_to_head_draws_one_number_of_labels_a_panel(tables: Tables) -> None:
+    """A learner run on fewer labels than the others stood beside them at its own largest number."""
+    figure, told = find_figure("head_to_head"), Tables(tables.paths, tables.params)
+    rows = tables.need_contrasts()
+    few, many = sorted(set(rows["size"]))[:2]
+    moved = rows[(rows["learner"] != "trees") | (rows["size"] == few)]
+    small = moved[(moved["learner"] == "trees") | (moved["size"] == many)]
+    told.__dict__.update(scored=tables.scored, contrasts=small, answers=tables.answers)
+    frame = figure.frame(told)
+    assert (frame.groupby("budget")["size"].nunique() == 1).all()
+    assert "trees" not in set(frame["learner"]) and set(frame["size"]) == {many}
+    assert f"Not drawn, as trained with other numbers of labels: {told.looks.learner('trees')}." in figure.words(frame, told).limits
+    assert any("\u00a0" + str(many) in axes.get_title() for axes in figure.paint(frame, told, told.params.figures).axes)
+    most = moved[(moved["size"] == few) | (moved["arm"] == "shap")]
+    told.__dict__.update(contrasts=most)
+    assert set(figure.frame(told).query("budget == 'accepted'")["size"]) == {few}, "where most arms and learners were run"
+
+
 def test_a_figure_is_one_file(tmp_path: Path, report: Paths, params: Params) -> None:
     from emosynth.pieces import _REGISTRY, load_files
 

@@ -74,7 +74,7 @@ SHOW: Mapping[str, Callable[[Any], str]] = {
     "hundredths": lambda value: f"{value:.2f}",
     "tens": lambda value: f"{round(value, -1):.0f}",
     "hundredth": lambda value: f"{100 * value:g}",
-    "gigabytes": lambda megabytes: f"{megabytes / 1000:.0f}",
+    "gigabytes": lambda megabytes: f"{megabytes / 1000:.1f}",
     "p": p_text,
     "said": str,
     "tested": lambda claim: (

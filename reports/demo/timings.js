@@ -1,50 +1,50 @@
 window.EMOSYNTH_TIMINGS = [
  {
   "stage": "00_corpora",
-  "seconds": 8.1,
-  "peak_mb": 661,
-  "core_seconds": 8.0,
-  "energy_wh": 0.022,
+  "seconds": 7.4,
+  "peak_mb": 512,
+  "core_seconds": 6.9,
+  "energy_wh": 0.019,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "01_seeding",
-  "seconds": 3.5,
-  "peak_mb": 490,
-  "core_seconds": 3.4,
-  "energy_wh": 0.01,
+  "seconds": 2.3,
+  "peak_mb": 306,
+  "core_seconds": 1.8,
+  "energy_wh": 0.005,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "02_shap",
-  "seconds": 8.5,
-  "peak_mb": 629,
-  "core_seconds": 8.9,
-  "energy_wh": 0.025,
+  "seconds": 8.1,
+  "peak_mb": 558,
+  "core_seconds": 7.5,
+  "energy_wh": 0.021,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "03_narratives",
-  "seconds": 12.9,
-  "peak_mb": 559,
-  "core_seconds": 12.6,
-  "energy_wh": 0.035,
+  "seconds": 11.9,
+  "peak_mb": 482,
+  "core_seconds": 10.5,
+  "energy_wh": 0.029,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "04_tuning",
-  "seconds": 44.7,
-  "peak_mb": 2310,
-  "core_seconds": 59.9,
-  "energy_wh": 0.167,
+  "seconds": 57.6,
+  "peak_mb": 2354,
+  "core_seconds": 54.6,
+  "energy_wh": 0.152,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "05_generation",
-  "seconds": 127.8,
-  "peak_mb": 4064,
-  "core_seconds": 191.6,
-  "energy_wh": 0.532,
+  "seconds": 111.3,
+  "peak_mb": 3382,
+  "core_seconds": 161.6,
+  "energy_wh": 0.449,
   "energy": "estimated at 10 W a busy core",
   "warnings": [
    "generation: Of 432 texts of none@tuned, 12 are empty."
@@ -52,51 +52,51 @@ window.EMOSYNTH_TIMINGS = [
  },
  {
   "stage": "06_verification",
-  "seconds": 69.6,
-  "peak_mb": 2528,
-  "core_seconds": 105.9,
-  "energy_wh": 0.294,
+  "seconds": 59.1,
+  "peak_mb": 2457,
+  "core_seconds": 89.5,
+  "energy_wh": 0.249,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "07_training",
-  "seconds": 99.5,
-  "peak_mb": 2675,
-  "core_seconds": 165.7,
-  "energy_wh": 0.46,
+  "seconds": 80.8,
+  "peak_mb": 2069,
+  "core_seconds": 134.5,
+  "energy_wh": 0.374,
   "energy": "estimated at 10 W a busy core",
   "resumed": true
  },
  {
   "stage": "08_authenticity",
-  "seconds": 33.8,
-  "peak_mb": 1297,
-  "core_seconds": 48.3,
-  "energy_wh": 0.134,
+  "seconds": 32.3,
+  "peak_mb": 1052,
+  "core_seconds": 47.5,
+  "energy_wh": 0.132,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "09_context",
-  "seconds": 31.7,
-  "peak_mb": 1936,
-  "core_seconds": 43.7,
-  "energy_wh": 0.121,
+  "seconds": 26.5,
+  "peak_mb": 1868,
+  "core_seconds": 36.4,
+  "energy_wh": 0.101,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "10_responsible",
-  "seconds": 29.0,
-  "peak_mb": 1682,
-  "core_seconds": 38.7,
-  "energy_wh": 0.108,
+  "seconds": 26.0,
+  "peak_mb": 1612,
+  "core_seconds": 34.9,
+  "energy_wh": 0.097,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "11_figures",
-  "seconds": 25.0,
-  "peak_mb": 772,
-  "core_seconds": 26.8,
-  "energy_wh": 0.074,
+  "seconds": 23.9,
+  "peak_mb": 700,
+  "core_seconds": 26.2,
+  "energy_wh": 0.073,
   "energy": "estimated at 10 W a busy core"
  }
 ];

@@ -17,7 +17,7 @@ from emosynth.report.figures import base as chart
 from emosynth.report.figures import choice
 from emosynth.report.figures.answer import headline_of
 from emosynth.report.figures.base import SCORES, Figure, Missing, Words, not_told, rows_of
-from emosynth.report.tables import Tables
+from emosynth.report.tables import Tables, main_rows
 from emosynth.stats import holm
 from emosynth.style import current_theme, drawn_names, new_figure
 
@@ -38,10 +38,14 @@ class HeadToHead(Figure):
     reads = SCORES
 
     def frame(self, tables: Tables) -> pd.DataFrame:
-        """Return gains over the labels alone in points at the largest seed size of each learner, with cost."""
+        """Return gains over the labels alone in points, with cost: of each budget the seed size at which most arms and learners were run.
+
+        All that is drawn in one panel is of one size: a learner that was not run at it is left out.
+        """
         rows = tables.need_contrasts()
         rows = rows[(rows["against"] == "seed") & (rows["version"] == "")]
-        rows = rows[rows["size"] == rows.groupby("learner")["size"].transform("max")]
+        cells = rows.groupby(["budget", "size"]).size().reset_index(name="cells").sort_values(["cells", "size"])
+        rows = rows[rows["size"] == rows["budget"].map(cells.groupby("budget")["size"].last())]
         return chart.ordered(chart.in_points(rows[_HEAD_TO_HEAD]), ["budget", "arm", "learner"], arm=tables.looks.arms)
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
@@ -62,12 +66,12 @@ class HeadToHead(Figure):
                     look = {**looks.learner_look(learner), "color": looks.colour(row.arm), "markeredgecolor": looks.colour(row.arm)}
                     look["markerfacecolor"] = theme.background if look["markerfacecolor"] == theme.background else look["color"]
                     chart.dot_interval(axes, row.gain, y, (row.low, row.high), look, size=5.0)
-            axes.set_title(BUDGETS[budget])
+            axes.set_title(f"{BUDGETS[budget]}\n{size(_size_of(frame, budget))}")
             axes.set_xlabel("F1 points")
             chart.bare(axes, [looks.title(arm) for arm in arms])
         tokens = frame[frame["budget"] == "accepted"].groupby("arm")["tokens"].mean().reindex(arms).fillna(0.0) / 1000
         cost.barh(range(len(arms)), tokens, height=0.5, color=[looks.colour(arm) for arm in arms], alpha=0.6)
-        cost.set_title("cost\n")
+        cost.set_title(f"cost\n\n{size(_size_of(frame, 'accepted'))}")
         cost.set_xlabel("k tokens")
         chart.bare(cost, [looks.title(arm) for arm in arms])
         chart.learner_legend(fig, looks, learners)
@@ -75,13 +79,14 @@ class HeadToHead(Figure):
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
         looks = tables.looks
-        learner = tables.headline.learner if tables.headline else str(frame["learner"].iloc[0])
-        rows = frame[(frame["learner"] == learner) & (frame["budget"] == "accepted")]
+        rows = frame[frame["budget"] == "accepted"]
+        learner, at = _told_of(rows, tables), _size_of(frame, "accepted")
+        elsewhere = [name for name in chart.learners_in(tables, main_rows(tables.need_contrasts())) if name not in set(rows["learner"])]
+        rows = rows[rows["learner"] == learner]
         written = rows[[not looks.real(arm) for arm in rows["arm"]]]
         shown = written[holm(written["p"].to_numpy(dtype=float)) < tables.params.evidence.alpha]
         gains, loses = shown[shown["gain"] > 0], shown[shown["gain"] < 0]
-        at = size(int(rows["size"].max())) if len(rows) else ""
-        title = f"{len(gains)} of {some(len(written), 'written arm')} {'is' if len(gains) == 1 else 'are'} shown to gain over the labels alone at {at} with {looks.learner(learner)}"
+        title = f"{len(gains)} of {some(len(written), 'written arm')} {'is' if len(gains) == 1 else 'are'} shown to gain over the labels alone at {size(at)} with {looks.learner(learner)}"
         parts = []
         if len(written):
             best = chart.top(written)
@@ -95,13 +100,20 @@ class HeadToHead(Figure):
             f"What is shown is so after Holm's correction for {some(len(written), 'written arm')}; the intervals drawn are not corrected. "
         )
         told = tables.told
-        if not len(gains) and told is not None and told.loc[told["learner"] == learner, "shown"].iloc[-1:].any():
+        if not len(gains) and told is not None and told.loc[(told["learner"] == learner) & (told["size"] == at), "shown"].any():
             limits += (
                 "The first page asks of the picked way alone, once and cross-fitted, and shows that it helps; here every arm is asked. "
             )
+        if elsewhere:
+            limits += f"Not drawn, as trained with other numbers of labels: {listed([looks.learner(name) for name in elsewhere])}. "
         limits += f"The largest gain is flattered by having been picked. {INTERVALS}"
-        alt = "Dots with intervals of the gain in macro-F1 by arm and learner, one panel a budget; bars of tokens."
+        alt = "Dots with intervals of the gain in macro-F1 by arm and learner, one panel a budget at one number of labels; bars of tokens."
         return Words(title, reading, limits, alt)
+
+
+def _size_of(frame: pd.DataFrame, budget: str) -> int:
+    """Return the seed size that a panel of `HeadToHead` is of."""
+    return int(frame.loc[frame["budget"] == budget, "size"].iloc[0])
 
 
 # --- learning curves: macro-F1 of every arm that was run on several seed sizes ---
