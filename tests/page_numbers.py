@@ -46,11 +46,11 @@ _RESPONSIBLE = tuple(
 )
 
 TABLES: Mapping[str, tuple[str, ...]] = {
-    "index": ("answers", "context/reader", "contrasts:gain"),
+    "index": ("answers", "rivals", "context/reader", "contrasts:gain"),
     "responsible": ("costs", *_RESPONSIBLE),
     "guidance": ("materials/learners",),
     "writing": ("tuning/history",),
-    "training": ("answers", "contrasts:n_synthetic,n_wanted,tokens,gain,size"),
+    "training": ("answers", "alone", "contrasts:n_synthetic,n_wanted,tokens,gain,size"),
     "authenticity": ("authenticity/panel:value,reference,n_texts", "authenticity/coverage:value,n_texts"),
     "context": ("context/reader", "context/pairs", "context/context:value,n"),
     "claims": ("contrasts:size", "authenticity/panel:value,n_texts", "authenticity/diversity:n_texts,tokens", "context/context:n"),

@@ -244,6 +244,15 @@ def test_confidence_is_a_check_of_its_own():
     assert verdicts("agreement", texts) == ([True, False], [1.0, 0.0])
 
 
+def test_certainty_is_of_what_the_teacher_reads():
+    """In two classes confidence in the label asked for implies agreement: rows to be relabelled were none."""
+    texts = ["nothing works today at all", "a lovely thing happened"]  # sad with 0.8 and 0.1
+    passed, scores = verdicts("certainty", texts, 0.75)
+    assert passed == [True, True] and scores == pytest.approx([0.8, 0.9])
+    assert verdicts("certainty", texts, 0.85)[0] == [False, True]
+    assert verdicts("certainty", []) == ([], [])
+
+
 def test_the_teacher_reads_one_of_several_labels():
     more = {"space": SEVERAL, "targets": [[1, 0, 1], [0, 1, 1], [0, 0, 0]]}
     texts = ["nothing works today", "nothing works today", "nothing works today"]
@@ -357,7 +366,7 @@ CHECKS = {name: cls for name, cls in pieces.registered("check").items() if cls._
 def test_every_check_is_there_in_its_order():
     order = sorted(CHECKS, key=lambda name: (CHECKS[name].order, name))
     assert order == [
-        "nonempty", "length", "complete", "charset", "repetition", "meta", "original", "rewritten", "distinct", "agreement", "confidence",
+        "nonempty", "length", "complete", "charset", "repetition", "meta", "original", "rewritten", "distinct", "agreement", "confidence", "certainty",
         "perplexity", "novelty",
     ]  # fmt: skip
     assert CHECKS["nonempty"].order == 0 and len({cls.order for cls in CHECKS.values()}) == len(CHECKS)
@@ -370,7 +379,7 @@ def test_pieces_are_whole(name):
     assert cls.thresholds <= set(cls.Settings.model_fields)
     assert cls.main is None or cls.main in cls.thresholds
     assert cls().judge() == {"check": name, **({"bound": "quantile"} if name == "perplexity" else {})}, "a threshold makes no score"
-    assert cls.asks_teacher == (name in ("agreement", "confidence"))
+    assert cls.asks_teacher == (name in ("agreement", "confidence", "certainty"))
 
 
 @pytest.mark.parametrize("name", list(CHECKS))

@@ -28,7 +28,7 @@ from emosynth.params import Figures, Params
 from emosynth.paths import Paths
 from emosynth.pieces import registered
 from emosynth.report import build_report, figure_names, regenerate, show
-from emosynth.report.advice import advice, answer
+from emosynth.report.advice import advice, answer, rules
 from emosynth.report.figures.answer import gains_told
 from emosynth.report.figures.base import BEYOND, Figure, bare, dodged, figures, find_figure, handle, legend_below, why_left_out
 from emosynth.report.figures.choice import MOST, leading, own_texts, published
@@ -568,6 +568,26 @@ def test_nothing_is_recommended_whose_gain_is_not_shown(pages: dict[str, str], t
     for row, shown in zip(rows, told["shown"], strict=True):
         assert shown == row["sure"].startswith("shown: p = ") == (not row["recipe"].startswith("nothing shown to help"))
     assert tables.told is not None and ("is not shown to help" in answer(tables)) == (not tables.told["shown"].any())
+
+
+def test_a_classifier_that_beats_written_rows_with_the_labels_alone_is_told_first(tables: Tables, pages: dict[str, str]) -> None:
+    """The language model asked to classify beat every way to write, and the first page advised writing."""
+    assert tables.rivals is not None and tables.answers is not None and tables.told is not None
+    told = Tables(tables.paths, tables.params)
+    for better in (True, False):
+        told.__dict__.clear()
+        told.__dict__.update(
+            paths=tables.paths, params=tables.params, scored=tables.scored, contrasts=tables.contrasts, answers=tables.answers.assign(shown=True),
+            rivals=tables.rivals.assign(better=better, more=0.0714, rival="tfidf", score=0.6543),
+        )  # fmt: skip
+        first, writing = rules(told)[:2]
+        assert ("beat the best written rows" in first and "+7.1" in first) == better
+        assert ("another classifier is shown to do more" in writing) == better
+        assert ("Another classifier does more with the labels alone: at " in answer(told)) == better
+        row = advice(told)[0]
+        assert row["rival"].endswith("65.4") and row["rival_more"].startswith("+7.1")
+        assert row["rival_sure"].startswith("shown: p = " if better else "not shown: p = ")
+    assert "Or, labels alone" in pages["index.html"] and "Which classifier: the labels alone" in pages["training.html"]
 
 
 def test_claims_stand_with_their_declaration_and_sizes_in_rows_of_their_own(pages: dict[str, str], tables: Tables) -> None:

@@ -31,7 +31,7 @@ def answer(tables: Tables) -> str:
         return "This run holds no trials yet that could give an answer."
     rows, looks = list(rows_of(tables.told)), tables.looks
     learners = dict.fromkeys(looks.learner(row.learner) for row in rows)
-    where = f"With {' or '.join(learners)} on {tables.target}, letting a language model write more and keeping what passes the checks"
+    where = f"With {' or '.join(learners)} on {tables.target}, letting a language model write more"
     if not any(known(row.gain) for row in rows):
         picked = listed([f"{gain(row.picked)} points at {count(row.size)} labels" for row in rows])
         return f"{where} adds, as picked, {picked}; one repeat cannot show that it helps."
@@ -46,7 +46,29 @@ def answer(tables: Tables) -> str:
         if helps or not _worth_a_guess(last, tables.params)
         else f" Best guess at {count(last.size)} labels: {looks.title(last.arm)}, {chance(last.p_better)}."
     )
-    return f"{where} {' and '.join(said)}: picking the best way adds {'; '.join(gains)}.{guess}"
+    return f"{where} {' and '.join(said)}: picking the best way adds {'; '.join(gains)}.{guess}{_instead(tables, rows)}"
+
+
+def _instead(tables: Tables, rows: list[Any]) -> str:
+    """Say where another classifier with the labels alone is shown to do more than the written rows of some answers; empty: nowhere."""
+    said = []
+    for row in rows:
+        rival = rival_of(tables, row)
+        if rival is not None and rival.better:
+            said.append(f"at {count(row.size)} labels {_scored(tables, rival)}, {told(rival.more, rival.low, rival.high)} over that")
+    return f" Another classifier does more with the labels alone: {'; '.join(said)}." if said else ""
+
+
+def rival_of(tables: Tables, row: Any) -> Any:
+    """Return the row of `Tables.rivals` that belongs to an answer; None: there is no other classifier."""
+    assert tables.rivals is not None
+    found = tables.rivals
+    found = found[(found["corpus"] == row.corpus) & (found["size"] == row.size) & (found["learner"] == row.learner)]
+    return next(iter(rows_of(found)), None)
+
+
+def _scored(tables: Tables, rival: Any) -> str:
+    return f"{tables.looks.learner(rival.rival)} {score(rival.score)}"
 
 
 def _told(row: Any, params: Params, first: bool) -> str:
@@ -95,10 +117,19 @@ def rules(tables: Tables) -> list[str]:
 
 
 def _classifier(tables: Tables) -> str:
-    """Say what the choice of the classifier is worth, by corpus at its smallest seed."""
+    """Say what the choice of the classifier is worth: against the best written rows, and by corpus at its smallest seed."""
     if tables.scored is None or len(tables.params.learners) < 2:
         return ""
-    said = []
+    assert tables.answers is not None and tables.rivals is not None
+    said, beaten = [], []
+    for _, own in tables.answers.groupby(["corpus", "size"], sort=False):
+        found = [(row, rival) for row in rows_of(own) if (rival := rival_of(tables, row)) is not None]
+        if found:  # of several classifiers the one that scores best with its written rows: it is the hardest to beat
+            row, rival = max(found, key=lambda pair: pair[1].own)
+            if rival.better:
+                beaten.append(
+                    f"{row.corpus}, {count(row.size)} labels: {_scored(tables, rival)}, {told(rival.more, rival.low, rival.high)} over {tables.looks.title(row.arm)} with {tables.looks.learner(row.learner)}"
+                )
     for corpus in tables.params.corpora.names:
         alone = [
             group
@@ -111,8 +142,11 @@ def _classifier(tables: Tables) -> str:
             best, worst = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
             high, low = (f"{tables.looks.learner(name)} {score(means[name])}" for name in (best, worst))
             said.append(f"{corpus}, {count(at)} labels: {high}, {low}")
-    what = "Choose the classifier first. Macro-F1 of the labels alone, best and worst"
-    return f"{what}: {'; '.join(said)}." if said else ""
+    if not said:
+        return ""
+    alone = f"Macro-F1 of the labels alone, best and worst: {'; '.join(said)}."
+    more = f" With the labels alone another is shown to beat the best written rows on {'; '.join(beaten)}." if beaten else ""
+    return f"Choose the classifier first. {alone}{more}"
 
 
 def _write(tables: Tables) -> str:
@@ -125,7 +159,9 @@ def _write(tables: Tables) -> str:
         f"{row.corpus}, {count(row.size)} labels, {tables.looks.learner(row.learner)}: {tables.looks.title(row.arm)}, {told(row.gain, row.low, row.high)} points"
         for row in rows
     ]
-    return f"Write, and check what is written, where that is shown to pay, {count(len(rows))} of {some(len(tables.answers), 'row')} below: {'; '.join(said)}."
+    beaten = sum(bool(rival.better) for row in rows if (rival := rival_of(tables, row)) is not None)
+    but = f" In {count(beaten)} of these another classifier is shown to do more with the labels alone." if beaten else ""
+    return f"Write where that is shown to pay, {count(len(rows))} of {some(len(tables.answers), 'row')} below: {'; '.join(said)}.{but}"
 
 
 def _label(tables: Tables) -> str:
@@ -169,14 +205,25 @@ def advice(tables: Tables) -> list[dict[str, str]]:
         found.append({
             "situation": f"{row.corpus}, {count(len(tables.corpora[row.corpus]['classes']))} classes, {count(row.size)} labels",
             "learner": looks.learner(row.learner),
-            "recipe": looks.title(row.arm) if row.shown else f"nothing shown to help{guess}", "free": _free(tables, row),
+            "recipe": looks.title(row.arm) if row.shown else f"nothing shown to help{guess}", "free": _free(tables, row), **_rival(tables, row),
             "gain": gain(row.gain), "span": gain_span(row.low, row.high) if row.repeats >= LEAST else "", "picked": gain(row.picked),
             "worth": worth, "worth_span": worth_span,
             "cost": f"{count(row.written)} texts for {count(row.added)} kept, {count(row.each)} tokens each",
             "cheaper": listed(cheaper) if cheaper else "", "sure": shown(row, tables.params),
-            "basis": f"{count(row.repeats)}{cut} repeat{'s' * (planned > 1)}, {some(row.rows, 'test row')}; picked from {some(row.among, 'arm')}",
+            "basis": f"{count(row.repeats)}{cut} repeat{'s' * (planned > 1)}; picked from {some(row.among, 'arm')}",
         })  # fmt: skip
     return found
+
+
+def _rival(tables: Tables, row: Any) -> dict[str, str]:
+    """Return what stands beside an answer of the best other classifier with the labels alone."""
+    rival = rival_of(tables, row)
+    if rival is None:
+        return {"rival": "–", "rival_more": "", "rival_sure": ""}
+    sure = (
+        f"{'' if rival.better else 'not '}shown: p = {p_text(rival.p_adjusted)}" if rival.more > 0 else ""
+    )  # nobody asks whether what is behind is shown to be
+    return {"rival": _scored(tables, rival), "rival_more": told(rival.more, rival.low, rival.high), "rival_sure": sure}
 
 
 def _free(tables: Tables, row: Any) -> str:

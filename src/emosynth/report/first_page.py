@@ -11,7 +11,6 @@ from emosynth.evidence.numbers import (
     count,
     gain,
     gain_span,
-    known,
     listed,
     per_cent,
     score,
@@ -141,11 +140,6 @@ def trust(tables: Tables) -> list[str]:
         right = f"The language model that reads labels off stories is right in {per_cent(row.top1)} of real {row.corpus} posts"
         least = f" (the worst of {some(len(reader), 'corpus', 'corpora')})" if len(reader) > 1 else ""
         said.append(f"{right}; guessing the most frequent label, in {per_cent(row.frequency_top1)}{least}.")
-    head = tables.headline
-    if head is not None and known(head.row.gain):
-        said.append(
-            f"The best way was picked on these test rows, which flatters it: {gain(head.row.picked)}. What is told instead is cross-fitted: {gain(head.row.gain)} points."
-        )
     arms = json.dumps(params.model_dump(mode="json")["arms"])
     usual = {"shuffled": "shuffled labels", "unlabelled": "unlabelled real text as a rival"}
     rivals = [what for name, what in usual.items() if f'"{name}"' not in arms]

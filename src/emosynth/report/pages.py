@@ -192,7 +192,7 @@ def _blocks(tables: Tables, catalog: Catalog, page: str) -> list[Block | None]:
         ],
         "guidance": lambda: [_learners(tables)],
         "writing": lambda: [_arms(tables), _stories(tables)],
-        "training": lambda: [_rows("What each arm is", [{"arm": name, "what it is": what} for name, what in reading.arms(tables)]), _rows("Where written rows are shown to pay", [{"corpus and classifier": line} for line in do.paying(tables)]), *(block for corpus in tables.params.corpora.names for block in scores.score_rows(tables, corpus)), scores.flaw_rows(tables), _rows("Not trained, and why", scores.left_rows(tables))],
+        "training": lambda: [_rows("What each arm is", [{"arm": name, "what it is": what} for name, what in reading.arms(tables)]), scores.alone_rows(tables), _rows("Where written rows are shown to pay", [{"corpus and classifier": line} for line in do.paying(tables)]), *(block for corpus in tables.params.corpora.names for block in scores.score_rows(tables, corpus)), scores.flaw_rows(tables), _rows("Not trained, and why", scores.left_rows(tables))],
         "authenticity": lambda: [*(_reach(tables, corpus) for corpus in tables.params.corpora.names), _panel(tables)],
         "context": lambda: [_reader(tables)],
         "responsible": lambda: [_rows(*told) for told in responsible.blocks(tables)],

@@ -49,7 +49,13 @@ def publish(tables: Tables) -> Path:
         _copy(about, made / about.parent.name / about.name)
     for name, frame in _stripped(tables).items():
         _write(frame, made / f"{name}.parquet")
-    for name, found in {"contrasts": tables.contrasts, "answers": tables.answers, "costs": costs(tables)}.items():
+    for name, found in {
+        "contrasts": tables.contrasts,
+        "answers": tables.answers,
+        "rivals": tables.rivals,
+        "alone": tables.alone,
+        "costs": costs(tables),
+    }.items():
         if found is not None:
             made.mkdir(parents=True, exist_ok=True)
             csv_frame(found).to_csv(made / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8", errors="replace")

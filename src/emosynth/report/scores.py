@@ -8,7 +8,7 @@ import pandas as pd
 
 from emosynth.design.arms import SEED
 from emosynth.evidence.contrasts import LEAST
-from emosynth.evidence.numbers import POINTS, count, gain, listed, number, score, some, told
+from emosynth.evidence.numbers import POINTS, count, gain, listed, number, score, some, span, told
 from emosynth.evidence.scored import Group
 from emosynth.report.figures.base import learners_in
 from emosynth.report.tables import Tables, main_rows
@@ -60,6 +60,31 @@ def _gain_cell(rows: pd.DataFrame) -> str:
         return "–"
     row = rows.iloc[0]
     return told(*row[["gain", "low", "high"]]) if row["repeats"] >= LEAST else f"{gain(row['gain'])}, {some(int(row['repeats']), 'repeat')}"
+
+
+def alone_rows(tables: Tables) -> dict[str, Any] | None:
+    """Return macro-F1 of the labels alone by corpus and seed size, a column a classifier; None with fewer than two."""
+    frame = tables.alone
+    if frame is None or frame["learner"].nunique() < 2:
+        return None
+    learners, lines = learners_in(tables, frame), []
+    for (corpus, at), own in frame.groupby(["corpus", "size"], sort=True):
+        by, best = own.set_index("learner"), own["score"].idxmax()
+        cells = [_level_cell(by.loc[name]) if name in by.index else "–" for name in learners]
+        lines.append([f"{corpus}, {count(int(at))} labels", *cells, tables.looks.learner(str(own.loc[best, "learner"]))])
+    return {
+        "title": "Which classifier: the labels alone",
+        "note": f"Macro-F1 in points with interval (none with fewer repeats than {count(LEAST)}), before a row is added. A language model that is asked to classify learns nothing from the labels but what stands in its prompt. Which is best was looked up on the test rows.",
+        "columns": ["labels", *(tables.looks.learner(name) for name in learners), "best"], "rows": lines,
+    }  # fmt: skip
+
+
+def _level_cell(row: Any) -> str:
+    return (
+        f"{score(row['score'])} ({span(POINTS * row['low'], POINTS * row['high'], sign=False)})"
+        if row["repeats"] >= LEAST
+        else score(row["score"])
+    )
 
 
 def flaw_rows(tables: Tables) -> dict[str, Any] | None:

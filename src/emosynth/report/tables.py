@@ -15,6 +15,7 @@ from emosynth.cards import read_table
 from emosynth.corpora.schema import total_of
 from emosynth.evidence import Claim, Found, Group, Labels, Scored, check_declared, judge
 from emosynth.evidence.contrasts import answers, contrasts
+from emosynth.evidence.rivals import labels_alone, rivals
 from emosynth.evidence.scored import seed_of
 from emosynth.files import read_json
 from emosynth.languages import spaced
@@ -142,6 +143,16 @@ class Tables:
     def answers(self) -> pd.DataFrame | None:
         """What to do, by corpus, seed size and kind of learner: trained to its optimum, or fine-tuned in steps."""
         return None if self.scored is None else answers(self.scored, self.params, self.kinds)
+
+    @cached_property
+    def rivals(self) -> pd.DataFrame | None:
+        """Beside each answer the best other classifier with the labels alone."""
+        return None if self.scored is None or self.answers is None else rivals(self.scored, self.params, self.answers)
+
+    @cached_property
+    def alone(self) -> pd.DataFrame | None:
+        """Scores of every learner with the labels alone."""
+        return None if self.scored is None else labels_alone(self.scored)
 
     @property
     def kinds(self) -> dict[str, str]:
