@@ -577,6 +577,8 @@ def test_claims_stand_with_their_declaration_and_sizes_in_rows_of_their_own(page
     assert page.count("First declared on 2026-11-25") >= 15 and "CHANGED since" not in page
 
 
+    untested = re.findall(r"""<span class="badge not-tested">(?:(?!</tr>).)*<td class="num">([^<]*)</td></tr>""", page)
+    assert len(untested) >= 3 and set(untested) == {"–"}, "what is not tested has no p"
 def test_published_claims_and_our_own_stand_apart(pages: dict[str, str], report: Paths, params: Params) -> None:
     """Claims of this compendium stood under “Published claims”."""
     for page, marks in (("index.html", r'class="badge [a-z-]+" title="[^"]*">([A-Z]\d+)<'), ("claims.html", r'<tr id="([A-Z]\d+)')):

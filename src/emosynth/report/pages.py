@@ -22,6 +22,7 @@ from emosynth.catalog import Catalog
 from emosynth.escape import printable, readable
 from emosynth.evidence import Claim
 from emosynth.evidence import reading as reading_of
+from emosynth.evidence.claims import sizeless
 from emosynth.evidence.numbers import count, known, listed, number, p_text, per_cent, size, sized, span
 from emosynth.params import Params
 from emosynth.pipeline import STAGES
@@ -344,6 +345,6 @@ def _claim_rows(tables: Tables, claims: Iterable[Claim]) -> list[dict[str, Any]]
             rows.append(rows[-1] | {
                 "effect": number(finding.sized, digits, sign=True), "span": "" if apart else rows[-1]["span"], "id": f"{declared.id}-size",
                 "statement": f"The size of it: {amount}.", "verdict": claim.size_verdict or "not tested", "outcome": "size",
-                "p": p_text(claim.size_p_adjusted), "reading": f"Judged apart from the direction, {on}.", "replications": None,
+                "p": p_text(claim.size_p_adjusted), "reading": f"Not judged: {why}." if (why := sizeless(claim)) else f"Judged apart from the direction, {on}.", "replications": None,
             })  # fmt: skip
     return rows
