@@ -20,11 +20,12 @@ from hypothesis import strategies as st
 
 from corpus_text import find_corpus_text
 from emosynth.catalog import Catalog
+from emosynth.design.arms import resolve_arms
 from emosynth.errors import UserError
 from emosynth.escape import readable
 from emosynth.evidence import Group
 from emosynth.evidence.numbers import told as gain_told
-from emosynth.params import Figures, Params
+from emosynth.params import Arm, Figures, Params, deep_merge, read_file
 from emosynth.paths import Paths
 from emosynth.pieces import registered
 from emosynth.report import build_report, figure_names, regenerate, show
@@ -34,12 +35,13 @@ from emosynth.report.figures.base import BEYOND, Figure, bare, dodged, figures, 
 from emosynth.report.figures.choice import MOST, leading, own_texts, published
 from emosynth.report.figures.training import Sweeps
 from emosynth.report.first_page import strip
-from emosynth.report.pages import PAGES, render_pages
+from emosynth.report.pages import PAGES, _arms, render_pages
 from emosynth.report.provenance import public, references
+from emosynth.report.reading import UNGROUNDED, arm_words, guided
 from emosynth.report.results import WITHHELD_RUN, WITHHELD_SEED, shown_rows
 from emosynth.report.tables import Tables, Texts
 from emosynth.style import LONGEST_NAME, Looks, drawn_names, figure_style, new_figure, save_figure, tidy
-from fake_results import CLASSES, COPIED, PASSAGE, REPEATED, SCRIPT, SWEEPS, fake_params, write_fake_results
+from fake_results import CLASSES, COPIED, PASSAGE, REPEATED, ROOT, SCRIPT, SWEEPS, fake_params, write_fake_results
 
 NAMES = [
     "answer", "head_to_head", "learning_curves", "sweeps", "acceptance", "teacher_calibration", "tokens", "token_agreement", "tuning", "authenticity",
@@ -575,10 +577,10 @@ def test_claims_stand_with_their_declaration_and_sizes_in_rows_of_their_own(page
     sized = [claim.declared.id for claim in tables.claims if claim.declared.claimed is not None]
     assert sized == ["A3", "C1", "C2"] and all(f'id="{name}-size"' in page for name in sized)
     assert page.count("First declared on 2026-11-25") >= 15 and "CHANGED since" not in page
-
-
     untested = re.findall(r"""<span class="badge not-tested">(?:(?!</tr>).)*<td class="num">([^<]*)</td></tr>""", page)
     assert len(untested) >= 3 and set(untested) == {"–"}, "what is not tested has no p"
+
+
 def test_published_claims_and_our_own_stand_apart(pages: dict[str, str], report: Paths, params: Params) -> None:
     """Claims of this compendium stood under “Published claims”."""
     for page, marks in (("index.html", r'class="badge [a-z-]+" title="[^"]*">([A-Z]\d+)<'), ("claims.html", r'<tr id="([A-Z]\d+)')):
@@ -597,6 +599,42 @@ def test_a_page_says_nothing_of_what_a_profile_cannot_have(pages: dict[str, str]
     """“Every corpus: The profile has one corpus.” stood on the first page."""
     assert len(params.corpora.names) == 1 and not find_figure("corpora").applies(params)
     assert "Every corpus" not in pages["index.html"] and "one corpus" not in pages["index.html"]
+
+
+def _with_presets(profile: str) -> Params:
+    """Return the parameters of a profile, arms that it leaves switched off among them."""
+    base = read_file(ROOT / "params.yaml")
+    values = base if profile == "demo" else deep_merge(base, read_file(ROOT / "profiles" / f"{profile}.yaml"))
+    writers = base["writers"] | values["writers"]  # of arms that are switched off, the profile may have taken the writer away
+    return Params.model_validate(
+        {**values, "writers": writers, "arms": {name: {**arm, "run": True} for name, arm in values["arms"].items()}}
+    )
+
+
+@pytest.mark.parametrize("profile", ["demo", *sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))])
+def test_an_arm_without_a_narrative_is_not_told_to_be_written_from_a_story(profile: str, tmp_path: Path) -> None:
+    """*ungrounded*, which shows no passage and no character, was “written from the class and a story and its characters”."""
+    made = _with_presets(profile)
+    tables = Tables(Paths(tmp_path, profile), made)
+    block = _arms(tables)
+    assert block is not None
+    shown = {row[0]: row[1] for row in block["rows"]}
+    named = re.compile(rf"(?<![\w-])({'|'.join(set(registered('guide')) - {'narrative'})})(?![\w-])")
+    for name, arm in resolve_arms(made).items():
+        if name not in made.arms:
+            continue
+        guide = None if arm.origin is None else arm.origin.narrative
+        story, bare_of_it = guide is not None and guide.settings.grounded, guide is not None and not guide.settings.grounded  # type: ignore[attr-defined]
+        words, cell = arm_words(tables, name), shown.get(tables.looks.title(name), "")
+        assert ("story and its characters" in words, UNGROUNDED in words) == (story, bare_of_it), name
+        assert ("narrative" in cell.split(", "), UNGROUNDED in cell) == (story, bare_of_it), name
+        assert not named.search(words.partition(", checks")[0]), f"{name}: a guide by its name in the code"
+
+
+def test_a_set_of_guides_of_the_users_own_is_told_by_what_is_in_it(params: Params) -> None:
+    own = params.model_copy(update={"guides": {"mine": ["random-exemplars", {"narrative": False}]}})
+    assert [words for _, words in guided(own, Arm(guide="mine"))] == ["posts of the seed", UNGROUNDED]
+    assert guided(own, Arm(guide=["narrative"])) == [("narrative", "a story and its characters")]
 
 
 def test_claims_without_replications_are_told(tables: Tables) -> None:

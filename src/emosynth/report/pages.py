@@ -233,7 +233,7 @@ def _arms(tables: Tables) -> Block | None:
         if arm.add != "written":
             continue
         own = None if verdicts is None else verdicts[(verdicts["arm"] == name) & (verdicts["corpus"] == tables.target)]
-        guides = [arm.guide] if isinstance(arm.guide, str) else [item if isinstance(item, str) else next(iter(item)) for item in arm.guide]
+        guides = [told if told == reading.UNGROUNDED else guide for guide, told in reading.guided(params, arm)]
         row = {
             "arm": tables.looks.title(name), "prompt shows": ", ".join(guides) or "the class alone",
             "writer": arm.writer if isinstance(arm.writer, str) else "mixed",
