@@ -19,6 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus_text import find_corpus_text
+from emosynth.authenticity import MEASURES
+from emosynth.authenticity.detect import REACH
+from emosynth.authenticity.diversity import MEASURES as DIVERSITY_MEASURES
 from emosynth.catalog import Catalog
 from emosynth.design.arms import resolve_arms
 from emosynth.errors import UserError
@@ -35,8 +38,9 @@ from emosynth.report.figures.base import BEYOND, Figure, bare, dodged, figures, 
 from emosynth.report.figures.choice import MOST, leading, own_texts, published
 from emosynth.report.figures.training import Sweeps
 from emosynth.report.first_page import strip
-from emosynth.report.pages import PAGES, _arms, render_pages
+from emosynth.report.pages import PAGES, _arms, _reach, render_pages
 from emosynth.report.provenance import public, references
+from emosynth.report.ranges import RANGES
 from emosynth.report.reading import UNGROUNDED, arm_words, guided
 from emosynth.report.results import WITHHELD_RUN, WITHHELD_SEED, shown_rows
 from emosynth.report.tables import Tables, Texts
@@ -712,6 +716,28 @@ def test_the_frontier_holds_the_arms_that_none_beats(tables: Tables) -> None:
     for _, own in frame.groupby("measure"):
         best = own.loc[own["gain"].idxmax()]
         assert best["frontier"] or (own["gain"] == best["gain"]).sum() > 1
+
+
+def test_no_interval_on_the_pages_lies_beyond_what_its_measure_can_be(report: Paths, params: Params) -> None:
+    """“0.71 (0.15 to 1.13)” of a recall stood on the page, as intervals of few repeats are widened about their value."""
+    wide = Tables(report, params)
+    for name, low, high in (("coverage", -0.02, 1.13), ("panel", -40.0, 400.0), ("diversity", -1.5, 1.5)):
+        frame = wide.need(f"authenticity/{name}")
+        wide._held[f"authenticity/{name}"] = frame.assign(low=low, high=high)
+    block = _reach(wide, wide.target)
+    assert block is not None
+    cells = [dict(zip(block["columns"], row, strict=True)) for row in block["rows"]]
+    assert all(row[name].endswith("(0.00\u00a0to\u00a01.00)") for row in cells for name in ("precision", "recall", "coverage"))
+    assert all(row["density"].endswith("(0.00\u00a0to\u00a01.13)") for row in cells), "a density has no upper end"
+    panel, diversity = find_figure("authenticity").frame(wide), find_figure("diversity").frame(wide)
+    ends = {row.measure: (row.low, row.high) for row in panel.itertuples()}
+    assert ends == {"hdd": (0, 1), "first_person_rate": (0, 100), "temporal_rate": (0, 100), "words_per_text": (0, 400)}
+    assert {row.measure: (row.low, row.high) for row in diversity.itertuples()} == {
+        "distinct_1": (-1, 1),
+        "distinct_2": (-1, 1),
+        "spread": (-1.5, 1.5),
+    }
+    assert set(RANGES) == {*MEASURES, *REACH, *DIVERSITY_MEASURES}, "every measure has a range"
 
 
 def test_every_figure_stands_once(pages: dict[str, str]) -> None:

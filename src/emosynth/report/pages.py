@@ -33,6 +33,7 @@ from emosynth.report.figures.authenticity import SAME_TEXTS, distinct, effect_te
 from emosynth.report.figures.base import Figure, Words, figures, rows_of
 from emosynth.report.figures.claims import NOTE as APART
 from emosynth.report.figures.claims import apart_rows
+from emosynth.report.ranges import within_range
 from emosynth.report.results import example_rows
 from emosynth.report.tables import Tables
 
@@ -284,7 +285,7 @@ def _reach(tables: Tables, corpus: str) -> Block | None:
     frame = None if frame is None else frame[(frame["corpus"] == corpus) & (frame["verified"].astype(bool) | (frame["arm"] == OTHER))]
     if frame is None or frame.empty:
         return None
-    frame, rows = distinct(frame, tables), []
+    frame, rows = within_range(distinct(frame, tables)), []
     for arm in [OTHER, *tables.looks.order(set(frame["arm"]) - {OTHER})]:
         own = frame[frame["arm"] == arm]
         cells = {str(row.measure): f"{number(row.value, 2)} ({span(row.low, row.high, 2, sign=False)})" for row in rows_of(own)}
