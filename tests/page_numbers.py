@@ -53,7 +53,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "writing": ("tuning/history",),
     "training": ("answers", "contrasts:n_synthetic,n_wanted,tokens,gain,size"),
     "authenticity": ("authenticity/panel:value,reference,n_texts", "authenticity/coverage:value,n_texts"),
-    "context": ("context/reader", "context/pairs", "context/context:value,n"),
+    "context": ("context/reader", "context/pairs", "context/context:value,n", "context/dialogues:value,n,dialogues"),
     "claims": ("contrasts:size", "authenticity/panel:value,n_texts", "authenticity/diversity:n_texts,tokens", "context/context:n"),
     "data": (),
     "reading": (),
@@ -117,6 +117,7 @@ class Held:
             "authenticity/coverage",
             "authenticity/diversity",
             "context/context",
+            "context/dialogues",
             "costs",
             *_RESPONSIBLE,
         )

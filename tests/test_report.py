@@ -23,6 +23,7 @@ from emosynth.authenticity import MEASURES
 from emosynth.authenticity.detect import REACH
 from emosynth.authenticity.diversity import MEASURES as DIVERSITY_MEASURES
 from emosynth.catalog import Catalog
+from emosynth.context.inputs import BOTH, INPUTS, UTTERANCE
 from emosynth.design.arms import resolve_arms
 from emosynth.errors import UserError
 from emosynth.escape import readable
@@ -36,9 +37,10 @@ from emosynth.report.advice import advice, answer
 from emosynth.report.figures.answer import gains_told
 from emosynth.report.figures.base import BEYOND, Figure, bare, dodged, figures, find_figure, handle, legend_below, why_left_out
 from emosynth.report.figures.choice import MOST, leading, own_texts, published
+from emosynth.report.figures.context_effect import dialogue_rows
 from emosynth.report.figures.training import Sweeps
 from emosynth.report.first_page import strip
-from emosynth.report.pages import PAGES, _arms, _reach, render_pages
+from emosynth.report.pages import PAGES, _arms, _blocks, _reach, render_pages
 from emosynth.report.provenance import public, references
 from emosynth.report.ranges import RANGES
 from emosynth.report.reading import UNGROUNDED, arm_words, guided
@@ -716,6 +718,46 @@ def test_the_frontier_holds_the_arms_that_none_beats(tables: Tables) -> None:
     for _, own in frame.groupby("measure"):
         best = own.loc[own["gain"].idxmax()]
         assert best["frontier"] or (own["gain"] == best["gain"]).sum() > 1
+
+
+def _dialogues() -> pd.DataFrame:
+    """Return an invented table of dialogues: every mean is of a size of its own, single repeats are far from all."""
+    rows = []
+    for at, learner in enumerate(("embedding", "encoder")):
+        for later, first in enumerate(("", "emo-pillars")):
+            for place, kind in enumerate((*INPUTS[:3], f"{BOTH} − {UTTERANCE}")):
+                value = -0.02 + 0.1 * at if "−" in kind else 0.2 + 0.1 * place + 0.01 * later + 0.05 * at
+                rows += [
+                    [learner, first, kind, repeat, value if repeat < 0 else 0.9] for repeat in (0, 1, -1) if repeat < 0 or "−" not in kind
+                ]
+        rows += [[learner, "emo-pillars − nothing", kind, -1, 0.01 + 0.03 * at] for kind in INPUTS[:3]]
+    frame = pd.DataFrame(rows, columns=["learner", "first", "input", "repeat", "value"])
+    return frame.assign(n=2610, dialogues=280, measure="macro_f1", low=frame["value"] - 0.015, high=frame["value"] + 0.015, p=0.1)
+
+
+def test_the_page_on_context_shows_dialogues_that_people_labelled(report: Paths, params: Params) -> None:
+    """Dialogues were run, and the page showed labels that our own prompts asked for alone."""
+    assert dialogue_rows(Tables(report, params)) == ("", [], ""), "a profile without them has no table"
+    made = params.model_copy(update={"context": params.context.model_copy(update={"dialogues": "meld", "dialogue_size": 150})})
+    tables = Tables(report, made)
+    tables._held["context/dialogues"] = _dialogues()
+    block, *_ = [one for one in _blocks(tables, Catalog.load(report), "context") if one]
+    assert block["title"].endswith("meld") and len(block["rows"]) == 6
+    cells = [dict(zip(block["columns"], row, strict=True)) for row in block["rows"]]
+    assert [row["learns from"] for row in cells[:3]] == [
+        "150 human rows alone", "synthetic rows with contexts (Emo Pillars), then 150 human rows", "what rows of Emo Pillars change",
+    ]  # fmt: skip
+    names = ("utterance alone", "context alone", "context and utterance", "both over the utterance alone")
+    assert [cells[0][name].replace("\u00a0", " ") for name in names] == [
+        "30.0 (28.5 to 31.5)", "40.0 (38.5 to 41.5)", "20.0 (18.5 to 21.5)", "−2.0 (−3.5 to −0.5)",
+    ]  # fmt: skip
+    assert cells[2]["context alone"].startswith("+1.0") and cells[5]["utterance alone"].startswith("+4.0") and cells[2][names[3]] == "–"
+    note = block["note"].replace("\u00a0", " ")
+    assert "2 610 utterances of 280 dialogues" in note.replace("\u202f", " ")
+    assert "reading context and utterance changes macro-F1 by −2.0 (−3.5 to −0.5) points over the utterance alone;" in note
+    first, second = note.split("With ")[-2:]
+    assert "changes it by +1.0 (−0.5 to +2.5) points where the utterance alone is read, not told from zero, and by +1.0" in first
+    assert "changes it by +4.0 (+2.5 to +5.5) points where the utterance alone is read, and by +4.0" in second and "not told" not in second
 
 
 def test_no_interval_on_the_pages_lies_beyond_what_its_measure_can_be(report: Paths, params: Params) -> None:

@@ -33,6 +33,7 @@ from emosynth.report.figures.authenticity import SAME_TEXTS, distinct, effect_te
 from emosynth.report.figures.base import Figure, Words, figures, rows_of
 from emosynth.report.figures.claims import NOTE as APART
 from emosynth.report.figures.claims import apart_rows
+from emosynth.report.figures.context_effect import dialogue_rows
 from emosynth.report.ranges import within_range
 from emosynth.report.results import example_rows
 from emosynth.report.tables import Tables
@@ -196,7 +197,7 @@ def _blocks(tables: Tables, catalog: Catalog, page: str) -> list[Block | None]:
         "writing": lambda: [_arms(tables), _stories(tables)],
         "training": lambda: [_rows("What each arm is", [{"arm": name, "what it is": what} for name, what in reading.arms(tables)]), _rows("Where written rows are shown to pay", [{"corpus and classifier": line} for line in do.paying(tables)]), *(block for corpus in tables.params.corpora.names for block in scores.score_rows(tables, corpus)), scores.flaw_rows(tables), _rows("Not trained, and why", scores.left_rows(tables))],
         "authenticity": lambda: [*(_reach(tables, corpus) for corpus in tables.params.corpora.names), _panel(tables)],
-        "context": lambda: [_reader(tables)],
+        "context": lambda: [_rows(*dialogue_rows(tables)), _reader(tables)],
         "responsible": lambda: [_rows(*told) for told in responsible.blocks(tables)],
         "claims": lambda: [_rows("A published gain, taken apart: each departure of the code from its report", apart_rows(tables), APART)],
         "data": lambda: [
