@@ -20,6 +20,7 @@ import pandas as pd
 
 from emosynth.params import load_params
 from emosynth.report.figures.base import figures
+from emosynth.report.ranges import within_range
 
 _N = r"[+−×]?\d+(?:[.,\u202f]\d+)*"
 NUMBER = re.compile(rf"(?<![\w.,-]){_N}(?!\w)")
@@ -52,7 +53,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "writing": ("tuning/history",),
     "training": ("answers", "alone", "contrasts:n_synthetic,n_wanted,tokens,gain,size"),
     "authenticity": ("authenticity/panel:value,reference,n_texts", "authenticity/coverage:value,n_texts"),
-    "context": ("context/reader", "context/pairs", "context/context:value,n"),
+    "context": ("context/reader", "context/pairs", "context/context:value,n", "context/dialogues:value,n,dialogues"),
     "claims": ("contrasts:size", "authenticity/panel:value,n_texts", "authenticity/diversity:n_texts,tokens", "context/context:n"),
     "data": (),
     "reading": (),
@@ -116,10 +117,13 @@ class Held:
             "authenticity/coverage",
             "authenticity/diversity",
             "context/context",
+            "context/dialogues",
             "costs",
             *_RESPONSIBLE,
         )
-        frames = [*map(self.table, names), *map(pd.read_csv, sorted((self.folder / "figures").glob("*.csv")))]
+        tables = {name: self.table(name) for name in names}
+        cut = [within_range(tables[name]) for name in ("authenticity/panel", "authenticity/coverage") if len(tables[name])]
+        frames = [*tables.values(), *cut, *map(pd.read_csv, sorted((self.folder / "figures").glob("*.csv")))]
         made = [list(row) for frame in frames for row in frame.select_dtypes("number").to_numpy(dtype=float)]
         made += [[number for value in item.values() for number in _numbers(value)] for item in _mappings(self._json("claims.json"))]
         return [frozenset().union(*(spellings(value) for value in row if math.isfinite(value))) for row in made]

@@ -259,6 +259,16 @@ def test_a_bound_of_a_loss_is_judged_where_there_is_a_loss() -> None:
         {**BASE, ("shap:unverified", 120): 0.76}, declared(right=["seed"], expects="worse", claimed={"points": 2.0, "bound": "at most"})
     )
     assert (claim.verdict, claim.size_verdict) == ("contradicted", "not tested")
+    # “Size claimed: at most 2 points – not tested (p = 0.012)” stood on the page: the p was of a test whose outcome does not count.
+    said = reading(claim, params())
+    assert "points – not tested (how large it is, at most, is asked only where the direction is supported)." in said
+    made = as_json("demo", [claim], params())
+    assert math.isnan(claim.size_p_adjusted) and made["claims"][0]["claimed"]["p_adjusted"] is None
+    assert made["correction"] == "Holm over 2 tests", "it was corrected for all the same"
+    sized = verdict(
+        {**BASE, ("shap:unverified", 120): 0.5}, declared(right=["seed"], expects="worse", claimed={"points": 20.0, "bound": "at most"})
+    )
+    assert sized.size_verdict != "not tested" and "(p = " in reading(sized, params()).partition("Size claimed")[2]
 
 
 def test_margins_are_of_as_many_real_rows_as_were_added() -> None:

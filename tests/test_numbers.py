@@ -124,6 +124,15 @@ def test_a_number_that_is_in_no_file_is_found_on_a_page(held: Held) -> None:
     assert held.strange("index", ["Shvets (2025), arXiv:2504.16856, of 100 labels"]) == []
 
 
+def test_numbers_of_dialogues_are_known_by_the_page_on_context() -> None:
+    """The scan of the demo's pages meets none: the profile has no dialogues."""
+    paper = Held(ROOT, "paper")
+    row = next(paper.table("context/dialogues").query("repeat == -1").itertuples())
+    shown = f"{100 * row.value:.1f} ({100 * row.low:.1f}\u00a0to\u00a0{100 * row.high:.1f})"
+    assert paper.strange("context", [shown, f"{row.n:,} utterances of {row.dialogues} dialogues"]) == []
+    assert len(paper.strange("context", ["26.37 (11.93\u00a0to\u00a091.77)", "123,457 utterances"])) == 2
+
+
 @pytest.mark.parametrize("profile", sorted(path.parent.name for path in DEMO.parent.glob("*/claims.json")))
 def test_first_pages_tell_the_verdicts_that_each_profile_has(profile: str) -> None:
     """A first page shows the verdicts of other profiles too, as they were when it was made."""

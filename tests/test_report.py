@@ -19,12 +19,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus_text import find_corpus_text
+from emosynth.authenticity import MEASURES
+from emosynth.authenticity.detect import REACH
+from emosynth.authenticity.diversity import MEASURES as DIVERSITY_MEASURES
 from emosynth.catalog import Catalog
+from emosynth.context.inputs import BOTH, INPUTS, UTTERANCE
+from emosynth.design.arms import resolve_arms
 from emosynth.errors import UserError
 from emosynth.escape import readable
 from emosynth.evidence import Group
 from emosynth.evidence.numbers import told as gain_told
-from emosynth.params import Figures, Params
+from emosynth.params import Arm, Figures, Params, deep_merge, read_file
 from emosynth.paths import Paths
 from emosynth.pieces import registered
 from emosynth.report import build_report, figure_names, regenerate, show
@@ -32,14 +37,17 @@ from emosynth.report.advice import advice, answer, rules
 from emosynth.report.figures.answer import gains_told
 from emosynth.report.figures.base import BEYOND, Figure, bare, dodged, figures, find_figure, handle, legend_below, why_left_out
 from emosynth.report.figures.choice import MOST, leading, own_texts, published
+from emosynth.report.figures.context_effect import dialogue_rows
 from emosynth.report.figures.training import Sweeps
 from emosynth.report.first_page import strip
-from emosynth.report.pages import PAGES, render_pages
+from emosynth.report.pages import PAGES, _arms, _blocks, _reach, render_pages
 from emosynth.report.provenance import public, references
+from emosynth.report.ranges import RANGES
+from emosynth.report.reading import UNGROUNDED, arm_words, guided
 from emosynth.report.results import WITHHELD_RUN, WITHHELD_SEED, shown_rows
 from emosynth.report.tables import Tables, Texts
 from emosynth.style import LONGEST_NAME, Looks, drawn_names, figure_style, new_figure, save_figure, tidy
-from fake_results import CLASSES, COPIED, PASSAGE, REPEATED, SCRIPT, SWEEPS, fake_params, write_fake_results
+from fake_results import CLASSES, COPIED, PASSAGE, REPEATED, ROOT, SCRIPT, SWEEPS, fake_params, write_fake_results
 
 NAMES = [
     "answer", "head_to_head", "learning_curves", "sweeps", "acceptance", "teacher_calibration", "tokens", "token_agreement", "tuning", "authenticity",
@@ -595,6 +603,8 @@ def test_claims_stand_with_their_declaration_and_sizes_in_rows_of_their_own(page
     sized = [claim.declared.id for claim in tables.claims if claim.declared.claimed is not None]
     assert sized == ["A3", "C1", "C2"] and all(f'id="{name}-size"' in page for name in sized)
     assert page.count("First declared on 2026-11-25") >= 15 and "CHANGED since" not in page
+    untested = re.findall(r"""<span class="badge not-tested">(?:(?!</tr>).)*<td class="num">([^<]*)</td></tr>""", page)
+    assert len(untested) >= 3 and set(untested) == {"–"}, "what is not tested has no p"
 
 
 def test_published_claims_and_our_own_stand_apart(pages: dict[str, str], report: Paths, params: Params) -> None:
@@ -615,6 +625,42 @@ def test_a_page_says_nothing_of_what_a_profile_cannot_have(pages: dict[str, str]
     """“Every corpus: The profile has one corpus.” stood on the first page."""
     assert len(params.corpora.names) == 1 and not find_figure("corpora").applies(params)
     assert "Every corpus" not in pages["index.html"] and "one corpus" not in pages["index.html"]
+
+
+def _with_presets(profile: str) -> Params:
+    """Return the parameters of a profile, arms that it leaves switched off among them."""
+    base = read_file(ROOT / "params.yaml")
+    values = base if profile == "demo" else deep_merge(base, read_file(ROOT / "profiles" / f"{profile}.yaml"))
+    writers = base["writers"] | values["writers"]  # of arms that are switched off, the profile may have taken the writer away
+    return Params.model_validate(
+        {**values, "writers": writers, "arms": {name: {**arm, "run": True} for name, arm in values["arms"].items()}}
+    )
+
+
+@pytest.mark.parametrize("profile", ["demo", *sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))])
+def test_an_arm_without_a_narrative_is_not_told_to_be_written_from_a_story(profile: str, tmp_path: Path) -> None:
+    """*ungrounded*, which shows no passage and no character, was “written from the class and a story and its characters”."""
+    made = _with_presets(profile)
+    tables = Tables(Paths(tmp_path, profile), made)
+    block = _arms(tables)
+    assert block is not None
+    shown = {row[0]: row[1] for row in block["rows"]}
+    named = re.compile(rf"(?<![\w-])({'|'.join(set(registered('guide')) - {'narrative'})})(?![\w-])")
+    for name, arm in resolve_arms(made).items():
+        if name not in made.arms:
+            continue
+        guide = None if arm.origin is None else arm.origin.narrative
+        story, bare_of_it = guide is not None and guide.settings.grounded, guide is not None and not guide.settings.grounded  # type: ignore[attr-defined]
+        words, cell = arm_words(tables, name), shown.get(tables.looks.title(name), "")
+        assert ("story and its characters" in words, UNGROUNDED in words) == (story, bare_of_it), name
+        assert ("narrative" in cell.split(", "), UNGROUNDED in cell) == (story, bare_of_it), name
+        assert not named.search(words.partition(", checks")[0]), f"{name}: a guide by its name in the code"
+
+
+def test_a_set_of_guides_of_the_users_own_is_told_by_what_is_in_it(params: Params) -> None:
+    own = params.model_copy(update={"guides": {"mine": ["random-exemplars", {"narrative": False}]}})
+    assert [words for _, words in guided(own, Arm(guide="mine"))] == ["posts of the seed", UNGROUNDED]
+    assert guided(own, Arm(guide=["narrative"])) == [("narrative", "a story and its characters")]
 
 
 def test_claims_without_replications_are_told(tables: Tables) -> None:
@@ -692,6 +738,68 @@ def test_the_frontier_holds_the_arms_that_none_beats(tables: Tables) -> None:
     for _, own in frame.groupby("measure"):
         best = own.loc[own["gain"].idxmax()]
         assert best["frontier"] or (own["gain"] == best["gain"]).sum() > 1
+
+
+def _dialogues() -> pd.DataFrame:
+    """Return an invented table of dialogues: every mean is of a size of its own, single repeats are far from all."""
+    rows = []
+    for at, learner in enumerate(("embedding", "encoder")):
+        for later, first in enumerate(("", "emo-pillars")):
+            for place, kind in enumerate((*INPUTS[:3], f"{BOTH} − {UTTERANCE}")):
+                value = -0.02 + 0.1 * at if "−" in kind else 0.2 + 0.1 * place + 0.01 * later + 0.05 * at
+                rows += [
+                    [learner, first, kind, repeat, value if repeat < 0 else 0.9] for repeat in (0, 1, -1) if repeat < 0 or "−" not in kind
+                ]
+        rows += [[learner, "emo-pillars − nothing", kind, -1, 0.01 + 0.03 * at] for kind in INPUTS[:3]]
+    frame = pd.DataFrame(rows, columns=["learner", "first", "input", "repeat", "value"])
+    return frame.assign(n=2610, dialogues=280, measure="macro_f1", low=frame["value"] - 0.015, high=frame["value"] + 0.015, p=0.1)
+
+
+def test_the_page_on_context_shows_dialogues_that_people_labelled(report: Paths, params: Params) -> None:
+    """Dialogues were run, and the page showed labels that our own prompts asked for alone."""
+    assert dialogue_rows(Tables(report, params)) == ("", [], ""), "a profile without them has no table"
+    made = params.model_copy(update={"context": params.context.model_copy(update={"dialogues": "meld", "dialogue_size": 150})})
+    tables = Tables(report, made)
+    tables._held["context/dialogues"] = _dialogues()
+    block, *_ = [one for one in _blocks(tables, Catalog.load(report), "context") if one]
+    assert block["title"].endswith("meld") and len(block["rows"]) == 6
+    cells = [dict(zip(block["columns"], row, strict=True)) for row in block["rows"]]
+    assert [row["learns from"] for row in cells[:3]] == [
+        "150 human rows alone", "synthetic rows with contexts (Emo Pillars), then 150 human rows", "what rows of Emo Pillars change",
+    ]  # fmt: skip
+    names = ("utterance alone", "context alone", "context and utterance", "both over the utterance alone")
+    assert [cells[0][name].replace("\u00a0", " ") for name in names] == [
+        "30.0 (28.5 to 31.5)", "40.0 (38.5 to 41.5)", "20.0 (18.5 to 21.5)", "−2.0 (−3.5 to −0.5)",
+    ]  # fmt: skip
+    assert cells[2]["context alone"].startswith("+1.0") and cells[5]["utterance alone"].startswith("+4.0") and cells[2][names[3]] == "–"
+    note = block["note"].replace("\u00a0", " ")
+    assert "2 610 utterances of 280 dialogues" in note.replace("\u202f", " ")
+    assert "reading context and utterance changes macro-F1 by −2.0 (−3.5 to −0.5) points over the utterance alone;" in note
+    first, second = note.split("With ")[-2:]
+    assert "changes it by +1.0 (−0.5 to +2.5) points where the utterance alone is read, not told from zero, and by +1.0" in first
+    assert "changes it by +4.0 (+2.5 to +5.5) points where the utterance alone is read, and by +4.0" in second and "not told" not in second
+
+
+def test_no_interval_on_the_pages_lies_beyond_what_its_measure_can_be(report: Paths, params: Params) -> None:
+    """“0.71 (0.15 to 1.13)” of a recall stood on the page, as intervals of few repeats are widened about their value."""
+    wide = Tables(report, params)
+    for name, low, high in (("coverage", -0.02, 1.13), ("panel", -40.0, 400.0), ("diversity", -1.5, 1.5)):
+        frame = wide.need(f"authenticity/{name}")
+        wide._held[f"authenticity/{name}"] = frame.assign(low=low, high=high)
+    block = _reach(wide, wide.target)
+    assert block is not None
+    cells = [dict(zip(block["columns"], row, strict=True)) for row in block["rows"]]
+    assert all(row[name].endswith("(0.00\u00a0to\u00a01.00)") for row in cells for name in ("precision", "recall", "coverage"))
+    assert all(row["density"].endswith("(0.00\u00a0to\u00a01.13)") for row in cells), "a density has no upper end"
+    panel, diversity = find_figure("authenticity").frame(wide), find_figure("diversity").frame(wide)
+    ends = {row.measure: (row.low, row.high) for row in panel.itertuples()}
+    assert ends == {"hdd": (0, 1), "first_person_rate": (0, 100), "temporal_rate": (0, 100), "words_per_text": (0, 400)}
+    assert {row.measure: (row.low, row.high) for row in diversity.itertuples()} == {
+        "distinct_1": (-1, 1),
+        "distinct_2": (-1, 1),
+        "spread": (-1.5, 1.5),
+    }
+    assert set(RANGES) == {*MEASURES, *REACH, *DIVERSITY_MEASURES}, "every measure has a range"
 
 
 def test_every_figure_stands_once(pages: dict[str, str]) -> None:

@@ -225,13 +225,20 @@ def reading(claim: Claim, params: Params) -> str:
         share = f"{number(100 * declared.margin, 0)} % of what real expansion gains"
         words += f" Margin of equivalence: ±{number(finding.margin, digits)}, {share}."
     if declared.claimed is not None and claim.size_verdict is not None:
-        words += (
-            f" Size claimed: {declared.claimed.bound} {number(declared.claimed.points, 0)} points – {claim.size_verdict} "
-            f"(p = {p_text(claim.size_p_adjusted)}{_of_first(claim, params)})."
-        )
+        words += f" Size claimed: {declared.claimed.bound} {number(declared.claimed.points, 0)} points – {claim.size_verdict}"
+        words += f" ({sizeless(claim)})." if sizeless(claim) else f" (p = {p_text(claim.size_p_adjusted)}{_of_first(claim, params)})."
     if claim.stand_in:
         words += f" Not the published setting: {claim.stand_in}."
     return f"{words} {claim.why}".strip()
+
+
+def sizeless(claim: Claim) -> str:
+    """Say why a claimed size was not tested; empty: it was."""
+    if claim.size_verdict not in (None, "not tested"):
+        return ""
+    if known(claim.finding.p_size):
+        return "how large it is, at most, is asked only where the direction is supported"
+    return "there is no difference to judge it by"
 
 
 def _of_first(claim: Claim, params: Params) -> str:
@@ -244,7 +251,7 @@ def _of_first(claim: Claim, params: Params) -> str:
 
 def as_json(profile: str, claims: Sequence[Claim], params: Params) -> dict[str, Any]:
     """Return the content of ``claims.json``: effects on F1 in points; what is not known is null."""
-    tests = sum(known(claim.p_adjusted) for claim in claims) + sum(known(claim.size_p_adjusted) for claim in claims)
+    tests = sum(known(claim.p_adjusted) for claim in claims) + sum(known(claim.finding.p_size) for claim in claims)
     return {
         "profile": profile, "confidence": params.evidence.confidence, "alpha": params.evidence.alpha,
         "correction": f"Holm over {tests} tests", "claims": [_one(claim, params) for claim in claims],

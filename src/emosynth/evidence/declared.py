@@ -315,6 +315,7 @@ class Claim:
     p_adjusted: float = math.nan
     size_verdict: Verdict | None = None
     size_p_adjusted: float = math.nan
+    """NaN where the size is not tested."""
     why: str = ""
     """Why it is not tested, or what the reader must know besides."""
     replications: list[dict[str, Any]] = field(default_factory=list)
@@ -351,5 +352,7 @@ def decide(claims: Sequence[Claim], alpha: float) -> list[Claim]:
         outcome = corrected.outcome(alpha)
         verdict, p = verdict_of(claim.declared, outcome), corrected.decides(outcome)
         size = None if claim.declared.claimed is None else _size_verdict(claim.declared, claim.finding, verdict, p_size, alpha)
+        # Its p stays in the correction, which was fixed before the data said which direction holds; of what is not tested none is told.
+        p_size = math.nan if size == "not tested" else p_size
         decided.append(replace(claim, outcome=outcome, verdict=verdict, p_adjusted=p, size_verdict=size, size_p_adjusted=p_size))
     return decided

@@ -22,6 +22,7 @@ from emosynth.catalog import Catalog
 from emosynth.escape import printable, readable
 from emosynth.evidence import Claim
 from emosynth.evidence import reading as reading_of
+from emosynth.evidence.claims import sizeless
 from emosynth.evidence.numbers import count, known, listed, number, p_text, per_cent, size, sized, span
 from emosynth.params import Params
 from emosynth.pipeline import STAGES
@@ -32,6 +33,8 @@ from emosynth.report.figures.authenticity import SAME_TEXTS, distinct, effect_te
 from emosynth.report.figures.base import Figure, Words, figures, rows_of
 from emosynth.report.figures.claims import NOTE as APART
 from emosynth.report.figures.claims import apart_rows
+from emosynth.report.figures.context_effect import dialogue_rows
+from emosynth.report.ranges import within_range
 from emosynth.report.results import example_rows
 from emosynth.report.tables import Tables
 
@@ -194,7 +197,7 @@ def _blocks(tables: Tables, catalog: Catalog, page: str) -> list[Block | None]:
         "writing": lambda: [_arms(tables), _stories(tables)],
         "training": lambda: [_rows("What each arm is", [{"arm": name, "what it is": what} for name, what in reading.arms(tables)]), scores.alone_rows(tables), _rows("Where written rows are shown to pay", [{"corpus and classifier": line} for line in do.paying(tables)]), *(block for corpus in tables.params.corpora.names for block in scores.score_rows(tables, corpus)), scores.flaw_rows(tables), _rows("Not trained, and why", scores.left_rows(tables))],
         "authenticity": lambda: [*(_reach(tables, corpus) for corpus in tables.params.corpora.names), _panel(tables)],
-        "context": lambda: [_reader(tables)],
+        "context": lambda: [_rows(*dialogue_rows(tables)), _reader(tables)],
         "responsible": lambda: [_rows(*told) for told in responsible.blocks(tables)],
         "claims": lambda: [_rows("A published gain, taken apart: each departure of the code from its report", apart_rows(tables), APART)],
         "data": lambda: [
@@ -232,7 +235,7 @@ def _arms(tables: Tables) -> Block | None:
         if arm.add != "written":
             continue
         own = None if verdicts is None else verdicts[(verdicts["arm"] == name) & (verdicts["corpus"] == tables.target)]
-        guides = [arm.guide] if isinstance(arm.guide, str) else [item if isinstance(item, str) else next(iter(item)) for item in arm.guide]
+        guides = [told if told == reading.UNGROUNDED else guide for guide, told in reading.guided(params, arm)]
         row = {
             "arm": tables.looks.title(name), "prompt shows": ", ".join(guides) or "the class alone",
             "writer": arm.writer if isinstance(arm.writer, str) else "mixed",
@@ -283,7 +286,7 @@ def _reach(tables: Tables, corpus: str) -> Block | None:
     frame = None if frame is None else frame[(frame["corpus"] == corpus) & (frame["verified"].astype(bool) | (frame["arm"] == OTHER))]
     if frame is None or frame.empty:
         return None
-    frame, rows = distinct(frame, tables), []
+    frame, rows = within_range(distinct(frame, tables)), []
     for arm in [OTHER, *tables.looks.order(set(frame["arm"]) - {OTHER})]:
         own = frame[frame["arm"] == arm]
         cells = {str(row.measure): f"{number(row.value, 2)} ({span(row.low, row.high, 2, sign=False)})" for row in rows_of(own)}
@@ -344,6 +347,6 @@ def _claim_rows(tables: Tables, claims: Iterable[Claim]) -> list[dict[str, Any]]
             rows.append(rows[-1] | {
                 "effect": number(finding.sized, digits, sign=True), "span": "" if apart else rows[-1]["span"], "id": f"{declared.id}-size",
                 "statement": f"The size of it: {amount}.", "verdict": claim.size_verdict or "not tested", "outcome": "size",
-                "p": p_text(claim.size_p_adjusted), "reading": f"Judged apart from the direction, {on}.", "replications": None,
+                "p": p_text(claim.size_p_adjusted), "reading": f"Not judged: {why}." if (why := sizeless(claim)) else f"Judged apart from the direction, {on}.", "replications": None,
             })  # fmt: skip
     return rows

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
+from emosynth import pieces
 from emosynth.evidence.numbers import count, level, listed, per_cent, some
-from emosynth.params import Arm
+from emosynth.guides.base import Guide
+from emosynth.params import Arm, Params
 from emosynth.report.provenance import public
 from emosynth.report.tables import Tables
 
@@ -97,7 +101,7 @@ def arms(tables: Tables) -> Pairs:
 def arm_words(tables: Tables, name: str) -> str:
     """Return what an arm is, in words, from its choices in the parameters."""
     params, arm = tables.params, tables.params.arms[name]
-    said = [_ADDED[arm.add]] if arm.add in _ADDED else [_written(arm)]
+    said = [_ADDED[arm.add]] if arm.add in _ADDED else [_written(params, arm)]
     if arm.plus:
         said.append(f"in equal shares with rows of: {'; '.join(tables.looks.title(part) for part in arm.plus)}")
     if arm.after:
@@ -132,14 +136,31 @@ _GUIDES = {
     "shap-tokens": "words that SHAP finds in the seed", "shap-exemplars": "posts that SHAP finds in the seed", "tfidf-tokens": "words that TF-IDF finds",
     "tfidf-exemplars": "posts that TF-IDF finds", "random-exemplars": "posts of the seed", "narrative": "a story and its characters",
     "shap": "words and posts of the seed that SHAP finds", "tfidf": "words and posts of the seed that TF-IDF finds",
+    "shap-bias": "words that SHAP finds in the seed (made likelier, not shown)",
 }  # fmt: skip
+UNGROUNDED = "a situation that the writer makes up, of nobody in particular"
+"""What stands in for a story where the guide by narrative shows none: it asks for a situation and goes on from that."""
 
 
-def _written(arm: Arm) -> str:
-    guides = [arm.guide] if isinstance(arm.guide, str) else [item if isinstance(item, str) else next(iter(item)) for item in arm.guide]
-    if "edits" in guides:
+def guided(params: Params, arm: Arm) -> list[tuple[str, str]]:
+    """Return each guide of an arm, by its name and in words: what its settings make of it, not what its kind does as a rule."""
+    given: list[Any] = [arm.guide] if isinstance(arm.guide, str) else list(arm.guide)
+    if isinstance(arm.guide, str) and arm.guide in params.guides and arm.guide not in _GUIDES:
+        given = list(params.guides[arm.guide])  # a set of the user's own has a name, and no words
+    found = []
+    for item in given:
+        name, setting = (item, None) if isinstance(item, str) else next(iter(item.items()))
+        guide = None if name in params.guides else cast(Guide, pieces.build("guide", name, setting))
+        bare = guide is not None and guide.narrative and not getattr(guide.settings, "grounded", True)
+        found.append((name, UNGROUNDED if bare else _GUIDES.get(name, name)))
+    return found
+
+
+def _written(params: Params, arm: Arm) -> str:
+    guides = guided(params, arm)
+    if any(name == "edits" for name, _ in guides):
         return "seed rows with words swapped, inserted and dropped, no language model"
-    shown = " and ".join(_GUIDES.get(name, name) for name in guides if name)
+    shown = " and ".join(told for _, told in guides)
     who = (
         {"plain": "", "tuned": " by a tuned writer"}.get(arm.writer, f" by the writer {arm.writer}")
         if isinstance(arm.writer, str)

@@ -20,6 +20,7 @@ from emosynth.params import Figures
 from emosynth.report.figures import base as chart
 from emosynth.report.figures import choice
 from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of
+from emosynth.report.ranges import within_range
 from emosynth.report.tables import Tables, main_rows
 from emosynth.style import current_theme, drawn_names, new_figure
 
@@ -80,7 +81,7 @@ class Authenticity(Figure):
         panel = chart.ordered(panel, ["measure", "arm"], measure=dict.fromkeys(panel["measure"]), arm=arms)[_SHOWN]
         nearest = _nearest(panel, tables.params.evidence.alpha)[0]
         chosen = choice.leading(tables, arms[1:] if arms[0] in set(panel["arm"]) else arms, [nearest] if nearest else [])
-        return choice.marked(panel, [OTHER, *chosen])
+        return choice.marked(within_range(panel), [OTHER, *chosen])
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
         theme, distances = current_theme(), _distances(frame)
@@ -175,7 +176,7 @@ class Diversity(Figure):
         rows = rows[rows["verified"].astype(bool) & rows["value"].notna()]
         if rows.empty:
             raise Missing("No grounded arm stands beside an ungrounded one.")
-        rows = chart.ordered(rows, ["measure", "kind", "label"], measure=DIVERSITY)
+        rows = within_range(chart.ordered(rows, ["measure", "kind", "label"], measure=DIVERSITY), differences=True)
         return rows[["measure", "kind", "label", "arm", "against", "value", "low", "high", "n_texts"]]
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:

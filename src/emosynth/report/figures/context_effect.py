@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
@@ -82,3 +83,93 @@ class ContextEffect(Figure):
             "alone can give the label away. It is no evidence about people's contexts."
         )
         return Words(title, reading, limits, "Dots with intervals by what the model reads, one panel a measure.")
+
+
+# --- labels that people gave: dialogues, with and without written rows first ---
+
+NOTHING = ""
+"""The first stage of models that learn from human rows alone."""
+
+
+def dialogue_rows(tables: Tables) -> tuple[str, list[dict[str, str]], str]:
+    """Return title, rows and note of the table of dialogues: a row a learner and what it learns from, macro-F1 in points by what it reads; none if none were run."""
+    means = _means(tables)
+    if means is None:
+        return "", [], ""
+    rows = []
+    for learner in dict.fromkeys(means["learner"]):
+        firsts = list(dict.fromkeys(means.loc[(means["learner"] == learner) & means["input"].isin(INPUTS), "first"]))
+        for first in sorted(firsts, key=lambda name: (_added(name), name != NOTHING)):
+            cells = {NAMES[kind]: _cell(means, learner, first, kind, sign=_added(first)) for kind in (UTTERANCE, CONTEXT_ONLY, BOTH)}
+            over = _cell(means, learner, first, f"{BOTH} − {UTTERANCE}", sign=True)
+            rows.append({"classifier": tables.looks.learner(learner), "learns from": _learnt(first, tables), **cells, OVER: over})
+    about, corpus = next(rows_of(means)), tables.params.context.dialogues or "dialogues that people labelled"
+    told = [line for learner in dict.fromkeys(means["learner"]) if (line := _said(means, learner, tables))]
+    note = (
+        f"Macro-F1 in points with {level(tables.params)}s, not corrected for their number: {some(int(about.n), 'utterance')} of {some(int(about.dialogues), 'dialogue')}, labels that people gave. "
+        f"{' '.join(told)}"
+    )
+    return f"Context on labels that people gave: {corpus}", rows, note.strip()
+
+
+OVER = "both over the utterance alone"
+
+
+def _means(tables: Tables) -> pd.DataFrame | None:
+    rows = tables.get("context/dialogues")
+    if rows is None:
+        return None
+    rows = rows[(rows["repeat"] == _MEAN) & (rows["measure"] == "macro_f1")]
+    rows = rows.assign(first=rows["first"].fillna(NOTHING))
+    return None if rows.empty else chart.in_points(rows, "value", "low", "high")
+
+
+def _added(first: str) -> bool:
+    """Whether rows are what a first stage adds, see `emosynth.context.dialogues`."""
+    return first.endswith(_GAIN)
+
+
+_GAIN = " − nothing"
+
+
+def _learnt(first: str, tables: Tables) -> str:
+    human = some(tables.params.context.dialogue_size, "human row")
+    if first == NOTHING:
+        return f"{human} alone"
+    return (
+        f"what rows of {_arm(first, tables)} change"
+        if _added(first)
+        else f"synthetic rows with contexts ({_arm(first, tables)}), then {human}"
+    )
+
+
+def _arm(first: str, tables: Tables) -> str:
+    return tables.looks.title(first.removesuffix(_GAIN))
+
+
+def _one(means: pd.DataFrame, learner: str, first: str, kind: str) -> Any:
+    return next(rows_of(means[(means["learner"] == learner) & (means["first"] == first) & (means["input"] == kind)]), None)
+
+
+def _cell(means: pd.DataFrame, learner: str, first: str, kind: str, *, sign: bool) -> str:
+    row = _one(means, learner, first, kind)
+    return "–" if row is None else f"{number(row.value, sign=sign)} ({span(row.low, row.high, sign=sign)})"
+
+
+def _said(means: pd.DataFrame, learner: str, tables: Tables) -> str:
+    """Say what both inputs add over the utterance alone, and what synthetic rows change, with one learner."""
+
+    def told(row: Any, where: str) -> str:
+        return f"{of_points(row.value, row.low, row.high)} points {where}{not_told(row.low, row.high)}"
+
+    said = []
+    over = _one(means, learner, NOTHING, f"{BOTH} − {UTTERANCE}")
+    if over is not None:
+        said.append(f"reading {NAMES[BOTH]} changes macro-F1 by {told(over, f'over the {NAMES[UTTERANCE]}')}")
+    for first in filter(_added, dict.fromkeys(means["first"])):
+        read = {UTTERANCE: f"where the {NAMES[UTTERANCE]} is read", BOTH: f"where {NAMES[BOTH]} are read"}
+        changed = [told(row, where) for kind, where in read.items() if (row := _one(means, learner, first, kind)) is not None]
+        said += (
+            [f"learning from synthetic rows of {_arm(first, tables)} first changes it by {', and by '.join(changed)}"] if changed else []
+        )
+    return f"With {tables.looks.learner(learner)}, {'; '.join(said)}." if said else ""
