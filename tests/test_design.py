@@ -167,8 +167,8 @@ def test_sweeps_override_by_dotted_name(dotted: str, value: float, look: Any) ->
         ({"learners": {"design-fake": {"sizes": [41]}}}, ["41 is not the size of a seed", "40, 60, 80"]),
         ({"learners": {"desing-fake": {}}}, ["Did you mean design-fake"]),
         ({"training": {"sweeps_on": {"learners": ["nobody"]}}}, ["training.sweeps_on.learners"]),
-        ({"training": {"sweeps_of": {"nobody": {}}}}, ["training.sweeps_of"]),
-        ({"training": {"sweeps_of": {"design-fake": {"taught.growht": None}}}, "sweeps": {"taught": {"growth": [1.0]}}}, ["Did you mean taught.growth"]),
+        ({"training": {"sweeps_of": {"nobody": []}}}, ["training.sweeps_of"]),
+        ({"training": {"sweeps_of": {"design-fake": ["taught.growht"]}}, "sweeps": {"taught": {"growth": [1.0]}}}, ["Did you mean taught.growth"]),
         ({"context": {"arm": "naive"}}, ["writes no contexts"]),
     ],
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -139,10 +139,9 @@ class Training(Section):
     )
     budgets_on: Grid = Grid()
     sweeps_on: Grid = Grid()
-    sweeps_of: dict[str, dict[str, Annotated[int, Field(ge=1)] | None]] = Field(
+    sweeps_of: dict[str, list[str]] = Field(
         default_factory=dict,
-        description="by learner, the sweeps that it runs, as arm.setting (shap.growth), each over how many repeats (null: all); "
-        "a learner that is not named runs all",
+        description="by learner, the sweeps that it runs, as arm.setting (shap.growth); a learner that is not named runs all",
     )
 
     @model_validator(mode="after")

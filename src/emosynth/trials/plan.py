@@ -103,16 +103,10 @@ def _of_learner(params: Params, name: str, learner: Learner) -> Iterator[Trial]:
         if _on(params, params.training.sweeps_on, name, cell):
             only = params.training.sweeps_of.get(name)
             for dotted, value, arm in swept:
-                if only is not None and not _runs(only, f"{arm.name}.{dotted}", cell):
+                if only is not None and f"{arm.name}.{dotted}" not in only:
                     continue
                 if arm.runs_on(cell) and (learner.settings.arms is None or arm.name in learner.settings.arms):
                     yield Trial(name, cell, arm, sweep=dotted, value=value)
-
-
-def _runs(only: dict[str, int | None], sweep: str, cell: Cell) -> bool:
-    """Whether a learner that runs some sweeps alone runs one of them in a cell."""
-    repeats = only.get(sweep, 0)
-    return repeats is None or cell.repeat < repeats
 
 
 def _swept(params: Params) -> list[tuple[str, Any, ResolvedArm]]:
