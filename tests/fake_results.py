@@ -35,7 +35,7 @@ GAINS: Mapping[str, float] = {
     "emo-pillars": -0.05,
 }
 """Arm -> what it adds to the accuracy of the labels alone; other arms add 0.02."""
-LEVEL = {"tfidf": 0.45, "trees": 0.42, "embedding": 0.6, "encoder": 0.55}
+LEVEL = {"tfidf": 0.45, "trees": 0.42, "embedding": 0.6, "encoder": 0.55, "zero-shot": 0.5}
 CHANGES: Mapping[str, dict[str, Any]] = {
     "teacher of all labels": {"flaws": ["oracle-teacher"]},
     "equal epochs": {"mix.steps": "epochs"},
@@ -230,7 +230,7 @@ def runs(params: Params, corpus: str) -> list[dict[str, Any]]:
     for learner, given in params.learners.items():
         for size in [at for at in own if at in sizes_in(params, given.get("sizes"), own)]:
             repeats = range(params.cells.repeats_of(corpus, size))
-            arms = given.get("arms") or ["seed", *params.arms]
+            arms = ["seed"] if learner == "zero-shot" else given.get("arms") or ["seed", *params.arms]
             cells = [
                 {"learner": learner, "size": size, "repeat": repeat, "budget": "accepted", "sweep": "", "value": ""}
                 for repeat in list(repeats)[: given.get("repeats")]

@@ -174,6 +174,9 @@ class Held:
             for _, own in bins[bins["count"] > 0].groupby(["corpus", "size", "rows", "scaled"]):
                 sums = own.assign(off=(own["confidence"] - own["accuracy"]) * own["count"]).groupby("bin")["off"].sum()
                 found.append(float(sums.abs().sum() / own["count"].sum()))
+        if page in ("index", "claims"):  # how many of a claim's replications there are, and how many fell so
+            for claim in self._json("claims.json")["claims"]:
+                found += _counted(pd.DataFrame(claim["replications"]))
         if page == "claims":  # what the sources state, as it was declared
             found += [
                 *_numbers(self._json("claims.json")),

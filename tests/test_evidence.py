@@ -8,6 +8,7 @@ import math
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from emosynth.evidence import (
     Labels,
     RealCurve,
     Scored,
+    against,
     answers,
     as_json,
     check_declared,
@@ -40,7 +42,7 @@ from emosynth.evidence import (
 from emosynth.evidence.apart import taken_apart
 from emosynth.evidence.contrasts import crossed, pick
 from emosynth.evidence.declared import Claim, Finding, decide, verdict_of
-from emosynth.evidence.numbers import count, listed, number, p_text, per_cent, span
+from emosynth.evidence.numbers import count, listed, number, of_points, p_text, per_cent, span
 from emosynth.evidence.scored import SPLITS
 from emosynth.evidence.text_claims import difference_interval, p_of_interval
 from emosynth.params import Params, load_params
@@ -83,6 +85,12 @@ def scored(
         {"corpus": "c1", "place": range(rows), "row_id": [str(row) for row in range(rows)], "labels": [[CLASSES[place]] for place in truth]}
     )
     return Scored(pd.DataFrame(trials), pd.DataFrame(predictions), test, LABELS, (given or params()).evidence)
+
+
+def scored_again(made: Scored) -> Scored:
+    """The same predictions with trials that a test has changed."""
+    predictions = pd.DataFrame({"trial_id": list(made._predictions), "p": list(made._predictions.values())})
+    return Scored(made.trials, predictions, rows_of(made), LABELS, params().evidence)
 
 
 def rows_of(made: Scored) -> pd.DataFrame:
@@ -355,6 +363,15 @@ def test_a_claimed_size_is_of_the_first_opponent_whoever_decides() -> None:
     alone = verdict(levels, declared(right=["seed"], claimed={"points": 5.0}))
     assert both.comparison.endswith("as many real rows") and both.finding.sized == alone.finding.effect != both.finding.effect
     assert both.size_verdict == alone.size_verdict == "supported" and "labels alone, +" in reading(both, params())
+    each = both.opponents
+    assert (
+        len(each) == 2
+        and not alone.opponents[1:]
+        and each[0]["effect"] == alone.finding.effect
+        and each[1]["effect"] == both.finding.effect
+    )
+    words = "; ".join(f"{one['opponent']} {of_points(one['effect'], one['low'], one['high'])}" for one in each)
+    assert f"Against each opponent: {words}; " in reading(both, params()) and "each opponent" not in reading(alone, params())
     c1 = next(claim for claim in load_claims(ROOT / "data" / "claims.yaml") if claim.id == "C1")
     assert [side.arm for side in c1.right] == ["seed", "soft-seed"]
 
@@ -381,14 +398,10 @@ def test_a_claim_is_judged_where_it_was_published_if_that_was_run() -> None:
 
 def test_the_published_number_of_synthetic_rows_is_taken_from_a_sweep() -> None:
     made = scored({**BASE, ("shap", 120): 0.6, ("shap:grown", 120): 0.76})
-    made.trials.loc[made.trials["version"] == "grown", ["version", "sweep", "value"]] = ["", "growth", "20.0"]
-    again = Scored(
-        made.trials,
-        pd.DataFrame({"trial_id": list(made._predictions), "p": list(made._predictions.values())}),
-        rows_of(made),
-        LABELS,
-        params().evidence,
-    )
+    grown = made.trials["version"] == "grown"
+    made.trials.loc[grown, ["version", "sweep", "value"]] = ["", "growth", "20.0"]
+    made.trials.loc[grown, "n_synthetic"] = 20 * 120
+    again = scored_again(made)
     claim = declared(left="shap", right=["seed"], growth=[20.0])
     found = judge([claim], params(), Found(again, None, None, None, {"c1": dict.fromkeys(CLASSES, 1 / 3)}))[0]
     assert found.outcome == "better" and found.stand_in == ""
@@ -397,7 +410,65 @@ def test_the_published_number_of_synthetic_rows_is_taken_from_a_sweep() -> None:
         params(),
         Found(again, None, None, None, {"c1": dict.fromkeys(CLASSES, 1 / 3)}),
     )[0]
-    assert less.stand_in == "1 synthetic rows a seed row for 30"
+    assert less.stand_in == "1 rows a label added for 30"
+
+
+def test_rows_that_were_really_added_are_compared_with_those_asked_for() -> None:
+    """SentiSynth's arm got 1,084 of 2,000 rows, and its claims said nothing of it: what was wanted was compared."""
+    made = scored({**BASE, ("shap", 120): 0.6, ("shap:grown", 120): 0.76, ("shap:more", 120): 0.77})
+    for version, value, rows in (("grown", "20.0", 1301), ("more", "40.0", 4320)):
+        own = made.trials["version"] == version
+        made.trials.loc[own, ["version", "sweep", "value"]] = ["", "growth", value]
+        made.trials.loc[own, "n_synthetic"] = rows
+    found = Found(scored_again(made), None, None, None, {"c1": dict.fromkeys(CLASSES, 1 / 3)})
+    short = declared(left="shap", right=["seed"], growth=[20.0])
+    given = fake_params(
+        corpora={"target": "c1"},
+        cells={"sizes": [60, 120], "repeats": 5},
+        evidence={"resamples": 300},
+        sweeps={"shap": {"growth": [20.0, 40.0]}},
+    )
+    sides = [{"arm": "shap", "sweep": "growth", "value": value} for value in (40.0, 20.0)]
+    one, both = judge([short, declared(id="Z2", left=sides[0], right=[sides[1]])], given, found)
+    assert one.stand_in == "11 rows a label added for 20" and "Not the published setting: 11 rows a label" in reading(one, params())
+    assert both.stand_in == "11 rows a label added for 20", "a tenth less is no shortfall: 36 of 40"
+    held = as_json("demo", [one], params())["claims"][0]["added"]
+    assert held == [{"rows_a_label": pytest.approx(1301 / 120), "asked": 20.0}]
+    made.trials.loc[made.trials["value"] == "40.0", "n_synthetic"] = 509
+    found = Found(scored_again(made), None, None, None, {"c1": dict.fromkeys(CLASSES, 1 / 3)})
+    both = judge([declared(left=sides[0], right=[sides[1]])], given, found)[0]
+    assert both.stand_in == "4.2 rows a label added for 40 and 11 for 20"
+
+
+def test_what_the_correction_takes_away_is_not_called_too_imprecise() -> None:
+    """C3 and C4 lay wholly inside the margin, and the reason read “too imprecise”."""
+    equal = {"effect": 0.2, "low": -0.8, "high": 1.2, "p": 0.6, "margin": 2.2}
+    alone = Claim(declared(), "c1", finding=Finding(**equal, p_equivalent=0.013))
+    beside = [Claim(declared(), "c1", finding=Finding(0.0, -9.0, 9.0, p=0.9, p_equivalent=0.9)) for _ in range(9)]
+    made = decide([alone, *beside], 0.05)[0]
+    assert (made.outcome, made.verdict) == ("too imprecise", "undecided")
+    said = reading(made, params())
+    assert "Outcome: not shown after correction, p = 0.130. " in said and "too imprecise" not in said
+    assert "The interval lies within the margin. Alone it would show equivalence (p = 0.013); corrected for all claims it does not." in said
+    assert decide([alone], 0.05)[0].outcome == "equivalent"
+    differs = replace(alone, finding=Finding(3.0, 0.5, 5.5, p=0.02, p_equivalent=0.7, margin=2.2))
+    assert "Alone it would show a difference (p = 0.020)" in reading(decide([differs, *beside], 0.05)[0], params())
+    wide = replace(alone, finding=Finding(**equal, p_equivalent=0.2))
+    said = reading(decide([wide], 0.05)[0], params())
+    assert "Outcome: too imprecise" in said and "the margin's own uncertainty" in said
+    untestable = replace(alone, finding=Finding(**equal), why="Equivalence is not testable here: x.")
+    assert "uncertainty" not in reading(decide([untestable], 0.05)[0], params())
+
+
+def test_what_points_the_other_way_is_found() -> None:
+    rows = [{"outcome": way, "effect": effect} for way, effect in
+            (("worse", -1.0), ("better", 3.0), ("equivalent", 0.1), ("worse", -13.8), ("too imprecise", -20.0))]  # fmt: skip
+    made = Claim(declared(), "c1", outcome="better", verdict="supported", replications=rows)
+    assert [row["effect"] for row in against(made)] == [-13.8, -1.0]
+    assert [row["effect"] for row in against(replace(made, outcome="worse", verdict="contradicted"))] == [3.0]
+    same = replace(made, declared=declared(expects="no-better"), outcome="equivalent")
+    assert [row["effect"] for row in against(same)] == [3.0]
+    assert against(replace(made, outcome="too imprecise", verdict="undecided")) == []
 
 
 def test_one_correction_over_all_claims() -> None:
@@ -688,6 +759,7 @@ def test_a_published_gain_is_taken_apart() -> None:
     found = taken_apart(again, given)
     chain = found[found["part"] == "chain"].set_index("step")
     assert list(chain.index) == ["a", "b", "c"]
+    assert [json.loads(made) for made in chain["made"]] == [["a"], ["a", "b"], ["a", "b", "c"]]
     groups = [Group("c1", "trees", 120, "x", sweep="changes", value=json.dumps(names)) for names in (["a", "b", "c"], ["a", "b"])]
     real = again.compare(groups[0], groups[1])
     assert real is not None and chain.loc["c", "added"] == pytest.approx(real.effect + 0.03, abs=1e-6)

@@ -9,6 +9,7 @@ import math
 import re
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -39,7 +40,7 @@ from emosynth.report.figures.base import BEYOND, Figure, bare, dodged, figures, 
 from emosynth.report.figures.choice import MOST, leading, own_texts, published
 from emosynth.report.figures.context_effect import dialogue_rows
 from emosynth.report.figures.training import Sweeps
-from emosynth.report.first_page import strip
+from emosynth.report.first_page import elsewhere, setting, strip
 from emosynth.report.pages import PAGES, _arms, _blocks, _reach, render_pages
 from emosynth.report.provenance import public, references
 from emosynth.report.ranges import RANGES
@@ -621,6 +622,33 @@ def test_published_claims_and_our_own_stand_apart(pages: dict[str, str], report:
     assert [group["heading"] for group in strip(alone)] == ["Published claims"]
 
 
+def test_a_decided_claim_is_told_with_its_cell_and_what_is_against_it(
+    pages: dict[str, str], tables: Tables, report: Paths, params: Params
+) -> None:
+    """“Supported E42” named no learner, corpus or size; in its source's own cell the replication was worse, by 13.8 points."""
+    decided = [claim for claim in tables.claims if claim.verdict in ("supported", "contradicted")]
+    assert decided and any(claim.learner for claim in decided)
+    for claim in decided:
+        cell = setting(tables, claim)
+        assert claim.corpus in cell and (not claim.size or f"{claim.size} labels" in cell)
+        beside = pages["index.html"].split(f"{claim.declared.id}</a>:", 1)[1].split("</li>", 1)[0]
+        assert f"<small>{cell}" in beside and f"Judged on {cell}" in pages["claims.html"]
+    scored = [claim for claim in tables.claims if claim.declared.kind == "scores"][:2]
+    here = {"corpus": "sst2", "learner": "tfidf", "size": 70, "effect": 5.0, "low": 4.0, "high": 6.0, "outcome": "better"}
+    there = here | {"learner": "encoder", "size": 280, "effect": -13.8, "low": -18.5, "high": -9.1, "outcome": "worse"}
+    made = Tables(report, params)
+    made.__dict__["claims"] = [
+        replace(claim, corpus="sst2", learner="tfidf", size=100, verdict="supported", outcome="better", replications=[here, there])
+        for claim in scored
+    ]
+    first, second = strip(made)[0]["rows"][0]["decided"]
+    said = "1 of 2 elsewhere opposite: sst2, Fine-tuned encoder, 280 labels, −13.8 (−18.5\u00a0to\u00a0−9.1)"
+    assert first["setting"] == "sst2, TF-IDF + LR, 100 labels" and first["elsewhere"] == elsewhere(made, made.claims[0]) == said
+    assert second["elsewhere"] == f"elsewhere as {first['id']}", "few words: the same is told once"
+    made.__dict__["claims"] = [replace(claim, replications=[here]) for claim in made.claims]
+    assert {claim["elsewhere"] for claim in strip(made)[0]["rows"][0]["decided"]} == {""}
+
+
 def test_a_page_says_nothing_of_what_a_profile_cannot_have(pages: dict[str, str], tables: Tables, params: Params) -> None:
     """“Every corpus: The profile has one corpus.” stood on the first page."""
     assert len(params.corpora.names) == 1 and not find_figure("corpora").applies(params)
@@ -723,7 +751,46 @@ def test_a_published_gain_is_taken_apart_on_the_page_of_claims(pages: dict[str, 
     assert 'id="waterfall"' in page and "A published gain, taken apart" in page
     for step in tables.params.arms["sentisynth"].changes:
         assert step in page
+    assert "all that were switched on (3)" in page and "as its code runs" not in page
     assert "changes" not in set(find_figure("sweeps").frame(tables)["sweep"]), "it has a figure of its own"
+
+
+def test_the_waterfall_says_what_was_switched_on_and_whether_the_largest_change_is_told(tables: Tables, params: Params) -> None:
+    """“As its code runs” was said of a run without one of the differences, and a largest step was told whose interval held zero."""
+    figure = find_figure("waterfall")
+    frame = figure.frame(tables)
+    for low, said in ((-1.0, ", not told from zero"), (0.5, ", told from zero")):
+        words = figure.words(frame.assign(low=low), tables)
+        assert words.title.endswith(said) and "the largest change, teacher of all labels: +" in words.title and said in words.reading
+        assert "with the 3 differences that were switched on" in words.title and "code runs" not in words.title + words.reading
+        assert "in no run" not in words.reading
+    down = frame.assign(added=frame["added"].where(frame["step"] != "equal epochs", -40.0))
+    assert "the largest change, equal epochs: −40.0 (" in figure.words(down, tables).title, "a loss is a change too"
+    fewer = frame[~frame["made"].str.contains("written test rows")]
+    assert "Declared and in no run: written test rows." in figure.words(fewer, tables).reading
+
+
+def test_the_waterfall_has_room_for_three_learners_and_begins_with_the_published_one(tables: Tables) -> None:
+    figure = find_figure("waterfall")
+    frame = figure.frame(tables)
+    assert "(TF-IDF + LR)" in figure.words(frame, tables).title, "what stands in by the claim, not what comes first in the parameters"
+    part = frame[(frame["learner"] == "tfidf") & ~frame["made"].str.contains("written")].assign(learner="encoder")
+    joined = part[part["step"] != "teacher of all labels"].replace({"step": {"equal epochs": "teacher of all labels + equal epochs"}})
+    several = pd.concat([frame, joined], ignore_index=True)
+    assert "Fine-tuned encoder" in figure.words(several[several["part"] != "all"], tables).reading
+    whole = pd.concat([frame, frame[frame["learner"] == "tfidf"].assign(learner="encoder")], ignore_index=True)
+    assert "(Fine-tuned encoder)" in figure.words(whole, tables).title
+    for drawn in (whole, several):
+        with figure_style(Figures()):
+            canvas = figure.paint(drawn, tables, Figures())
+        shown = [axes for axes in canvas.axes if axes.get_visible()]
+        assert [axes.get_title(loc="left").split("\n")[1] for axes in shown] == ["Fine-tuned encoder", "TF-IDF + LR", "Embeddings + LR"]
+        canvas.draw_without_rendering()
+        boxes = [axes.get_tightbbox() for axes in shown]
+        assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
+        assert shown[1].get_xlabel() and shown[2].get_xlabel() and shown[2].get_yticklabels()[0].get_text() == "as its report says"
+    steps = [label.get_text() for label in shown[0].get_yticklabels()]
+    assert steps.index("teacher of all labels + equal epochs") < steps.index("written test rows"), "by how many changes are made"
 
 
 def test_what_is_shown_to_gain_is_shown_after_correction(tables: Tables) -> None:

@@ -21,7 +21,7 @@ from emosynth.resampling import Contrast, Draws, contrast
 CHANGES = "changes"
 """The choice of an arm that the sweep is over."""
 COLUMNS = [
-    "arm", "corpus", "learner", "size", "part", "step", "added", "low", "high", "total", "total_low", "total_high", "repeats", "reported",
+    "arm", "corpus", "learner", "size", "part", "step", "added", "low", "high", "total", "total_low", "total_high", "repeats", "reported", "made",
 ]  # fmt: skip
 
 Made = frozenset[str]
@@ -34,7 +34,7 @@ def taken_apart(scored: Scored, params: Params) -> pd.DataFrame:
     labels alone), ``alone`` (one over the arm as it stands), ``last`` (all over all but one). ``added``, ``low``, ``high``: this
     difference; ``total``: gain over the labels alone of what the step arrives at, for ``last`` of all *but* the one. ``reported``: whether
     written test rows count (flaw ``mixed-evaluation``); a number for each repeat is then added to its draws, so that intervals leave out
-    how these rows would vary.
+    how these rows would vary. ``made``: JSON, the changes of what the step arrives at.
     """
     rows: list[list[Any]] = []
     for arm, spec in params.arms.items():
@@ -61,7 +61,12 @@ def _cell(scored: Scored, found: Mapping[Made, Group], names: list[str], seed: G
         if added is None or total is None:
             return []
         reported = bool(offsets(scored, found[left]).any())
-        return [[part, step, added.effect, added.low, added.high, total.effect, total.low, total.high, added.repeats, reported]]
+        return [
+            [part, step, added.effect, added.low, added.high, total.effect, total.low, total.high, added.repeats, reported, _spelled(shown)]
+        ]
+
+    def _spelled(made: Made) -> str:
+        return json.dumps([name for name in names if name in made], ensure_ascii=False)
 
     yield from row("arm", "", nothing, None, nothing)
     done, pending = nothing, list[str]()

@@ -12,12 +12,14 @@ import pandas as pd
 
 from emosynth.design.arms import arm_title
 from emosynth.evidence.declared import VERDICTS, Claim, Declared, Finding, Side, corpus_of, decide, lacking
-from emosynth.evidence.numbers import POINTS, gain, known, level, listed, number, p_text, score, some, span
+from emosynth.evidence.numbers import POINTS, gain, known, level, listed, number, of_points, p_text, score, some, span
 from emosynth.evidence.scored import UNVERIFIED, Group, Scored
 from emosynth.evidence.text_claims import judge_context, judge_text
 from emosynth.params import Params
 
 MACRO = "macro-F1"
+SHORT = 0.9
+"""Of the written rows that were asked for, the share below which fewer were really added: it is then said."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,10 @@ def rare_classes(shares: Mapping[str, float], share: float) -> list[int]:
 
 @dataclass(frozen=True)
 class Cell:
-    """Where a claim can be judged: the trials of its sides.
-
-    ``rights``: with the declared side that each is. ``growth``: synthetic rows a seed row of the left side.
-    """
+    """Where a claim can be judged: the trials of its sides; ``rights``: with the declared side that each is."""
 
     left: Group
     rights: list[tuple[Side, Group]]
-    growth: float
 
 
 def _scores(claim: Declared, params: Params, found: Found, short: list[str]) -> Claim:
@@ -89,13 +87,21 @@ def _scores(claim: Declared, params: Params, found: Found, short: list[str]) -> 
     if cell is None:
         what = " and ".join(side.words() for side in claim.sides)
         return replace(made, why=f"No trials of {what} with {' or '.join(claim.learners)} on {corpus}.", replications=replications)
-    made = replace(made, learner=cell.left.learner, size=cell.left.size, replications=replications, stand_in=_stand_in(claim, params, cell))
+    added = _added(claim, params, found.scored, cell)
+    stand_in = _stand_in(claim, cell, added)
+    made = replace(made, learner=cell.left.learner, size=cell.left.size, replications=replications, stand_in=stand_in, added=added)
     classes = _classes(claim, params, found, corpus)
     if classes == []:
         why = f"No class of {corpus} is under-represented (below {number(100 * params.evidence.minority_share, 0)} % of an equal share)."
         return replace(made, why=why)
-    finding, right, why = _deciding(claim, params, found.scored, cell, classes)
-    return replace(made, comparison=f"{_title(params, claim.left)} − {_title(params, right)}", finding=finding, why=why)
+    each = _opponents(claim, params, found.scored, cell, classes)
+    finding, right, why = _deciding(claim, each)
+    opponents = [
+        {"opponent": _title(params, side), "effect": one.effect, "low": one.low, "high": one.high, "unit": one.unit, "p": one.p}
+        for side, (one, _) in each
+    ]
+    comparison = f"{_title(params, claim.left)} − {_title(params, right)}"
+    return replace(made, comparison=comparison, finding=finding, why=why, opponents=opponents)
 
 
 def _title(params: Params, side: Side) -> str:
@@ -108,7 +114,7 @@ def _cell(claim: Declared, params: Params, scored: Scored, corpus: str, learner:
     for growth in [*claim.growth, None]:
         left, *rights = (side.group(corpus, learner, size, params, growth) for side in claim.sides)
         if all(group in scored.groups for group in (left, *rights)):
-            return Cell(left, list(zip(claim.right, rights, strict=True)), scored.growth(params, left))
+            return Cell(left, list(zip(claim.right, rights, strict=True)))
     return None
 
 
@@ -128,7 +134,24 @@ def _judged(claim: Declared, params: Params, scored: Scored, corpus: str) -> Cel
     return None
 
 
-def _stand_in(claim: Declared, params: Params, cell: Cell) -> str:
+def _added(claim: Declared, params: Params, scored: Scored, cell: Cell) -> list[dict[str, float]]:
+    """Return sides that did not add the written rows that were asked for: by the claim, or by the side's own sweep of growth.
+
+    What is compared is what was really added, not what was wanted: a class whose texts the checks reject runs short.
+    """
+    found = []
+    for side, group in [(claim.left, cell.left), *cell.rights]:
+        arm = params.arms.get(group.arm)
+        own = side.sweep == "growth"
+        if arm is None or arm.add != "written" or not (own or claim.growth):
+            continue
+        asked, really = float(side.value) if own else claim.growth[0], scored.added(group) / group.size
+        if really < SHORT * asked or scored.growth(params, group) != asked:
+            found.append({"rows_a_label": really, "asked": asked})
+    return [one for place, one in enumerate(found) if one not in found[:place]]
+
+
+def _stand_in(claim: Declared, cell: Cell, added: list[dict[str, float]]) -> str:
     """Say what of the published setting something stands in for; empty: nothing."""
     said = []
     if claim.corpora[0] not in ("target", cell.left.corpus):
@@ -137,22 +160,34 @@ def _stand_in(claim: Declared, params: Params, cell: Cell) -> str:
         said.append(f"{cell.left.learner} for {claim.learners[0]}")
     if isinstance(claim.sizes[0], int) and cell.left.size != claim.sizes[0]:
         said.append(f"{cell.left.size} labels for {claim.sizes[0]}")
-    if claim.growth and cell.growth != claim.growth[0]:
-        said.append(f"{number(cell.growth, 0)} synthetic rows a seed row for {number(claim.growth[0], 0)}")
-    return ", ".join(said)
+    words = " rows a label added"  # said once, of the first side
+    told = [f"{_few(one['rows_a_label'])}{words * (one is added[0])} for {_few(one['asked'])}" for one in added]
+    return ", ".join([*said, *([listed(told)] if told else [])])
+
+
+def _few(value: float) -> str:
+    """Write how many rows a label has: with one digit after the point where there are few."""
+    return number(value, 0 if value >= 10 or round(value, 1) == round(value) else 1)
 
 
 def _classes(claim: Declared, params: Params, found: Found, corpus: str) -> list[int] | None:
     return None if claim.metric == MACRO else rare_classes(found.shares[corpus], params.evidence.minority_share)
 
 
-def _deciding(claim: Declared, params: Params, scored: Scored, cell: Cell, classes: list[int] | None) -> tuple[Finding, Side, str]:
+_Opponents = list[tuple[Side, tuple[Finding, str]]]
+"""The right sides with what was found against each, and what must be known besides."""
+
+
+def _opponents(claim: Declared, params: Params, scored: Scored, cell: Cell, classes: list[int] | None) -> _Opponents:
+    return [(side, _finding(claim, params, scored, cell.left, other, classes)) for side, other in cell.rights]
+
+
+def _deciding(claim: Declared, found: _Opponents) -> tuple[Finding, Side, str]:
     """Return the finding that decides, the side it is against, and what must be known besides.
 
     Of several right sides the one least in favour decides (intersection–union); to contradict, one is enough, so that all p are multiplied
     by their number. A claimed size is of the difference to the first of them.
     """
-    found = [(side, _finding(claim, params, scored, cell.left, other, classes)) for side, other in cell.rights]
     towards = -1.0 if claim.expects in ("worse", "no-better") else 1.0
     side, (finding, why) = min(found, key=lambda item: towards * item[1][0].p_better if known(item[1][0].p_better) else -2.0)
     many = len(found)
@@ -193,7 +228,7 @@ def _replications(claim: Declared, params: Params, found: Found, scored: Scored,
                 cell = _cell(claim, params, scored, corpus, learner, size)
                 if cell is None or cell == judged:
                     continue
-                finding, right, _ = _deciding(claim, params, scored, cell, classes)
+                finding, right, _ = _deciding(claim, _opponents(claim, params, scored, cell, classes))
                 rows.append({
                     "corpus": corpus, "learner": learner, "size": size, "comparison": f"{claim.left.words()} − {right.words()}",
                     "effect": finding.effect, "low": finding.low, "high": finding.high, "unit": finding.unit, "p": finding.p,
@@ -218,12 +253,18 @@ def reading(claim: Claim, params: Params) -> str:
     digits = 1 if finding.unit == "F1 points" else 3 if abs(finding.effect) < 1 else 2
     words = f"{claim.comparison}: {number(finding.effect, digits, sign=True)} {finding.unit} "
     words += f"({level(params)} {span(finding.low, finding.high, digits)}; {finding.n})."
-    words += f" Outcome: {claim.outcome}, p = {p_text(claim.p_adjusted)} after correction. {_EXPECTED[declared.expects]}."
+    if len(claim.opponents) > 1:
+        each = [f"{one['opponent']} {of_points(one['effect'], one['low'], one['high'])}" for one in claim.opponents]
+        words += f" Against each opponent: {'; '.join(each)}; the least sure in favour of the claim decides."
+    outcome = outcome_words(claim, params)
+    words += f" Outcome: {outcome}, p = {p_text(claim.p_adjusted)}{' after correction' if outcome != LOST else ''}. {_EXPECTED[declared.expects]}."
     if known(finding.wins):
         words += f" A run of the first beats its partner in {number(100 * finding.wins, 0)} % of runs; {number(100 * params.evidence.wins, 0)} % are asked for."
     if claim.outcome == "equivalent" or (claim.outcome == "too imprecise" and known(finding.margin)):
         share = f"{number(100 * declared.margin, 0)} % of what real expansion gains"
         words += f" Margin of equivalence: ±{number(finding.margin, digits)}, {share}."
+    if claim.outcome == "too imprecise":
+        words += _undecided(finding, params.evidence.alpha)
     if declared.claimed is not None and claim.size_verdict is not None:
         words += f" Size claimed: {declared.claimed.bound} {number(declared.claimed.points, 0)} points – {claim.size_verdict}"
         words += f" ({sizeless(claim)})." if sizeless(claim) else f" (p = {p_text(claim.size_p_adjusted)}{_of_first(claim, params)})."
@@ -239,6 +280,30 @@ def sizeless(claim: Claim) -> str:
     if known(claim.finding.p_size):
         return "how large it is, at most, is asked only where the direction is supported"
     return "there is no difference to judge it by"
+
+
+LOST = "not shown after correction"
+
+
+def outcome_words(claim: Claim, params: Params) -> str:
+    """Return the outcome for readers: what is shown alone, and not after the correction for all claims, is not called too imprecise."""
+    lost = claim.finding.p < params.evidence.alpha or claim.finding.p_equivalent < params.evidence.alpha
+    return LOST if claim.outcome == "too imprecise" and lost else claim.outcome
+
+
+def _undecided(finding: Finding, alpha: float) -> str:
+    """Say why a contrast decides nothing although it looks as if it did; empty: it is too imprecise, and looks so."""
+    within = bool(-finding.margin < finding.low and finding.high < finding.margin)
+    lies, beside = (" The interval lies within the margin", ".") if within else ("", "")
+    if finding.p < alpha:
+        return f"{lies}{beside} Alone it would show a difference (p = {p_text(finding.p)}); corrected for all claims it does not."
+    if finding.p_equivalent < alpha:
+        shown = f"Alone it would show equivalence (p = {p_text(finding.p_equivalent)}); corrected for all claims it does not."
+        return f"{lies}{beside} {shown}"
+    if within and known(finding.p_equivalent):  # where it is not testable, the reason is said besides
+        test = "the test of equivalence, which counts the margin's own uncertainty and every opponent, does not show it"
+        return f"{lies}, but {test} (p = {p_text(finding.p_equivalent)})."
+    return ""
 
 
 def _of_first(claim: Claim, params: Params) -> str:
@@ -265,7 +330,7 @@ def _one(claim: Claim, params: Params) -> dict[str, Any]:
         "id": declared.id, "system": declared.system, "source": declared.source, "place": declared.place, "statement": declared.statement,
         "declaration": declared.hash, "sha256": declared.sha256, "history": declared.history(), "expects": declared.expects, "verdict": claim.verdict, "outcome": claim.outcome,
         "comparison": claim.comparison, "corpus": claim.corpus, "learner": claim.learner, "size": claim.size, "metric": declared.metric,
-        "stand_in": claim.stand_in,
+        "stand_in": claim.stand_in, "added": [_row(row) for row in claim.added], "opponents": [_row(row) for row in claim.opponents],
         "effect": _rounded(finding.effect), "interval": [_rounded(finding.low), _rounded(finding.high)], "unit": finding.unit if tested else "",
         "p": _rounded(finding.decides(claim.outcome)), "p_adjusted": _rounded(claim.p_adjusted), "p_better": _rounded(finding.p_better),
         "wins": _rounded(finding.wins),
@@ -274,8 +339,12 @@ def _one(claim: Claim, params: Params) -> dict[str, Any]:
             **declared.claimed.model_dump(), "verdict": claim.size_verdict or "not tested", "p_adjusted": _rounded(claim.size_p_adjusted),
         },
         "reading": reading(claim, params),
-        "replications": [{key: _rounded(value) if isinstance(value, float) else value for key, value in row.items()} for row in claim.replications],
+        "replications": [_row(row) for row in claim.replications],
     }  # fmt: skip
+
+
+def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _rounded(value) if isinstance(value, float) else value for key, value in row.items()}
 
 
 def _rounded(value: float) -> float | None:

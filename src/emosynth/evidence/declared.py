@@ -319,6 +319,10 @@ class Claim:
     why: str = ""
     """Why it is not tested, or what the reader must know besides."""
     replications: list[dict[str, Any]] = field(default_factory=list)
+    opponents: list[dict[str, Any]] = field(default_factory=list)
+    """Left minus each right side where it is judged, as replications are kept; of claims on scores alone."""
+    added: list[dict[str, float]] = field(default_factory=list)
+    """Sides with fewer written rows than were asked for: ``rows_a_label`` really added (mean over repeats), and ``asked``."""
 
 
 def verdict_of(claim: Declared, outcome: Outcome) -> Verdict:
@@ -328,6 +332,19 @@ def verdict_of(claim: Declared, outcome: Outcome) -> Verdict:
     if outcome in EXPECTED[claim.expects]:
         return "supported"
     return "undecided" if outcome == "too imprecise" else "contradicted"
+
+
+def against(claim: Claim) -> list[dict[str, Any]]:
+    """Return the replications of a decided claim that point clearly the other way, by uncorrected p, the largest effect first.
+
+    The other way is the other direction; of an outcome of equivalence, each direction that would turn the verdict.
+    """
+    if claim.verdict not in ("supported", "contradicted"):
+        return []
+    turned: dict[Outcome, tuple[Outcome, ...]] = {"better": ("worse",), "worse": ("better",)}
+    both: tuple[Outcome, ...] = ("better", "worse")
+    other = turned.get(claim.outcome, tuple(way for way in both if verdict_of(claim.declared, way) != claim.verdict))
+    return sorted((row for row in claim.replications if row.get("outcome") in other), key=lambda row: -abs(row["effect"]))
 
 
 def _size_verdict(claim: Declared, finding: Finding, verdict: Verdict, p: float, alpha: float) -> Verdict:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from emosynth.evidence import VERDICTS, naive_arm
+from emosynth.evidence import VERDICTS, Claim, against, naive_arm
 from emosynth.evidence.contrasts import LEAST, usable
 from emosynth.evidence.numbers import (
     count,
     gain,
     gain_span,
     listed,
+    of_points,
     per_cent,
     score,
     some,
@@ -154,6 +155,35 @@ HEADINGS = {False: "Published claims", True: "Claims of our own"}
 """Whether a claim is our own -> what it stands under."""
 
 
+def setting(tables: Tables, claim: Claim) -> str:
+    """Return in what cell a claim was judged: corpus, learner, number of labels, as far as it has them."""
+    learner = [tables.looks.learner(claim.learner)] if claim.learner else []
+    return ", ".join([claim.corpus, *learner, *([f"{count(claim.size)} labels"] if claim.size else [])])
+
+
+def elsewhere(tables: Tables, claim: Claim) -> str:
+    """Say how many replications of a decided claim point clearly the other way (uncorrected p), and the largest; empty: none does."""
+    rows = against(claim)
+    if not rows:
+        return ""
+    row = rows[0]
+    cell = f"{row['corpus']}, {tables.looks.learner(row['learner'])}, {count(row['size'])} labels"
+    said = f"{count(len(rows))} of {count(len(claim.replications))} elsewhere opposite{', most' if len(rows) > 1 else ''}"
+    return f"{said}: {cell}, {of_points(row['effect'], row['low'], row['high'])}"
+
+
+def _decided(tables: Tables) -> dict[str, dict[str, str]]:
+    """Return, by claim that was decided, its cell and what is against it elsewhere; what stood with a claim before it is not told again."""
+    told: dict[str, str] = {}
+    found = {}
+    for claim in tables.claims:
+        if claim.verdict in DECIDED:
+            name, other = claim.declared.id, elsewhere(tables, claim)
+            first = told.setdefault(other, name) if other else name
+            found[name] = {"setting": setting(tables, claim), "elsewhere": other if first == name else f"elsewhere as {first}"}
+    return found
+
+
 def strip(tables: Tables) -> list[dict[str, Any]]:
     """Return verdicts by claim, published ones and our own apart, for this profile and for the others whose report is at hand."""
     profiles: dict[str, dict[str, str]] = {tables.paths.profile: {claim.declared.id: claim.verdict for claim in tables.claims}}
@@ -166,7 +196,7 @@ def strip(tables: Tables) -> list[dict[str, Any]]:
             same = {str(item["id"]): str(item["verdict"]) for item in claims if item.get("declaration") == hashes.get(str(item["id"]))}
             if same:
                 profiles[path.parent.name] = same
-    groups = []
+    groups, cells = [], _decided(tables)
     for ours, heading in HEADINGS.items():
         listed_here = [one for one in declared if one.ours == ours]
         rows = []
@@ -174,7 +204,8 @@ def strip(tables: Tables) -> list[dict[str, Any]]:
             claims = [{"id": one.id, "verdict": own.get(one.id, "not tested"), "statement": one.statement} for one in listed_here]
             found = [claim["verdict"] for claim in claims if claim["id"] in own]
             counts = [{"verdict": verdict, "count": found.count(verdict)} for verdict in VERDICTS]
-            decided = [claim for claim in claims if claim["verdict"] in DECIDED] if name == tables.paths.profile else []
+            own_profile = name == tables.paths.profile
+            decided = [claim | cells[claim["id"]] for claim in claims if claim["verdict"] in DECIDED] if own_profile else []
             tested = claims if any(verdict != "not tested" for verdict in found) else []  # a row of nothing else is told by its count
             rows += [{"profile": name, "claims": tested, "counts": counts, "decided": decided}] if found else []
         systems = dict.fromkeys(f"{one.id[0]}: {one.system}" for one in listed_here)

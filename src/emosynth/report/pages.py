@@ -20,10 +20,10 @@ import pandas as pd
 from emosynth.authenticity import OTHER, REAL
 from emosynth.catalog import Catalog
 from emosynth.escape import printable, readable
-from emosynth.evidence import Claim
+from emosynth.evidence import Claim, outcome_words
 from emosynth.evidence import reading as reading_of
 from emosynth.evidence.claims import sizeless
-from emosynth.evidence.numbers import count, known, listed, number, p_text, per_cent, size, sized, span
+from emosynth.evidence.numbers import count, known, listed, number, p_text, per_cent, sized, span
 from emosynth.params import Params
 from emosynth.pipeline import STAGES
 from emosynth.report import advice as do
@@ -330,12 +330,11 @@ def _claim_rows(tables: Tables, claims: Iterable[Claim]) -> list[dict[str, Any]]
     for claim in claims:
         declared, finding = claim.declared, claim.finding
         digits = 1 if finding.unit == "F1 points" else 3
-        setting = (claim.corpus, tables.looks.learner(claim.learner) if claim.learner else "", size(claim.size) if claim.size else "")
         rows.append({
             "id": declared.id, "statement": declared.statement, "source": f"{declared.source}; {declared.place}", "verdict": claim.verdict,
-            "outcome": claim.outcome, "effect": number(finding.effect, digits, sign=True), "unit": finding.unit if known(finding.effect) else "",
+            "outcome": outcome_words(claim, tables.params), "effect": number(finding.effect, digits, sign=True), "unit": finding.unit if known(finding.effect) else "",
             "span": span(finding.low, finding.high, digits), "p": p_text(claim.p_adjusted), "reading": reading_of(claim, tables.params),
-            "setting": ", ".join(filter(None, setting)), "history": declared.history(), "stand_in": claim.stand_in,
+            "setting": first.setting(tables, claim), "elsewhere": first.elsewhere(tables, claim), "history": declared.history(),
             "replications": _rows(declared.id, [_cells(row) for row in claim.replications]),
         })  # fmt: skip
         if declared.claimed is not None:  # a claim of a size is a row of its own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure as Canvas
 
 from emosynth.evidence import VERDICTS
 from emosynth.evidence.apart import taken_apart
-from emosynth.evidence.numbers import INTERVALS, POINTS, gain, known, level, number, of_points, per_cent, some, span
+from emosynth.evidence.numbers import INTERVALS, POINTS, gain, known, level, listed, number, of_points, per_cent, some, span
 from emosynth.params import Figures
 from emosynth.report.figures import base as chart
 from emosynth.report.figures.authenticity import measure_name
@@ -194,11 +195,13 @@ def _cell(row: Any, tables: Tables) -> str:
 
 # --- waterfall: a published gain taken apart, from the labels alone to what the published code would have reported ---
 
-HONEST, PUBLISHED = "as its report says", "as its code runs"
+HONEST, SWITCHED = "as its report says", "all that were switched on"
 NOTE = (
-    "Differences of macro-F1 in points, with intervals. Alone: made in the arm as its report says. On top of those above: as in the figure. Last: made in "
-    "the code as it runs without it; what is then left of the gain over the labels alone stands beside it."
+    "Differences of macro-F1 in points, with intervals. Alone: made in the arm as its report says. On top of those above: as in the figure. Last: made on "
+    "top of all others that were switched on; what is left without it of the gain over the labels alone stands beside it."
 )
+ABREAST = 2
+"""Panels side by side: more leave no room for their names."""
 _TOTAL = ("total", "total_low", "total_high")
 
 
@@ -220,67 +223,109 @@ class Waterfall(Figure):
         return chart.in_points(found, "added", "low", "high", "total", "total_low", "total_high").reset_index(drop=True)
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
-        theme, looks = current_theme(), tables.looks
+        looks = tables.looks
         drawn = frame[frame["part"].isin(["arm", "chain", "all"])]
         lines = list(dict.fromkeys(zip(drawn["arm"], drawn["corpus"], strict=True)))
-        learners = chart.learners_in(tables, drawn)
-        steps = {line: _steps(drawn[(drawn["arm"] == line[0]) & (drawn["corpus"] == line[1])]) for line in lines}
-        fig = new_figure(figures, 0.9 + sum(0.5 + 0.34 * len(names) for names in steps.values()))
-        grid = fig.subplots(len(lines), len(learners), squeeze=False, height_ratios=[len(steps[line]) + 1 for line in lines])
+        names = dict(zip(lines, drawn_names([looks.title(arm) for arm, _ in lines], 24), strict=True))
         start = drawn["total"] - drawn["added"]
         ends = drawn.assign(gain=drawn["total"], low=start + drawn["low"], high=start + drawn["high"])
-        titles = drawn_names([looks.title(arm) for arm, _ in lines], 24)
-        for line, title, row in zip(lines, titles, grid, strict=True):
-            for axes, learner in zip(row, learners, strict=True):
-                own = ends[(ends["arm"] == line[0]) & (ends["corpus"] == line[1]) & (ends["learner"] == learner)]
+        rows: list[tuple[str, list[pd.DataFrame], list[str]]] = []  # a row of panels: its name, its panels, and their steps
+        for arm, corpus in lines:
+            own = ends[(ends["arm"] == arm) & (ends["corpus"] == corpus)]
+            panels = [own[own["learner"] == learner] for learner in _learners(tables, own, arm)]
+            for place in range(0, len(panels), ABREAST):
+                rows.append((f"{names[arm, corpus]}, {corpus}", panels[place : place + ABREAST], _steps(own)))
+        wide = max(len(panels) for _, panels, _ in rows)
+        fig = new_figure(figures, 0.9 + sum(0.5 + 0.34 * len(steps) for *_, steps in rows))
+        grid = fig.subplots(len(rows), wide, squeeze=False, height_ratios=[len(steps) + 1 for *_, steps in rows])
+        for place, (name, panels, steps) in enumerate(rows):
+            for column, axes in enumerate(grid[place]):
+                if column >= len(panels):
+                    axes.set_visible(False)
+                    continue
                 axes.set_xlim(chart.limits_of(ends))
-                chart.zero_line(axes)
-                for item in rows_of(own):
-                    y = steps[line].index(_name(item))
-                    colour = looks.colour(line[0]) if item.part != "chain" else palette_colour(2 if item.added >= 0 else 3)
-                    axes.barh(y, item.added, left=item.gain - item.added, height=0.55, color=colour, alpha=0.55)
-                    chart.dot_interval(axes, item.gain, y, (item.low, item.high), {"color": theme.ink, "marker": "o"}, size=3.5)
-                chart.bare(axes, drawn_names(steps[line], 34) if learner == learners[0] else [""] * len(steps[line]))
-                name = f"{title}, {line[1]}\n{looks.learner(learner)}"
-                axes.set_title(name, fontsize=0.95 * figures.font_size)
-        for axes in grid[-1]:
-            axes.set_xlabel("gain over the labels alone (F1 points)")
+                _bars(axes, panels[column], steps, tables)
+                chart.bare(axes, drawn_names(steps, 34) if column == 0 else [""] * len(steps))
+                title = f"{name}\n{looks.learner(panels[column]['learner'].iloc[0])}"
+                axes.set_title(title, fontsize=0.95 * figures.font_size)
+                if place == len(rows) - 1 or column >= len(rows[place + 1][1]):
+                    axes.set_xlabel("gain over the labels alone (F1 points)")
         return fig
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
         looks, parts = tables.looks, []
         for (arm, corpus, learner), own in frame.groupby(["arm", "corpus", "learner"], sort=False):
-            honest, whole = own[own["part"] == "arm"].iloc[0], own[own["part"] == "all"]
-            said = f"{looks.learner(str(learner))}: {_told(own[own['part'] == 'arm'], *_TOTAL)}"
+            honest, whole = own[own["part"] == "arm"], own[own["part"] == "all"]
+            said = f"{looks.learner(str(learner))}: {_told(honest, *_TOTAL)} {HONEST}"
+            title = f"{looks.title(str(arm))} on {corpus} gains {gain(honest['total'].iloc[0] / POINTS)} points {HONEST}"
             if len(whole):
-                said += f" {HONEST}, {_told(whole, *_TOTAL)} {PUBLISHED}"
+                on = f"with the {some(len(_made(whole)), 'difference')} that were switched on"
+                said += f", {_told(whole, *_TOTAL)} {on}"
+                title += f", and would have reported {gain(whole['total'].iloc[0] / POINTS)} {on} ({looks.learner(str(learner))})"
             chain = own[own["part"] == "chain"]
             if len(chain):
-                most = chart.top(chain, "added")
-                said += f"; {most['step']} adds most, {of_points(most['added'], most['low'], most['high'])}"
-            parts.append((str(arm), str(corpus), str(learner), honest, whole, said))
-        # The published learner is fine-tuned: where one was, the title is about it.
-        arm, corpus, learner, honest, whole, _ = min(parts, key=lambda part: (not len(part[4]), tables.kinds[part[2]] != "steps"))
-        title = f"{looks.title(arm)} on {corpus} gains {gain(honest['total'] / POINTS)} points {HONEST}"
-        if len(whole):
-            title += f", and would have reported {gain(whole.iloc[0]['total'] / POINTS)} {PUBLISHED} ({looks.learner(learner)})"
+                most = chart.top(chain.assign(size=chain["added"].abs()), "size")
+                change = f"{of_points(most['added'], most['low'], most['high'])}{_whether_told(most['low'], most['high'])}"
+                said += f"; {most['step']} changes most, {change}"
+                title += f"; the largest change, {most['step']}: {change}"
+            parts.append((str(arm), str(learner), len(whole), title, said))
+        # What the published claim is about comes first.
+        *_, title, _ = min(parts, key=lambda part: (not part[2], _learners(tables, frame[frame["arm"] == part[0]], part[0]).index(part[1])))
+        reading = ". ".join(part[-1] for part in parts) + "." + "".join(_left(own, tables) for _, own in frame.groupby("arm", sort=False))
         limits = (
+            "What a code does otherwise and no change of the arm names is not in it. "
             "Each step is priced on top of those above it, so that their order matters; the table has each one alone, and taken away from all. A score "
             "that counts written rows among the test rows is the published kind of score; how these rows would vary is not in its interval. "
             "Intervals are not corrected for the number of steps. "
         )
         alt = "Waterfall of floating bars: what each departure of a published code adds to the gain in macro-F1, one panel a classifier."
-        return Words(title, ". ".join(part[-1] for part in parts) + ".", limits + INTERVALS, alt)
+        return Words(title, reading, limits + INTERVALS, alt)
+
+
+def _learners(tables: Tables, frame: pd.DataFrame, arm: str) -> list[str]:
+    """Return the learners of a frame, first those that a published claim about the arm is declared for, in its order."""
+    claims = [claim.declared for claim in tables.claims if claim.declared.left.arm == arm and not claim.declared.ours]
+    order = claims[0].learners if claims else []
+    found = chart.learners_in(tables, frame)
+    return [*(name for name in order if name in found), *(name for name in found if name not in order)]
+
+
+def _bars(axes: Axes, own: pd.DataFrame, steps: list[str], tables: Tables) -> None:
+    """Draw the floating bars of a panel, each with the interval of its end."""
+    chart.zero_line(axes)
+    for item in rows_of(own):
+        y = steps.index(_name(item))
+        colour = tables.looks.colour(item.arm) if item.part != "chain" else palette_colour(2 if item.added >= 0 else 3)
+        axes.barh(y, item.added, left=item.gain - item.added, height=0.55, color=colour, alpha=0.55)
+        chart.dot_interval(axes, item.gain, y, (item.low, item.high), {"color": current_theme().ink, "marker": "o"}, size=3.5)
+
+
+def _made(rows: pd.DataFrame) -> list[str]:
+    """Return the changes that any of some rows arrives at, in the arm's order."""
+    return list(dict.fromkeys(name for made in rows["made"] for name in json.loads(made)))
+
+
+def _whether_told(low: float, high: float) -> str:
+    """Say behind a difference whether it is told from zero; nothing where it has no interval."""
+    return chart.not_told(low, high) or (", told from zero" if known(float(low)) and known(float(high)) else "")
+
+
+def _left(own: pd.DataFrame, tables: Tables) -> str:
+    """Say which declared changes of an arm were in no run; empty: none."""
+    arm = str(own["arm"].iloc[0])
+    left = [name for name in tables.params.arms[arm].changes if name not in _made(own)]
+    return f" Declared and in no run: {listed(left)}." if left else ""
 
 
 def _name(item: Any) -> str:
-    return {"arm": HONEST, "all": PUBLISHED}.get(item.part, item.step)
+    return {"arm": HONEST, "all": SWITCHED}.get(item.part, item.step)
 
 
 def _steps(own: pd.DataFrame) -> list[str]:
-    """Return the rows of a panel from top to bottom; learners may have been run on different steps."""
-    chain = list(dict.fromkeys(own.loc[own["part"] == "chain", "step"]))
-    return [HONEST, *chain, *([PUBLISHED] if (own["part"] == "all").any() else [])]
+    """Return the rows of a panel from top to bottom, by how many changes are made; learners may have been run on different steps."""
+    chain = own[own["part"] == "chain"]
+    order = chain.assign(many=[len(json.loads(made)) for made in chain["made"]]).sort_values("many", kind="stable")
+    return [HONEST, *dict.fromkeys(order["step"]), *([SWITCHED] if (own["part"] == "all").any() else [])]
 
 
 def apart_rows(tables: Tables) -> list[dict[str, str]]:
@@ -306,7 +351,7 @@ def apart_rows(tables: Tables) -> list[dict[str, str]]:
                 "left of the gain without it": _told(last, *_TOTAL) + left,
             })  # fmt: skip
         if len(whole):
-            rows.append({**head, "difference": f"all: {PUBLISHED}", "gain in all": _told(whole, *_TOTAL)})
+            rows.append({**head, "difference": f"{SWITCHED} ({number(len(_made(whole)), 0)})", "gain in all": _told(whole, *_TOTAL)})
     return rows
 
 
