@@ -24,6 +24,9 @@ from emosynth.params import Params
 from emosynth.report.figures.base import rows_of
 from emosynth.report.tables import Tables, main_rows
 
+MOST = 3
+"""Rows of the table that a rule repeats, at most."""
+
 
 def answer(tables: Tables) -> str:
     """Return the answer for the target: what picking the best way gains, cross-fitted, at every seed size, and what that is worth."""
@@ -161,7 +164,8 @@ def _write(tables: Tables) -> str:
     ]
     beaten = sum(bool(rival.better) for row in rows if (rival := rival_of(tables, row)) is not None)
     but = f" In {count(beaten)} of these another classifier is shown to do more with the labels alone." if beaten else ""
-    return f"Write where that is shown to pay, {count(len(rows))} of {some(len(tables.answers), 'row')} below: {'; '.join(said)}.{but}"
+    which = f": {'; '.join(said)}" if len(said) <= MOST else ""
+    return f"Write where that is shown to pay, {count(len(rows))} of {some(len(tables.answers), 'row')} below{which}.{but}"
 
 
 def _label(tables: Tables) -> str:
