@@ -81,8 +81,9 @@ SHOW: Mapping[str, Callable[[Any], str]] = {
         f"{number(claim['effect'], sign=True)}{f' ({interval})' if (interval := span(*claim['interval'])) else ''}".replace("\u00a0", " ")
     ),
     "gain": lambda row: f"{gain(float(row['gain']))} ({gain_span(float(row['low']), float(row['high']))})".replace("\u00a0", " "),
+    "ahead": lambda row: f"{gain(float(row['more']))} ({gain_span(float(row['low']), float(row['high']))})".replace("\u00a0", " "),
 }
-"""How a value is written; a gain, and what a claim found, with its interval, in points."""
+"""How a value is written; a gain, what another classifier is ahead, and what a claim found, with its interval, in points."""
 
 
 class Quoted:
