@@ -271,7 +271,7 @@ def test_the_answer_tells_the_whole_curve_and_real_rows_have_a_colour_of_their_o
     assert said.startswith("+5.0 (+2.0\u00a0to\u00a0+8.0) at 40 labels; not told from zero: +1.0 (") and "; a loss: −4.0 (" in said
     with figure_style(Figures()):
         canvas = figure.paint(frame, tables, Figures())
-    assert len({line.get_color() for line in canvas.axes[0].lines}) == 3
+    assert len({line.get_color() for line in canvas.axes[0].lines}) == 4
 
 
 def test_a_sweep_is_told_by_arm_with_its_interval(tables: Tables) -> None:

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure as Canvas
 
 from emosynth.design.arms import SEED
 from emosynth.evidence import Group
-from emosynth.evidence.numbers import INTERVALS, count, gain_words, known, level, listed, of_points, score, size, some
+from emosynth.evidence.contrasts import LEAST
+from emosynth.evidence.numbers import INTERVALS, count, gain_words, known, level, listed, number, of_points, score, size, some
 from emosynth.evidence.numbers import told as gain_told
 from emosynth.params import Figures, Params
 from emosynth.report.figures import base as chart
@@ -18,6 +19,7 @@ from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of
 from emosynth.report.tables import Headline, Tables, main_rows
 from emosynth.style import blend, current_theme, drawn_names, new_figure, palette_colour
 
+_LINES = {"real": (0, (4, 1.5)), "other": (0, (1, 1.5))}
 LABELS = {"own": "your labels only", "written": "+ generated and checked", "real": "+ as many real"}
 
 
@@ -49,7 +51,7 @@ def gains_told(rows: list[Any]) -> str:
 
 
 class Answer(Figure):
-    """Three directly labelled curves with ribbons; beside them the learner with which the arm falls short most."""
+    """Directly labelled curves with ribbons, the best other classifier with the labels alone among them; beside them the learner with which the arm falls short most."""
 
     name = "answer"
     label = "The answer"
@@ -58,7 +60,7 @@ class Answer(Figure):
     reads = SCORES
 
     def frame(self, tables: Tables) -> pd.DataFrame:
-        """Return mean macro-F1 in points with its interval, by learner, curve and seed size."""
+        """Return mean macro-F1 in points with its interval, by panel (``learner``), curve and seed size; ``by``: the learner that the curve is of."""
         head, scored = headline_of(tables), tables.scored
         assert scored is not None
         curves = {"own": SEED, "written": head.arm, **({"real": head.real} if head.real else {})}
@@ -71,10 +73,14 @@ class Answer(Figure):
                 for curve, group in groups.items():
                     found = scored.combine([(1.0, group)], repeats=repeats)
                     assert found is not None
-                    rows.append([learner, curve, group.arm, at, found.effect, found.low, found.high, found.repeats])
-        frame = pd.DataFrame(rows, columns=["learner", "curve", "arm", "size", "mean", "low", "high", "repeats"])
-        learners = dict.fromkeys(frame["learner"])
-        return chart.ordered(chart.in_points(frame, "mean", "low", "high"), ["learner", "curve", "size"], learner=learners, curve=curves)
+                    rows.append([learner, curve, learner, group.arm, at, found.effect, found.low, found.high, found.repeats])
+        by = _other(tables, head)
+        for at in head.sizes if by else ():
+            found = scored.combine([(1.0, Group(head.corpus, by, at, SEED))])
+            rows += [] if found is None else [[head.learner, "other", by, SEED, at, found.effect, found.low, found.high, found.repeats]]
+        frame = pd.DataFrame(rows, columns=["learner", "curve", "by", "arm", "size", "mean", "low", "high", "repeats"])
+        learners, places = dict.fromkeys(frame["learner"]), [*curves, "other"]
+        return chart.ordered(chart.in_points(frame, "mean", "low", "high"), ["learner", "curve", "size"], learner=learners, curve=places)
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
         learners = list(dict.fromkeys(frame["learner"]))
@@ -93,7 +99,8 @@ class Answer(Figure):
             look = self._look(str(curve), frame, tables)
             axes.fill_between(line["size"], line["low"], line["high"], color=look["color"], alpha=0.13, linewidth=0)
             axes.plot(line["size"], line["mean"], **{**look, "markersize": 5.5})
-            ends.append((float(line["mean"].iloc[-1]), LABELS[str(curve)], look["color"]))
+            name = LABELS.get(str(curve)) or looks.learner(str(line["by"].iloc[0]))
+            ends.append((float(line["mean"].iloc[-1]), name, look["color"]))
         chart.size_axis(axes, sizes)
         ratio = sizes[-1] / sizes[0] if len(sizes) > 1 else 2.0
         axes.set_xlim(sizes[0] / ratio**0.12, sizes[-1] * ratio ** (1.1 if named else 0.15))
@@ -107,14 +114,15 @@ class Answer(Figure):
                 )  # fmt: skip
 
     def _look(self, curve: str, frame: pd.DataFrame, tables: Tables) -> dict[str, Any]:
-        """Return the look of a curve: an arm's own, but real rows in a colour that neither of the others has, and dashed."""
-        arms = frame.drop_duplicates("curve").set_index("curve")["arm"]
-        look = tables.looks.look(str(arms[curve]))
-        if curve != "real":
+        """Return the look of a curve: an arm's own, but real rows and the other classifier in colours that no other has, dashed and dotted."""
+        curves = frame.drop_duplicates("curve").set_index("curve")
+        look = tables.looks.look(str(curves.loc[curve, "arm"]))
+        if curve not in _LINES:
             return look
-        taken = tables.looks.colour(str(arms["written"])) if "written" in arms else ""
-        colour = next(colour for colour in map(palette_colour, (1, 2)) if colour != taken)
-        return {**look, "color": colour, "markerfacecolor": colour, "markeredgecolor": colour, "linestyle": (0, (4, 1.5))}
+        taken = tables.looks.colour(str(curves.loc["written", "arm"])) if "written" in curves.index else ""
+        colour = [colour for colour in map(palette_colour, (1, 2, 3)) if colour != taken][list(_LINES).index(curve)]
+        marker = {} if curve == "real" else {"marker": tables.looks.learner_look(str(curves.loc[curve, "by"]))["marker"]}
+        return {**look, **marker, "color": colour, "markerfacecolor": colour, "markeredgecolor": colour, "linestyle": _LINES[curve]}
 
     def words(self, frame: pd.DataFrame, tables: Tables) -> Words:
         head, looks = headline_of(tables), tables.looks
@@ -133,12 +141,29 @@ class Answer(Figure):
         others = [] if head.other is None else headline_rows(tables, head.other, head.arm)
         if others and head.other is not None:
             reading += f" With {looks.learner(head.other)}: {gains_told(others)}."
+        other = frame[frame["curve"] == "other"]
+        if len(other):
+            levels = [f"{number(row.mean)} at {count(row.size)}" for row in rows_of(other)]
+            reading += f" {looks.learner(str(other['by'].iloc[0]))} with the labels alone: {listed(levels)}."
         limits = (
             "The arm shown is the one that gains most with this learner at the largest seed, chosen on these test rows, "
-            "which flatters it, and its intervals are not corrected; the cross-fitted gain is not flattered. Curves of one panel are means over the same repeats. "
+            "which flatters it, and its intervals are not corrected; the cross-fitted gain is not flattered. "
         )
-        alt = "Line chart of macro-F1 against the number of labelled posts; three curves with ribbons, and a small second panel for another learner."
+        alt = "Line chart of macro-F1 against the number of labelled posts; curves with ribbons, and a small second panel for another learner."
         return Words(title, reading, limits + INTERVALS, alt)
+
+
+def _other(tables: Tables, head: Headline) -> str:
+    """Return the learner, other than the headline's, that scores best with the labels alone at the smallest size; empty: none was run there."""
+    assert tables.alone is not None
+    found = tables.alone
+    found = found[
+        (found["corpus"] == head.corpus)
+        & (found["size"] == head.sizes[0])
+        & (found["learner"] != head.learner)
+        & (found["repeats"] >= LEAST)
+    ]
+    return str(found.loc[found["score"].idxmax(), "learner"]) if len(found) else ""
 
 
 def _apart(ends: list[tuple[float, str, str]], gap: float) -> list[float]:
