@@ -409,7 +409,7 @@ def test_a_language_model_classifies_the_seed_alone(world, tmp_path, fake_model)
     assert trials.loc[("several", "zero-shot"), "tokens"] == 130 + 116, "the seed's rows that a threshold is chosen on count too"
     assert np.isfinite(trials.loc[("several", "few-shot"), "threshold"])
     assert set(tables["not_offered"]["learner"]) == {"tfidf"}
-    _, left = plan_trials(made, {"few-shot": pieces.build("learner", "few-shot", {"arms": ["seed", "eda"]})}, lambda arm, cell: "")
+    _, left = plan_trials(made, {"few-shot": pieces.build("learner", "few-shot", {"arms": ["seed", "eda"]})}, lambda arm, cell, learner: "")
     assert set(left["arm"]) == {"eda"} and left["why"].str.contains("trained on none").all(), "said where it is asked for"
     assert scoring.HEAD in fake_model
     shown = next(head for head in fake_model if "sadness" in head and head != scoring.HEAD)

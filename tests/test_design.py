@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import toy_trials as toy
 from emosynth import pieces
 from emosynth.design.arms import (
     SEED,
@@ -273,3 +274,30 @@ def test_spaces_map_by_publication_or_by_words() -> None:
     shuffled = Space("again", source.labels[::-1], False, source.phrases, source.adjectives, source.neutral)
     again = space_map(source, shuffled, taxonomies)
     assert again.how == "same" and np.allclose(again.project(p), p[:, ::-1])
+
+
+# --- classes without a counterpart ------------------------------------------------------------------------
+
+
+def _lists(classes: list[str], **arms: dict[str, object]) -> list[str]:
+    from emosynth.generation.counterparts import warned
+
+    made = toy.params(arms={"naive": {}, **arms})
+    taxonomies = Taxonomies.load(ROOT / "data" / "taxonomies.yaml")
+    words = dict.fromkeys(classes, "")
+    return warned(resolve_arms(made), Space("mails", tuple(classes), True, words, words), taxonomies)
+
+
+def test_classes_without_a_counterpart_are_warned_of_with_a_remedy() -> None:
+    arms = {"emo": {"space": "goemotions"}, "ungrounded": {"space": "goemotions"}}
+    (every,) = _lists(["Ärger", "Freude"], **arms)
+    assert "No class has a counterpart there (Ärger, Freude)" in every and "emo, ungrounded" in every and "goemotions" in every
+    assert """class_names: {"Ärger": "…"}""" in every and "arms: {emo: {space: target}, ungrounded: {space: target}}" in every
+    (some,) = _lists(["joy", "complaint"], **arms)
+    assert "teach nothing of them: complaint." in some and "No class" not in some
+    assert _lists(["joy", "anger"], **arms) == [], "each has one"
+    assert _lists(["Ärger", "Freude"]) == [], "nobody writes in another list"
+    assert _lists(["Ärger", "Freude"], emo={"space": "goemotions", "labels": {"relabel": 0.5}}) == [], (
+        "a model reads their classes off them"
+    )
+    assert _lists(["Ärger", "Freude"], emo={"space": "goemotions", "corpora": ["toy"]}) == [], "it runs elsewhere alone"

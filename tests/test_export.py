@@ -80,6 +80,15 @@ def test_folder_opens_in_the_library(profile, tmp_path, monkeypatch):
     assert "a seed of 70 labelled rows; it holds all 70 training rows" in _grown(Sources.load(made, paths, ["train"]), [Cell("toy", 0, 70)])
 
 
+def test_the_card_names_classes_without_a_row(tmp_path, capsys):
+    made = toy.params(arms={"naive": {"checks": "sure"}})
+    paths = toy.write_profile(tmp_path / "root", made, lambda table: table.assign(text=table["text"].where(table["label"] != "joy", "")))
+    folder = export_dataset(made, paths, "naive", tmp_path / "out", Shelf())
+    line = "No row is of these classes: joy."
+    assert f"- {line}" in (folder / "README.md").read_text() and "| joy | 0 |" in (folder / "README.md").read_text()
+    assert line in (folder / "croissant.json").read_text() and f"warning: export: naive: {line}" in capsys.readouterr().err
+
+
 def test_csv_and_json_lines_hold_the_same_rows(profile, tmp_path):
     made, paths = profile
     folder = export_dataset(made, paths, "naive", tmp_path / "out", Shelf())

@@ -279,7 +279,7 @@ def needs(params: Params) -> dict[tuple[str, Cell], int]:
 
 def test_the_search_is_scored_on_validation_rows_and_short(profiles):
     _, search = profiles
-    trials, _ = plan_trials(search, learners_of(search), lambda arm, cell: "")
+    trials, _ = plan_trials(search, learners_of(search), lambda arm, cell, learner: "")
     assert search.training.scored_on == "validation" and len(trials) <= 1500
     assert f"{len(trials):,} models in all" in (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8")
     assert all(not learner.stepped for learner in learners_of(search).values())
@@ -295,7 +295,7 @@ def test_the_second_search_is_on_the_seeds_and_by_the_rule_of_the_first(profiles
     second = load_params(ROOT, "quantity")
     for section in ("corpora", "cells", "models", "shap", "narratives", "generation", "guides", "teacher", "training"):
         assert getattr(second, section) == getattr(first, section), section
-    trials, _ = plan_trials(second, learners_of(second), lambda arm, cell: "")
+    trials, _ = plan_trials(second, learners_of(second), lambda arm, cell, learner: "")
     assert f"{len(trials):,} models" in (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8")
     assert {trial.learner for trial in trials} == {"tfidf", "trees", "embedding"}
     text = (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8")

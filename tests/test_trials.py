@@ -80,7 +80,7 @@ def test_plan_has_each_version_sweep_and_budget_once():
         training={"unverified": True, "budgets": ["tokens"], "budgets_on": {"learners": ["tfidf"], "corpora": ["toy"]},
                   "sweeps_on": {"learners": ["tfidf"]}},
     )  # fmt: skip
-    trials, left = plan_trials(made, learners_of(made), lambda arm, cell: "")
+    trials, left = plan_trials(made, learners_of(made), lambda arm, cell, learner: "")
     names = [trial.trial_id for trial in trials]
     assert len(set(names)) == len(names) and left.empty
     assert {trial.arm.name for trial in trials if trial.version == UNVERIFIED} == {"naive", "taught"}
@@ -101,7 +101,7 @@ def test_a_learner_may_run_some_of_the_sweeps_alone():
         learners={"tfidf": {}, "trees": {}},
         training={"sweeps_on": {"learners": ["tfidf", "trees"]}, "sweeps_of": {"trees": ["naive.mix.weight"]}},
     )
-    trials, _left = plan_trials(made, learners_of(made), lambda arm, cell: "")
+    trials, _left = plan_trials(made, learners_of(made), lambda arm, cell, learner: "")
     swept = {name: {trial.sweep for trial in trials if trial.sweep and trial.learner == name} for name in ("tfidf", "trees")}
     assert swept == {"tfidf": {"checks.confidence", "mix.weight"}, "trees": {"mix.weight"}}
 
@@ -109,7 +109,7 @@ def test_a_learner_may_run_some_of_the_sweeps_alone():
 def test_arms_that_a_learner_or_a_cell_cannot_have_are_said(capsys):
     made = toy.params(arms={"naive": {}, "first": {"mix": {"order": "first"}}}, learners={"trees": {}})
     trials, left = plan_trials(
-        made, learners_of(made), lambda arm, cell: "no map" if arm.name == "naive" and cell.corpus == "notes" else ""
+        made, learners_of(made), lambda arm, cell, learner: "no map" if arm.name == "naive" and cell.corpus == "notes" else ""
     )
     assert {trial.arm.name for trial in trials} == {"seed", "naive"}
     assert sorted(map(tuple, left[["corpus", "arm"]].to_numpy())) == [("notes", "first"), ("notes", "naive"), ("toy", "first")]
@@ -212,6 +212,34 @@ def test_rows_of_another_space_are_moved_or_learnt_first(world):
     assert (only.seed_rows, only.n_real, len(only.stages)) == (0, 0, 1) and only.stages[0].to_next is not None
     moved = rows_of(builder, "only", learner="trees")
     assert moved.stages[0].to_next is None and moved.stages[0].rows.targets.shape[1] == 2
+
+
+ELSEWHERE = {
+    "emo": {"space": "goemotions", "rows": 28, "checks": "basic", "mix": {"order": "first"}},
+    "later": {"checks": "basic", "after": "emo"},
+    "with": {"checks": "basic", "plus": ["emo"], "mix": {"order": "first"}},
+}
+
+
+def test_an_arm_without_a_counterpart_of_any_class_is_left_out(world, monkeypatch):
+    """All its rows fell away, and the report showed a difference of exactly zero for it."""
+    monkeypatch.setitem(toy.CORPORA, "toy", (["complaint", "praise"], "single"))
+    made, builder = world(corpora={"target": "toy"}, arms=ELSEWHERE, learners={"tfidf": {}, "encoder": {}})
+    trials, left = plan_trials(made, learners_of(made), builder.obstacle)
+    why = left.set_index(["learner", "arm"])["why"]
+    assert why["tfidf", "emo"] == "no label of goemotions maps to one of toy"
+    assert why["tfidf", "later"] == "no label of goemotions maps to one of toy, and emo is what it comes after"
+    assert why["tfidf", "with"] == why["encoder", "with"] == why["tfidf", "emo"], "added to rows of the corpus, they need its labels"
+    assert {trial.arm.name for trial in trials if trial.learner == "tfidf"} == {"seed"}
+    # Gradient steps on 28 other labels change an encoder: no zero, and what B1 asks of a tuned model.
+    assert {trial.arm.name for trial in trials if trial.learner == "encoder"} == {"seed", "emo", "later"}
+
+
+def test_an_arm_with_a_counterpart_of_some_classes_stays(world, monkeypatch):
+    monkeypatch.setitem(toy.CORPORA, "toy", (["joy", "praise"], "single"))
+    made, builder = world(corpora={"target": "toy"}, arms=ELSEWHERE)
+    _, left = plan_trials(made, learners_of(made), builder.obstacle)
+    assert left.empty
 
 
 def test_after_and_plus(world):

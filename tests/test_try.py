@@ -20,6 +20,7 @@ import pytest
 from emosynth.catalog import Catalog
 from emosynth.cli import main
 from emosynth.corpora import Corpus
+from emosynth.corpora.odd import of_words
 from emosynth.corpora.own import understand
 from emosynth.errors import UserError
 from emosynth.locks import take
@@ -84,6 +85,16 @@ def run(root: Path, *words: str) -> int:
     return main(["--root", str(root), *words])
 
 
+FOREIGN = {"joy": "Freude", "anger": "complaint"}
+ELSEWHERE = "  emo: {title: Emo, space: goemotions, rows: 28, checks: agreed, labels: {reader: 0.5}, mix: {order: first}}\nwriters:"
+
+
+def in_other_classes(root: Path, **called: str) -> None:
+    """Call classes otherwise, and have an arm write in GoEmotions."""
+    (root / "params.yaml").write_text(SHORT.replace("writers:", ELSEWHERE, 1))
+    (root / "mine.csv").write_text(quoted([("tweet", "emotion"), *((text, called.get(label, label)) for text, label in many())], ";"))
+
+
 # --- check ----------------------------------------------------------------------------------------------
 
 CASES: dict[str, tuple[str, str | bytes, list[str]]] = {
@@ -135,6 +146,31 @@ def test_with_json_every_error_is_json(root: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize("name", ["", " "])
 def test_an_empty_path_is_refused(root: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     assert run(root, "check", name) == 1 and "The path is empty." in capsys.readouterr().err
+
+
+def test_check_warns_of_classes_without_a_counterpart(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    in_other_classes(root, **FOREIGN)
+    assert run(root, "check", str(root / "mine.csv"), "--json") == 0
+    (line,) = (line for line in json.loads(capsys.readouterr().out)["warnings"] if "another list" in line)
+    assert "emo" in line and "No class has a counterpart there (Freude, complaint)" in line and "{emo: {space: target}}" in line
+    (root / "profiles" / "mine.yaml").write_text(
+        "corpora: {target: mine, custom: {mine: {path: mine.csv}}}\narms: {emo: {space: target}}\n"
+    )
+    assert run(root, "check", str(root / "mine.csv")) == 0
+    assert "another list" not in capsys.readouterr().out, "the file's own profile has heeded it"
+
+
+def test_check_warns_of_classes_with_letters_that_english_lacks_and_of_no_others(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    in_other_classes(root, joy="Freude", anger="Ärger")
+    assert run(root, "check", str(root / "mine.csv")) == 0
+    out = capsys.readouterr().out
+    assert "Classes have letters that English words lack: Ärger." in out and """--class-names '{"Ärger": "…"}'""" in out
+    assert "what prompts call the classes, to an English model: Freude, Ärger  (--class-names" in out
+    in_other_classes(root, joy="let_down", anger="neg")
+    assert run(root, "check", str(root / "mine.csv")) == 0
+    out = capsys.readouterr().out
+    assert "letters that English" not in out and "to an English model: let down, neg  (" in out
+    assert not [*of_words(["joy", "let_down", "neg", "1", "don't care", "+", "🙂"])]
 
 
 def test_shares_of_splits_may_be_said(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -481,6 +517,21 @@ def test_preview_shows_each_arm_and_class_and_forecasts_the_whole_plan(root: Pat
     assert made.forecast.cost is None
     files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file() and "cache" not in path.parts)
     assert all(name.startswith(("data/", "profiles/", "params.yaml", "mine.csv")) for name in files), "nothing in reports"
+
+
+@pytest.mark.parametrize(
+    ("called", "said"),
+    [(FOREIGN, "none of your classes has a counterpart there, and their rows teach no model which class a text has: Freude, complaint (arms: {emo: {space: target}}"),
+     ({"anger": "complaint"}, "are taught nothing by them: complaint"), ({}, "they are mapped to yours")],
+)  # fmt: skip
+def test_a_preview_says_which_classes_another_list_lacks(
+    root: Path, capsys: pytest.CaptureFixture[str], called: dict[str, str], said: str
+) -> None:
+    in_other_classes(root, **called)
+    profile(root)
+    _, made = previewed(root)
+    assert said in made.spaces["Emo"]
+    assert ("warning: generation: mine: The rows of emo are labelled" in capsys.readouterr().err) is bool(called)
 
 
 def test_texts_of_a_preview_are_those_of_the_run(root: Path) -> None:

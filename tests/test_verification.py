@@ -254,18 +254,43 @@ def test_arms_that_others_follow_are_judged_where_these_run(tables):
     assert set(tables["verdicts"].loc[tables["verdicts"]["arm"] == "after", "size"]) == {8, 16}
 
 
-def test_starved_arms_are_said_and_found(params, candidates, real, monkeypatch):
-    lines = []
-    monkeypatch.setattr(build, "say", lines.append)
+def test_starved_arms_are_warned_of_and_found(params, candidates, real):
     starved = candidates.copy()
     starved.loc[(starved["label"] == "joy") & (starved["kind"] == ""), "text"] = REJECTED
     made = build.judged(params, starved, real, FakeJudge(params, real), select)
-    assert "verification: arm naive at toy/16/0: no candidate of joy was accepted" in lines
+    told = [line for line in build.starved(made["verdicts"]) if line.startswith("arm naive:")]
+    assert len(told) == 1 and told[0].startswith("arm naive: no candidate was accepted of joy in ") and "of 16 labels of toy" in told[0]
     table = acceptance(made["verdicts"]).set_index(["arm", "corpus", "size"])
     assert table.loc[("naive", "toy", 16), "starved"] == "joy" and 0 < table.loc[("naive", "toy", 16), "acceptance"] < 0.5
     none = starved.assign(text="")
     made = build.judged(params, none, real, FakeJudge(params, real), select)
     assert not made["verdicts"]["accepted"].any() and set(made["verdicts"]["reason"]) == {"nonempty"}
+
+
+def test_a_starved_arm_is_one_line_that_counts_its_seeds():
+    rows = [
+        ("naive", "mails", 90, repeat, label, ok)
+        for repeat in range(5)
+        for label, ok in (("Freude", repeat > 2), ("Sorge", repeat > 2), ("joy", True))
+    ]
+    rows += [("naive", "mails", 40, 0, "Sorge", False), ("naive", "mails", 40, 0, "Sorge", False), ("other", "mails", 40, 0, "Sorge", True)]
+    verdicts = pd.DataFrame(rows, columns=["arm", "corpus", "size", "repeat", "label", "accepted"])
+    assert build.starved(verdicts) == [
+        "arm naive: no candidate was accepted of Freude, Sorge in 3 of 5 seeds of 90 labels of mails; of Sorge in 1 of 1 seed of 40 labels of mails"
+    ]
+    assert build.starved(verdicts.iloc[:0]) == []
+
+
+def test_the_step_warns_of_starved_arms(params, real, monkeypatch):
+    """The run's summary repeats warnings alone: what was only said stood under "no warnings"."""
+    verdicts = pd.DataFrame({"arm": "naive", "corpus": "toy", "size": 16, "repeat": 0, "label": ["joy", "fear"], "accepted": [False, True]})
+    lines, judge = [], type("Judge", (), {"teachers": type("Teachers", (), {"tables": lambda self, corpus: (None, None)})()})
+    for name, value in {"load_candidates": lambda paths: None, "OpenJudge": lambda *given: judge, "judged": lambda *given: {"verdicts": verdicts},
+                        "_write": lambda *given: None, "warn": lines.append}.items():  # fmt: skip
+        monkeypatch.setattr(build, name, value)
+    monkeypatch.setattr(build.RealText, "load", lambda *given: real)
+    build.build_verdicts(params, None, None)
+    assert lines == ["verification: arm naive: no candidate was accepted of joy in 1 of 1 seed of 16 labels of toy"]
 
 
 def test_no_candidates_give_empty_tables(params, candidates, real):

@@ -26,7 +26,7 @@ from emosynth.files import atomic, plain, write_text
 from emosynth.languages import spaced
 from emosynth.params import Params
 from emosynth.paths import Paths
-from emosynth.progress import say
+from emosynth.progress import say, warn
 from emosynth.responsible.personal import kinds_in, mask
 from emosynth.text import ngrams, words
 from emosynth.trials.labels import label_rows
@@ -156,6 +156,8 @@ def export_dataset(params: Params, paths: Paths, arm: str, folder: Path, catalog
     write_text(folder / "croissant.json", json_text(croissant(made.frame, about, parquet), indent=2) + "\n")
     say(f"export: {len(made.frame)} rows of {name} to {folder}; {made.left_out} that share {SHARED} words with real text are left out")
     say(f"export: they grow from {made.grown}")
+    for line in about["unwritten"]:
+        warn(f"export: {name}: {line}")
     if picked:
         say(f"export: {name} is {picked}")
     return folder
@@ -280,9 +282,15 @@ def _about(params: Params, arm: ResolvedArm, made: _Exported, catalog: Catalog) 
     return {
         "name": title, "arm": arm.name, "choices": choices, "corpus": made.corpus.name, "languages": made.corpus.languages,
         "labels": list(made.space.labels), "single": made.space.single, "left_out": made.left_out, "models": licences,
-        "rows": len(made.frame), "personal": _personal(made),
+        "rows": len(made.frame), "personal": _personal(made), "unwritten": _unwritten(made),
         "corpus_licence": made.corpus.licence or "unknown",
     }  # fmt: skip
+
+
+def _unwritten(made: _Exported) -> list[str]:
+    """Return the sentence that names the classes of which there is no row; none where each has one."""
+    lost = [label for label in made.space.labels if label not in set(made.frame["labels"].explode())]
+    return [f"No row is of these classes: {', '.join(lost)}. Whoever trains on these rows alone cannot learn them."] if lost else []
 
 
 def _personal(made: _Exported) -> str:
@@ -327,7 +335,7 @@ def _readme(made: _Exported, about: Mapping[str, Any]) -> str:
             "`train.csv` and `train.jsonl` hold the same rows. In the CSV file lists have bars between their items, and one apostrophe more stands "
             "before what a spreadsheet would take for a formula: a cell, or the name of a column, that begins with =, +, -, @, a tab or the end of a line, "
             "or with apostrophes before one of these.", "",
-            "## Limits", "", *(f"- {markdown(limit)}" for limit in (*_LIMITS, *_BIASES, about["personal"])), "",
+            "## Limits", "", *(f"- {markdown(limit)}" for limit in (*about["unwritten"], *_LIMITS, *_BIASES, about["personal"])), "",
             "## Use", "", "```python", "import datasets", "", 'rows = datasets.load_dataset("path/to/this/folder", split="train")', "```", "",
         ]
     )  # fmt: skip
@@ -356,7 +364,7 @@ def _responsible(about: Mapping[str, Any]) -> dict[str, Any]:
         "rai:dataPreprocessingProtocol": f"Kept is what passes these checks: {choices['checks']}. Left out: {about['left_out']} rows that share {SHARED} words in a row "
         "with a real text of the corpus.",
         "rai:dataAnnotationProtocol": f"No person labelled the texts. Labels: {choices['labels']}.", "rai:machineAnnotationTools": choices["labels"],
-        "rai:annotationsPerItem": "0 by people", "rai:personalSensitiveInformation": about["personal"], "rai:dataBiases": list(_BIASES), "rai:dataLimitations": list(_LIMITS),
+        "rai:annotationsPerItem": "0 by people", "rai:personalSensitiveInformation": about["personal"], "rai:dataBiases": list(_BIASES), "rai:dataLimitations": [*about["unwritten"], *_LIMITS],
         "rai:dataUseCases": "Training of text classifiers for these classes beside labelled real text. Not for testing, not for statements about people.",
         "rai:dataSocialImpact": "Emotion read from text is uncertain, and may be wrong of a person: do not decide about people by it.",
     }  # fmt: skip

@@ -85,6 +85,19 @@ def of_names(names: Sequence[str]) -> Iterator[str]:
         yield f"Labels are written in several alphabets: {some(held)}; if some mean the same, class_names joins them."
 
 
+def of_words(names: Sequence[str]) -> Iterator[str]:
+    """Yield that names of classes hold letters that English words lack: an English writer may make little of them.
+
+    Words of other languages in plain letters (*Freude*) are not told from English ones: no list of words is at hand that knows a user's classes.
+    """
+    if strange := [name for name in names if any(char.isalpha() and not char.isascii() for char in unicodedata.normalize("NFC", name))]:
+        named = json.dumps(dict.fromkeys(strange[:3], "…"), ensure_ascii=False)
+        yield (
+            f"Classes have letters that English words lack: {some(strange)}. Prompts name each class, and an English model writes at random of a word that "
+            f"it does not know: say in English what they mean, and what all others mean that are no English words (--class-names {shlex.quote(named)})."
+        )
+
+
 def of_mixture(counts: Mapping[str, int]) -> Iterator[str]:
     """Yield that some labels are numbers and others words, where many rows have each: two schemes, or cells that slipped."""
     numbers = sorted(name for name in counts if _NUMERIC.fullmatch(name))

@@ -15,7 +15,7 @@ from emosynth.corpora.columns import THRESHOLD, are_ratings, find, guess_columns
 from emosynth.corpora.decoding import NO_ROWS, Notes, fault, some
 from emosynth.corpora.files import SPLIT_NAMES, Loaded, Row, distinct, uncollected
 from emosynth.corpora.layouts import read_tables
-from emosynth.corpora.odd import of_columns, of_mixture, of_names, of_texts, wrapped
+from emosynth.corpora.odd import of_columns, of_mixture, of_names, of_texts, of_words, wrapped
 from emosynth.corpora.schema import SPLITS, fingerprint
 from emosynth.corpora.shares import (
     Conflicts,
@@ -31,6 +31,7 @@ from emosynth.corpora.shares import (
 from emosynth.corpora.spelling import clean
 from emosynth.corpora.tables import Table, absent
 from emosynth.escape import json_text
+from emosynth.languages import is_english
 from emosynth.params import UserCorpus
 from emosynth.paths import Paths
 
@@ -208,8 +209,11 @@ def understand(
         notes.warn(
             f"Nothing but {head.place} is of the class {head.labels[0]!r}: if it tells what the columns hold (a second header), take it out."
         )
-    if "language" not in spec.model_fields_set and not _looks_english([row.text for row in rows[:500]]):
+    english = _looks_english([row.text for row in rows[:500]])
+    if "language" not in spec.model_fields_set and not english:
         notes.warn(NOT_ENGLISH)
+    for line in of_words(classes) if english and is_english([spec.language]) else ():
+        notes.warn(line)
     first = tables[0]
     return Understanding(
         file=path.name, format=first.format, encoding=first.encoding, separator=first.separator, quoting=first.quoting,

@@ -96,6 +96,11 @@ class ResolvedArm:
         """Whether its checks go beyond a text being there."""
         return {check.name for check in self.checks} != {"nonempty"}
 
+    @property
+    def relabelled(self) -> bool:
+        """Whether a labeller gives its rows labels of the corpus, whatever list of labels they were asked for in."""
+        return any(share > 0 and labeller.in_space == "corpus" and not labeller.distils for labeller, share in self.labellers)
+
     def runs_on(self, cell: Cell) -> bool:
         """Whether the arm is part of a cell."""
         spec = self.spec

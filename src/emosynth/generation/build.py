@@ -9,10 +9,12 @@ import pandas as pd
 
 from emosynth.cards import Card, Source, write_table
 from emosynth.catalog import Catalog
-from emosynth.design.arms import list_origins
+from emosynth.design.arms import list_origins, resolve_arms
 from emosynth.design.cells import list_cells
+from emosynth.design.space import TARGET
 from emosynth.errors import UserError
 from emosynth.files import write_json
+from emosynth.generation.counterparts import warned
 from emosynth.generation.edited import edited_rows
 from emosynth.generation.from_class import plan_class
 from emosynth.generation.narrative import Cast, plan_narrative
@@ -157,6 +159,7 @@ def build_candidates(
         If what is planned does not fit, a model cannot be opened or fails, or the cache cannot be written.
     """
     seeds = Seeds(params, paths)
+    _warn_of_classes(params, seeds)
     items, edited = plan_all(params, seeds, paths), list(edited_rows(params, seeds))
     if not items and not edited:
         say("generation: no arm has written rows")
@@ -169,6 +172,14 @@ def build_candidates(
     write_table(frame, paths.candidates / "candidates.parquet", _card(frame, account, params, seeds))
     write_json(paths.candidates / "generators.json", account)
     return frame, account
+
+
+def _warn_of_classes(params: Params, seeds: Seeds) -> None:
+    """Warn, before hours are spent on writing, of classes that rows of another list of labels cannot teach."""
+    arms = {name: arm for name, arm in resolve_arms(params).items() if arm.spec.space != TARGET}
+    for name in params.corpora.names if arms else []:
+        for line in warned(arms, seeds.space(name), seeds.taxonomies):
+            warn(f"generation: {line}")
 
 
 def _unusable(account: Mapping[str, Any]) -> list[str]:

@@ -20,8 +20,8 @@ UNVERIFIED = "unverified"
 ACCEPTED = "accepted"
 NOT_OFFERED = ["corpus", "learner", "arm", "why"]
 
-Obstacle = Callable[[ResolvedArm, Cell], str]
-"""Says why an arm means nothing in a cell; empty: it does."""
+Obstacle = Callable[[ResolvedArm, Cell, Learner], str]
+"""Says why an arm means nothing in a cell for a learner; empty: it does."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def plan_trials(params: Params, learners: Mapping[str, Learner], obstacle: Obsta
     trials: dict[str, Trial] = {}
     for name, learner in learners.items():
         for trial in _of_learner(params, name, learner):
-            why = offered(trial.arm, learner) or obstacle(trial.arm, trial.cell)
+            why = offered(trial.arm, learner) or obstacle(trial.arm, trial.cell, learner)
             if why:
                 left.setdefault((trial.cell.corpus, name, trial.arm.name), why)
             else:

@@ -88,8 +88,8 @@ class Builder:
 
     # --- what means nothing -------------------------------------------------------------------------
 
-    def obstacle(self, arm: ResolvedArm, cell: Cell) -> str:
-        """Return why an arm means nothing in a cell; empty: it does."""
+    def obstacle(self, arm: ResolvedArm, cell: Cell, learner: Learner | None = None) -> str:
+        """Return why an arm means nothing in a cell for a learner (None: for one that takes labels alone from a first stage); empty: it does."""
         if arm.spec.add == "other-corpora" and not len(self._other_rows(cell.corpus)):
             return "no row of another corpus has a label that maps to this one"
         if arm.spec.add in ("real", "real-balanced") and pool_rows(self.sources.order, cell, 1).empty:
@@ -107,16 +107,21 @@ class Builder:
             assert part.origin is not None  # parts of an arm are written
             if self.sources.written(part, cell).empty:
                 return f"nothing was written by {part.origin.name}"
-        if arm.spec.add == "file" and arm.spec.mix.order != "first":
-            asked = file_space(self.sources, arm, cell.corpus)
-            if not self.sources.map(asked, self.sources.spaces[cell.corpus]).matrix.any():
-                return f"no label of {asked.name} maps to one of {cell.corpus}"
-        if arm.spec.mix.order != "first":
-            for part in parts:
-                assert part.origin is not None
-                asked = self.sources.asked(part.origin, cell.corpus)
-                if not self.sources.map(asked, self.sources.spaces[cell.corpus]).matrix.any():
-                    return f"no label of {asked.name} maps to one of {cell.corpus}"
+        # Gradient steps on labels of another list shape a whole encoder; of a regression such a first stage leaves the prior of what maps.
+        deep = learner is not None and learner.stepped
+        if arm.spec.mix.order != "first" or arm.spec.plus or not deep:
+            for part in [*parts, *([arm] if arm.spec.add == "file" else [])]:
+                if unheard := self._unheard(part, cell.corpus):
+                    return unheard
+        if arm.spec.after is not None and not deep and (unheard := self._unheard(self._arms[arm.spec.after], cell.corpus)):
+            return f"{unheard}, and {arm.spec.after} is what it comes after"
+        return ""
+
+    def _unheard(self, arm: ResolvedArm, corpus: str) -> str:
+        """Return that no label of an arm's rows has a counterpart in a corpus; empty: one has."""
+        asked = file_space(self.sources, arm, corpus) if arm.origin is None else self.sources.asked(arm.origin, corpus)
+        if not arm.relabelled and not self.sources.map(asked, self.sources.spaces[corpus]).matrix.any():
+            return f"no label of {asked.name} maps to one of {corpus}"
         return ""
 
     # --- stages -------------------------------------------------------------------------------------

@@ -45,14 +45,14 @@ def add_browse(parser: argparse.ArgumentParser) -> None:
 
 def check(given: argparse.Namespace, root: Path) -> int:
     """Say what a file is understood as, and whether a run would take it; nothing is run or written. Returns 1 if it would not."""
-    from emosynth.trying.profile import name_in, refused
+    from emosynth.trying.profile import name_in, refused, untaught
 
     told: dict[str, Any] = {}
     try:
         path = found_at(root, given.file)
         seen = look(given, path)
         refusal, said = refused(root, path, seen, name_in(path), fractions_of(given))
-        seen.warnings.extend(said)
+        seen.warnings.extend([*said, *untaught(root, path, seen, name_in(path))])
         told = json.loads(seen.to_json())
         if not given.json:
             print("\n".join(lines(seen)), flush=True)

@@ -14,8 +14,10 @@ from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus, build_corpora, load_corpus
 from emosynth.design.arms import ResolvedArm, arm_title, resolve_arms
 from emosynth.design.cells import Cell
+from emosynth.design.space import TARGET, space_of_corpus
 from emosynth.errors import UserError
 from emosynth.generation import build_candidates, candidates_of
+from emosynth.generation.counterparts import lacking
 from emosynth.generation.write import OpenWriter
 from emosynth.params import Params
 from emosynth.params.base import deep_merge, read_file
@@ -182,7 +184,7 @@ def preview(
     sizes = params.cells.sizes_of(params.corpora.target)
     return Preview(
         _rows(small, frame, verdicts), made, counts, sizes, left, seconds, _reference(paths), corpus.languages, _origins(params),
-        _spaces(params, catalog), other, told(params, corpus, paths.profile),
+        _spaces(params, catalog, corpus), other, told(params, corpus, paths.profile),
     )  # fmt: skip
 
 
@@ -194,16 +196,23 @@ def _origins(params: Params) -> dict[str, str]:
     return {origin: "; ".join(titles) for origin, titles in found.items()}
 
 
-def _spaces(params: Params, catalog: Catalog) -> dict[str, str]:
-    taxonomies = Taxonomies.load(catalog.paths.taxonomies)
-    return {
-        arm_title(
-            params, name
-        ): f"writes in the {len(listed.labels)} classes of another list ({listed.title}), in English; they are mapped to yours when a model is trained on it"
-        for name, arm in resolve_arms(params).items()
-        if arm.origin is not None and arm.origin.space != "target"
-        for listed in [taxonomies.get(arm.origin.space)]
-    }
+def _spaces(params: Params, catalog: Catalog, corpus: Corpus) -> dict[str, str]:
+    taxonomies, arms = Taxonomies.load(catalog.paths.taxonomies), resolve_arms(params)
+    missing = {name: found for found in lacking(arms, space_of_corpus(corpus, taxonomies), taxonomies) for name in found.arms}
+    out = {}
+    for name, arm in arms.items():
+        if arm.origin is not None and arm.origin.space != TARGET:
+            listed = taxonomies.get(arm.origin.space)
+            found = missing.get(name)
+            moved = (
+                f"{found.told} (arms: {{{name}: {{space: {TARGET}}}}} writes in yours)"
+                if found
+                else "they are mapped to yours when a model is trained on it"
+            )
+            out[arm_title(params, name)] = (
+                f"writes in the {len(listed.labels)} classes of another list ({listed.title}), in English; {moved}"
+            )
+    return out
 
 
 def _judge(params: Params, catalog: Catalog, paths: Paths) -> pd.DataFrame:

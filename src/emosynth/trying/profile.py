@@ -20,7 +20,7 @@ from emosynth.errors import UserError
 from emosynth.files import write_text
 from emosynth.params import Cells, Corpora, UserCorpus, read_file
 from emosynth.params.base import load_yaml
-from emosynth.paths import SHIPPED
+from emosynth.paths import SHIPPED, Paths
 from emosynth.trying.amounts import sizes_for
 
 if TYPE_CHECKING:
@@ -139,6 +139,30 @@ def refused(
             f"{near:,} rows are nearly the same as another (near-duplicates): a run leaves them out of its training and validation rows."
         )
     return None, said + made.unscored
+
+
+def untaught(root: Path, path: Path, seen: Understanding, name: str) -> list[str]:
+    """Return what is to be known of arms that write in another list of labels (`emosynth.generation.counterparts.warned`).
+
+    Asked are the arms of the file's own profile, if it has one, else those of ``params.yaml``.
+    """
+    from emosynth.design.arms import resolve_arms
+    from emosynth.design.space import Space
+    from emosynth.generation.counterparts import warned
+    from emosynth.params import validate
+    from emosynth.params.base import deep_merge
+    from emosynth.taxonomy import Taxonomies
+
+    there, values = root / "profiles" / f"{name}.yaml", read_file(root / "params.yaml")
+    if _custom(there, name).get("path") == path_in(root, path):
+        values = deep_merge(values, read_file(there))
+    try:
+        arms, taxonomies = resolve_arms(validate(values, "params.yaml")), Taxonomies.load(Paths(root, name).taxonomies)
+    except UserError:  # of the project, not of the file that is checked
+        return []
+    phrases = dict.fromkeys(seen.classes, "")
+    space = Space(name, tuple(seen.classes), seen.task == "single", phrases, phrases)
+    return warned(arms, space, taxonomies)
 
 
 def held_by(frame: pd.DataFrame) -> Counter[str]:

@@ -170,6 +170,9 @@ def lines(seen: Understanding) -> Iterator[str]:
 
 
 def _lines(seen: Understanding) -> Iterator[str]:
+    from emosynth.corpora.build import phrases
+    from emosynth.corpora.decoding import some
+
     how = [("encoding", seen.encoding), ("separator", seen.separator and repr(seen.separator)), ("quoting", seen.quoting)]
     yield f"{seen.file}: {seen.format}" + "".join(f", {name} {value}" for name, value in how if value)
     labels = seen.labels if isinstance(seen.labels, str) else ", ".join(seen.labels)
@@ -193,6 +196,8 @@ def _lines(seen: Understanding) -> Iterator[str]:
     yield f"rows that repeat a text word for word: {seen.duplicates:,}"
     for warning in seen.warnings:
         yield f"warning: {warning}"
+    words = phrases(list(seen.classes), {}).values()
+    yield f"what prompts call the classes, to an English model: {some((word[:_LONG] for word in words), _SHOWN)}  (--class-names, corpora.custom.class_names)"
     if seen.guesses:
         yield "guessed, and how to say otherwise:"
     for guess in seen.guesses:

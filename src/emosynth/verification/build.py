@@ -19,7 +19,7 @@ from emosynth.generation import candidates_of, load_candidates
 from emosynth.labellers.base import Labelled, Labeller
 from emosynth.params import Params
 from emosynth.paths import Paths
-from emosynth.progress import Progress, say
+from emosynth.progress import Progress, say, warn
 from emosynth.seeding.real import RealText
 from emosynth.verification.accept import (
     ScoreTable,
@@ -35,6 +35,7 @@ from emosynth.verification.accept import (
 )
 from emosynth.verification.judge import OpenJudge
 from emosynth.verification.real_rows import label_real_rows, real_rows
+from emosynth.verification.summary import starved
 
 Select = Callable[[pd.DataFrame, Params, ResolvedArm, Cell], pd.DataFrame]
 """Returns the candidates of an arm in a cell."""
@@ -71,7 +72,7 @@ class Group:
 def build_verdicts(params: Params, catalog: Catalog, paths: Paths) -> dict[str, pd.DataFrame]:
     """Judge and label the candidates of a profile, and write all tables of the step with their cards.
 
-    Nothing is dropped, and nothing ends the run: an arm of which no row of a class is accepted is said, and a finding.
+    Nothing is dropped, and nothing ends the run: an arm of which no row of a class is accepted is warned of, and a finding.
 
     Returns
     -------
@@ -87,6 +88,8 @@ def build_verdicts(params: Params, catalog: Catalog, paths: Paths) -> dict[str, 
     real = RealText.load(params, paths, ["train"])
     judge = OpenJudge(params, catalog, paths, real)
     tables = judged(params, candidates, real, judge, candidates_of)
+    for line in starved(tables["verdicts"]):
+        warn(f"verification: {line}")
     say("verification: how well teachers are calibrated")
     teachers, reliability = judge.teachers.tables(lambda name: load_corpus(paths, name, ["test"]).frame)
     tables |= {"teachers": teachers, "reliability": reliability}
@@ -247,9 +250,6 @@ def _verdicts(groups: Sequence[Group], scores: ScoreTable) -> pd.DataFrame:
             parts.setdefault(arm.name, []).append(
                 found.assign(arm=arm.name, origin=group.origin.name, corpus=cell.corpus, size=cell.size, repeat=cell.repeat)
             )
-            starved = [label for label, some in found.groupby("label", sort=True)["accepted"].any().items() if not some]
-            if starved:
-                say(f"verification: arm {arm.name} at {cell}: no candidate of {', '.join(map(str, starved))} was accepted")
     if not parts:
         return pd.DataFrame(columns=first)
     columns = sorted(checks, key=lambda name: (checks[name], name))

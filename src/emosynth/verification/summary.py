@@ -7,6 +7,9 @@ import pandas as pd
 from emosynth import pieces
 from emosynth.checks.base import Check
 
+_NAMED = 12
+"""Labels that a warning names."""
+
 
 def acceptance(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Return acceptance by arm, corpus and size.
@@ -22,6 +25,30 @@ def acceptance(verdicts: pd.DataFrame) -> pd.DataFrame:
         starved = sorted(some.loc[~some["accepted"], "label"].unique())
         rows.append((arm, corpus, size, len(part), int(part["accepted"].sum()), float(part["accepted"].mean()), ", ".join(starved)))
     return pd.DataFrame(rows, columns=["arm", "corpus", "size", "candidates", "accepted", "acceptance", "starved"])
+
+
+def starved(verdicts: pd.DataFrame) -> list[str]:
+    """Return, a line an arm, the labels of which no candidate was accepted, and in how many of its seeds.
+
+    Parameters
+    ----------
+    verdicts
+        See docs/architecture.md. Labels of which nothing was written are not among them.
+    """
+    lines = []
+    for arm, rows in verdicts.groupby("arm", sort=False):
+        parts = []
+        for (corpus, size), own in rows.groupby(["corpus", "size"], sort=False):
+            lost = ~own.groupby(["repeat", "label"])["accepted"].any()
+            counts = lost.groupby("label").sum()
+            seeds = own["repeat"].nunique()
+            for count in sorted(set(counts[counts > 0]), reverse=True):
+                labels = [str(label) for label in counts.index[counts == count]]
+                named = ", ".join(labels[:_NAMED]) + (f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else "")
+                parts.append(f"{named} in {count} of {seeds} seed{'s' * (seeds > 1)} of {size:,} labels of {corpus}")
+        if parts:
+            lines.append(f"arm {arm}: no candidate was accepted of {'; of '.join(parts)}")
+    return lines
 
 
 def rejection_reasons(verdicts: pd.DataFrame) -> pd.DataFrame:
