@@ -353,6 +353,26 @@ def test_what_is_proposed_for_a_class_without_test_rows_works(root: Path, capsys
             assert (flag, value) != given and not said_of(root, capsys, flag, value)
 
 
+def test_splits_of_a_file_that_overlap_are_told(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    held = [(*row, ("train", "train", "test", "validation")[n % 4]) for n, row in enumerate(many())]
+    tests = [(text, label) for text, label, split in held if split == "test"]
+    again = [(text.upper(), label, "train") for text, label in tests[:5]] + [(*tests[7], "validation")]
+    (root / "a.csv").write_text(quoted([("text", "label", "split"), *held, *again]))
+    told = [
+        "5 rows of train stand in test word for word; they leave train.",
+        "1 row of validation stands in test word for word; it leaves validation.",
+    ]
+    assert run(root, "check", str(root / "a.csv")) == 0
+    out = capsys.readouterr().out
+    assert all(f"warning: {line}" in out for line in told)
+    monkeypatch.setattr("emosynth.trying.preview.open_writer", lambda *given: Writer())
+    assert run(root, "try", str(root / "a.csv"), "--texts", "1") == 0
+    err = capsys.readouterr().err
+    assert all(f"warning: a: {line}" in err for line in told)
+    (root / "a.csv").write_text(quoted([("text", "label", "split"), *held]))
+    assert run(root, "check", str(root / "a.csv")) == 0 and "word for word;" not in capsys.readouterr().out
+
+
 def test_ways_of_settling_labels_are_proposed_only_where_they_leave_two_classes(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     joys, angers = ([(text, name) for text, name in many() if name == label] for label in ("joy", "anger"))
     both = [(text, label) for text, _ in joys for label in ("joy", "anger")]

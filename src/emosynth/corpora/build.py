@@ -13,7 +13,7 @@ import pandas as pd
 
 from emosynth.cards import Card, Source, read_table, write_table
 from emosynth.catalog import Catalog
-from emosynth.corpora.clean import clean
+from emosynth.corpora.clean import clean, overlapping
 from emosynth.corpora.decoding import fault, some
 from emosynth.corpora.files import Loaded, Row, uncollected
 from emosynth.corpora.loaders import READERS
@@ -24,7 +24,7 @@ from emosynth.files import read_json, write_json
 from emosynth.languages import ENGLISH_ONLY, UNSEGMENTED, is_english, unsegmented
 from emosynth.params import Corpora, Params
 from emosynth.paths import Paths
-from emosynth.progress import say
+from emosynth.progress import say, warn
 from emosynth.text import words
 
 _MEANINGS = {
@@ -155,12 +155,15 @@ class Settled:
         On duplicates, see `emosynth.corpora.clean.clean`.
     unscored
         What is to be said of classes that a split lacks.
+    overlaps
+        What is to be said of splits of the corpus's own that share texts.
     """
 
     frame: pd.DataFrame
     own_splits: bool
     report: dict[str, Any]
     unscored: list[str]
+    overlaps: list[str]
 
 
 def settled(name: str, loaded: Loaded, params: Corpora, *, near: bool = True) -> Settled:
@@ -182,6 +185,7 @@ def settled(name: str, loaded: Loaded, params: Corpora, *, near: bool = True) ->
     frame, own_splits, moved = _frame(name, loaded, params.fractions)
     others = functools.partial(_other_shares, name, loaded, params.fractions)
     validate(frame, loaded.classes, loaded.task, loaded.where, [row.place for row in loaded.rows], others)
+    overlaps = list(overlapping(frame)) if own_splits else []
     report: dict[str, Any] = {}
     if near:
         cleaned = clean(frame, params.near_duplicate)
@@ -195,7 +199,7 @@ def settled(name: str, loaded: Loaded, params: Corpora, *, near: bool = True) ->
         said.append(
             f"The file has no validation rows: {taken:,} of its training rows are taken, by a hash of the text (corpora.fractions)."
         )
-    return Settled(frame, own_splits, report, said)
+    return Settled(frame, own_splits, report, said, overlaps)
 
 
 def _other_shares(name: str, loaded: Loaded, tried: Sequence[float]) -> str:
@@ -218,6 +222,9 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Bu
         say(f"{name}: " + "; ".join(loaded.notes))
     made = settled(name, loaded, params)
     frame, report = made.frame, made.report
+    overlaps = made.overlaps if name in params.custom else []  # what the published corpora share their cards tell as a count
+    for line in overlaps:
+        warn(f"{name}: {line}")
     unit = "person" if any(row.group for row in loaded.rows) else "text"
     counts = _counts(frame, loaded.classes)
     conflicts = loaded.conflicts or report["conflicts"]
@@ -248,6 +255,7 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Bu
             *([_SHARES] if "shares" in frame else []),
             said_of_conflicts(conflicts),
             *made.unscored,
+            *overlaps,
             *(f"Read as found in the file: {line}" for line in loaded.notes),
             f"Rows with a near-duplicate (Jaccard similarity of token 3-grams of at least {params.near_duplicate:g}) were removed: from training "
             f"{removed['train']:,}, from validation {removed['validation']:,}. The test split is complete.",

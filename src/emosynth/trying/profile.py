@@ -138,7 +138,7 @@ def refused(
         said.append(
             f"{near:,} rows are nearly the same as another (near-duplicates): a run leaves them out of its training and validation rows."
         )
-    return None, said + made.unscored
+    return None, made.overlaps + said + made.unscored
 
 
 def held_by(frame: pd.DataFrame) -> Counter[str]:
