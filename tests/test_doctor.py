@@ -20,6 +20,31 @@ from emosynth.paths import Paths
 ROOT = Path(__file__).parent.parent
 
 
+MOMENTS = {"joy": "she laughed all morning at the old", "anger": "he shouted and broke the poor"}
+THINGS = [
+    "harbour",
+    "kitchen",
+    "letter",
+    "garden",
+    "train",
+    "window",
+    "river",
+    "lamp",
+    "market",
+    "bridge",
+    "ladder",
+    "violin",
+    "stove",
+    "cellar",
+    "orchard",
+    "tower",
+    "mill",
+    "boat",
+    "barn",
+    "gate",
+]
+
+
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place where nothing is missing: own corpus, own stories, and a model that lies there."""
@@ -29,11 +54,14 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("params.yaml", *LOCKS, *(f"data/{path.name}" for path in (ROOT / "data").glob("*.yaml"))):
         shutil.copy(ROOT / name, made / name)
     (made / ".dvc" / "config").touch()
-    for name in ("model.gguf", "encoder.bin", "mine.csv"):
+    for name in ("model.gguf", "encoder.bin"):
         (made / name).touch()
+    lines = [f"{moment} {thing},{label}" for label, moment in MOMENTS.items() for thing in THINGS]
+    (made / "mine.csv").write_text("\n".join(["text,label", *lines, ""]))
     writer = {"backend": "openvino", "model": "model.gguf"}
     profile: dict[str, Any] = {
         "corpora": {"target": "mine", "custom": {"path": "mine.csv"}},
+        "cells": {"sizes": [10]},
         "models": {"writer": writer, "encoder": "./encoder.bin"},
         "narratives": {"sources": ["stories"]},
     }
@@ -76,8 +104,16 @@ CASES: dict[str, tuple[Callable[[Path, pytest.MonkeyPatch], Any], str, str]] = {
     "profile": (lambda root, patch: (root / "profiles" / "mine.yaml").write_text("cells: {repaets: 1}"), "profile mine", "params"),
     "no profile": (lambda root, patch: (root / "profiles" / "mine.yaml").unlink(), "profile mine", "Write it"),
     "corpus": (lambda root, patch: (root / "mine.csv").unlink(), "corpus mine", "profiles/mine.yaml"),
+    "column": (lambda root, patch: changed(root, corpora={"target": "mine", "custom": {"path": "mine.csv", "text": "txet", "labels": "label"}}), "corpus mine", "corpora.custom.text: text"),
+    "seeds": (lambda root, patch: changed(root, cells={"sizes": [10, 5000]}), "corpus mine", "cells.per.mine.sizes"),
     "model": (lambda root, patch: (root / "model.gguf").unlink(), "models and data", "data/catalog.yaml"),
-}
+}  # fmt: skip
+
+
+def changed(root: Path, **sections: Any) -> None:
+    """Write other sections into the profile."""
+    path = root / "profiles" / "mine.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
 
 
 def refuse(*given: Any, **more: Any) -> Any:

@@ -280,6 +280,32 @@ def test_croissant_says_what_synthetic_data_are(profile, tmp_path):
     assert len(described["rai:dataBiases"]) >= 3 and len(described["rai:dataLimitations"]) >= 3
 
 
+@pytest.mark.parametrize(
+    ("licence", "head", "address"),
+    [
+        ("unknown", {"license": "unknown"}, None),
+        ("", {"license": "unknown"}, None),
+        ("MIT", {"license": "mit"}, "https://spdx.org/licenses/MIT.html"),
+        ("research use", {"license": "other", "license_name": "research use"}, "research use"),
+    ],
+)
+def test_licence_is_that_of_the_corpus_the_rows_grow_from(profile, tmp_path, licence, head, address):
+    import mlcroissant
+
+    made, paths = profile
+    note = paths.corpora / "toy.json"
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"licence": licence}))
+    folder = export_dataset(made, paths, "taught", tmp_path / "out", Shelf())
+    readme = (folder / "README.md").read_text()
+    front = yaml.safe_load(readme.split("---")[1])
+    assert {key: front[key] for key in front if key.startswith("license")} == head
+    assert "code that made these rows is under the MIT licence" in readme and "for their maker to decide" in readme
+    assert ("of unknown licence" in readme) == (address is None)
+    described = folder / "croissant.json"
+    assert json.loads(described.read_text()).get("license") == address
+    assert mlcroissant.Dataset(jsonld=str(described)).metadata.license == ([address] if address else None)
+
+
 def test_croissant_is_valid_for_its_reference_library(profile, tmp_path):
     import mlcroissant
 

@@ -160,7 +160,7 @@ REFUSED: dict[str, tuple[str, str | bytes, list[str]]] = {
     "counts of votes of other numbers of people": ("a.csv", numbers(("3", "0"), ("0", "2")), ["Columns of numbers that may be labels: joy, anger"]),
     "gzip in gzip": ("a.csv.gz", gzip.compress(gzip.compress(lines(ROWS).encode())), ["holds another gzip file", "gunzip"]),
     "texts of a class a file": ("a/joy.csv", "text\n" + by_record(lambda n, t, x: t + "\n"), ["texts without labels", "a folder of its class"]),
-    "every text with both labels": ("a.csv", quoted([HEAD, *((text, label) for text, _ in ROWS for label in ("joy", "anger"))]), ["none of them by most rows", "corpora.conflicts: soft."]),
+    "every text with both labels": ("a.csv", quoted([HEAD, *((text, label) for text, _ in ROWS for label in ("joy", "anger"))]), ["none of them by most rows", "No value of corpora.conflicts", "labels: [COLUMN"]),
     "JSON of one long object": ("a.json", json.dumps({f"{n} {text * 9}": f"{label} {n}" for n, (text, label) in enumerate(ROWS)}), ["No column looks like labels"]),
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,14 @@ def written(tmp_path: Path, change) -> Path:
         (lambda v: v.update(arms={}), ["arms", "at least 1"]),
         (lambda v: v.update(pieces=["none.py"]), ["no such file with pieces", "none.py"]),
         (lambda v: v.update(celsl={}), ["celsl", "did you mean cells"]),
+        (lambda v: v["models"].update(writer="x"), ["models.writer: must be a mapping (found 'x'); write writer: {model: x}"]),
+        (lambda v: v["models"].update(others={"big": "a/b"}), ["models.others.big", "write big: {model: a/b}"]),
+        (lambda v: v.update(cells=40), ["cells: must be a mapping (found 40); it has sizes, repeats"]),
+        (lambda v: v.update(arms=["x"]), ["arms: must be a mapping (found ['x'])"]),
+        (
+            lambda v: v["arms"].update(x={"add": "file", "file": {"path": "x", "lables": "y"}}),
+            ["arms.x.file.lables", "did you mean labels"],
+        ),
     ],
 )
 def test_bad_parameters_are_named(tmp_path, change, words):
@@ -76,6 +85,14 @@ def test_bad_parameters_are_named(tmp_path, change, words):
         load_params(written(tmp_path, change), "demo")
     for word in words:
         assert word in str(error.value)
+
+
+def test_a_model_in_the_place_of_its_section_is_answered_with_the_nearest_of_the_catalogue(tmp_path):
+    written(tmp_path, lambda v: v["models"].update(writer="smollm3"))
+    (tmp_path / "data").mkdir()
+    shutil.copy(ROOT / "data" / "catalog.yaml", tmp_path / "data")
+    with pytest.raises(UserError, match=r"or did you mean {model: smollm2-135m-instruct}\?"):
+        load_params(tmp_path, "demo")
 
 
 @pytest.mark.parametrize(

@@ -430,6 +430,24 @@ def test_the_container_has_a_python_that_fits_and_the_setup_of_the_makefile():
     assert container["postCreateCommand"] == "make setup"
 
 
+def test_another_profile_that_is_not_valid_is_warned_of_in_one_line(tmp_path, monkeypatch):
+    from emosynth import pipeline
+    from emosynth.errors import UserError
+
+    def text(root, profile):
+        if profile == "bad":
+            raise UserError("Parameters are not valid:", lines=["cells.a: no such parameter", "cells.b: no such parameter"])
+        return "stages:\n"
+
+    said = []
+    monkeypatch.setattr(pipeline, "profiles", lambda root: ["demo", "bad"])
+    monkeypatch.setattr(pipeline, "pipeline_text", text)
+    monkeypatch.setattr(pipeline, "warn", said.append)
+    pipeline.write_pipelines(tmp_path)
+    told = "cells.a: no such parameter cells.b: no such parameter. Its pipeline file is left as it is."
+    assert said == [f"profile bad: Parameters are not valid: {told}"]
+
+
 # --- the order of the house -------------------------------------------------------------------------
 
 

@@ -185,6 +185,34 @@ def test_values_are_injected_and_the_kernel_is_this_interpreter(tmp_path, monkey
     assert f"{load_params(ROOT, 'demo').cells.repeats} {sys.executable}" in str(done.cells[-1].outputs)
 
 
+def test_a_users_error_keeps_its_form_and_names_keys_not_flags(tmp_path, monkeypatch):
+    source = (
+        "from emosynth.errors import UserError\n"
+        "raise UserError('There is no column txet.', where='a.csv: header', lines=['one', 'two'], remedy='Did you mean text? --text text. Name it.')"
+    )
+    with pytest.raises(NotebookFailed) as failure:
+        run_cell(tmp_path, monkeypatch, source)
+    said = str(failure.value).splitlines()
+    assert said[0] == "Cell 3 of notebooks/09_try.ipynb failed: UserError: There is no column txet."
+    assert said[1:3] == ["    one", "    two"] and said[3].startswith("  where:  a.csv: header; partial notebook ")
+    assert said[4].startswith("  remedy: Did you mean text? corpora.custom.text: text. Name it. Then run the same command again")
+
+
+@pytest.mark.parametrize(
+    ("flag", "key"),
+    [
+        ("leave them out: --class-names '{\"a\": null}' (corpora.custom.class_names).", "leave them out: corpora.custom.class_names: {\"a\": null}."),
+        ("(corpora.conflicts, --conflicts: soft)", "(corpora.conflicts: soft)"),
+        ("shares (--fractions 0.5,0.1,0.4, or corpora: {fractions: [0.5, 0.1, 0.4]})", "shares (corpora: {fractions: [0.5, 0.1, 0.4]})"),
+        ("Run: python -m emosynth pipeline --profile a", "Run: python -m emosynth pipeline --profile a"),
+    ],
+)  # fmt: skip
+def test_flags_of_check_are_keys_in_a_run(flag, key):
+    from emosynth.runner.execute import as_keys
+
+    assert as_keys(flag) == key
+
+
 def test_failure_says_cell_error_and_places_in_three_lines(tmp_path, monkeypatch):
     source = "from emosynth.errors import UserError\nraise UserError('no such thing', where='here', remedy='do that')"
     with pytest.raises(NotebookFailed) as failure:

@@ -181,7 +181,8 @@ def test_shares_of_splits_may_be_said(root: Path, capsys: pytest.CaptureFixture[
     for shares in ("1,0,0", "0.5,0.5", "a,b,c", "0.5,0.1,0.1", "nan,0.5,0.5"):
         assert run(root, "check", str(root / "a.csv"), "--fractions", shares) == 1
         assert "three positive numbers that sum to 1" in capsys.readouterr().err
-    error, _ = refused(root, root / "a.csv", understand(root / "a.csv"), "a", [0.98, 0.01, 0.01])
+    (root / "a.csv").write_text(quoted([("text", "label"), *many()]))
+    error, _ = refused(root, root / "a.csv", understand(root / "a.csv"), "a", [0.998, 0.001, 0.001])
     assert error is not None and "--fractions 0.5,0.1,0.4" in error.remedy and "corpora: {fractions: [" in error.remedy
     custom = {"path": "a.csv", "text": "text", "labels": "label"}
     text = text_of("a", custom, {}, "majority", [0.5, 0.1, 0.4])
@@ -359,6 +360,66 @@ def test_a_profile_is_read_as_it_was_written_whatever_names_hold(root: Path, cha
     assert load_yaml(path.read_text(encoding="utf-8"))["corpora"]["custom"] == custom
     assert free_name(root, root / f"x{char}y.csv", Catalog.load(Paths(root, "demo"))) != "mine", "the file is named otherwise"
     assert write_profile(root, "mine", text_of("mine", custom, {"sizes": [10]}, "majority"), (), force=False)[1] is False
+
+
+def said_of(root: Path, capsys: pytest.CaptureFixture[str], *given: str) -> str:
+    """Return the error's remedy, or nothing."""
+    status = run(root, "check", str(root / "a.csv"), *given)
+    told = capsys.readouterr().err
+    assert status == ("remedy:" in told)
+    return told.partition("remedy:")[2]
+
+
+def test_what_is_proposed_for_a_class_without_test_rows_works(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rare = [*many(), *((f"the old {thing} hides in a dark hall", "fear") for thing in ("lamp", "stove", "cellar"))]
+    for held, given in (
+        (rare[:-2], ()),
+        (rare[:-2], ("--fractions", "0.5,0.1,0.4")),
+        (rare, ()),
+        (rare, ("--fractions", "0.96,0.02,0.02")),
+    ):
+        (root / "a.csv").write_text(quoted([("text", "label"), *held]))
+        remedy = said_of(root, capsys, *given)
+        if not remedy:
+            continue
+        ways = [(flag, one or other) for flag, one, other in re.findall(r"(--fractions|--class-names) (?:'(.*?)'|([\d.,]+\d))", remedy)]
+        assert ("--class-names", '{"fear": null}') in ways, remedy
+        assert len(held) == len(rare) or len(ways) == 1, "one row cannot stand in two splits"
+        for flag, value in ways:
+            assert (flag, value) != given and not said_of(root, capsys, flag, value)
+
+
+def test_splits_of_a_file_that_overlap_are_told(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    held = [(*row, ("train", "train", "test", "validation")[n % 4]) for n, row in enumerate(many())]
+    tests = [(text, label) for text, label, split in held if split == "test"]
+    again = [(text.upper(), label, "train") for text, label in tests[:5]] + [(*tests[7], "validation")]
+    (root / "a.csv").write_text(quoted([("text", "label", "split"), *held, *again]))
+    told = [
+        "5 rows of train stand in test word for word; they leave train.",
+        "1 row of validation stands in test word for word; it leaves validation.",
+    ]
+    assert run(root, "check", str(root / "a.csv")) == 0
+    out = capsys.readouterr().out
+    assert all(f"warning: {line}" in out for line in told)
+    monkeypatch.setattr("emosynth.trying.preview.open_writer", lambda *given: Writer())
+    assert run(root, "try", str(root / "a.csv"), "--texts", "1") == 0
+    err = capsys.readouterr().err
+    assert all(f"warning: a: {line}" in err for line in told)
+    (root / "a.csv").write_text(quoted([("text", "label", "split"), *held]))
+    assert run(root, "check", str(root / "a.csv")) == 0 and "word for word;" not in capsys.readouterr().out
+
+
+def test_ways_of_settling_labels_are_proposed_only_where_they_leave_two_classes(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    joys, angers = ([(text, name) for text, name in many() if name == label] for label in ("joy", "anger"))
+    both = [(text, label) for text, _ in joys for label in ("joy", "anger")]
+    (root / "a.csv").write_text(quoted([("text", "label"), *angers, *both]))
+    for way in ("majority", "soft", "drop"):
+        remedy = said_of(root, capsys, "--conflicts", way)
+        assert "No value of corpora.conflicts" in remedy and "labels: [COLUMN" in remedy, "of an even vote anger is the first by alphabet"
+    (root / "a.csv").write_text(quoted([("text", "label"), *angers, *both, *joys]))
+    remedy = said_of(root, capsys, "--conflicts", "drop")
+    assert "--conflicts: majority or soft)" in remedy
+    assert not said_of(root, capsys, "--conflicts", "majority") and not said_of(root, capsys, "--conflicts", "soft")
 
 
 def test_a_profile_that_would_not_be_read_is_not_written() -> None:

@@ -243,18 +243,35 @@ def size_category(rows: int) -> str:
     return next((name for limit, name in _SIZES if rows < limit), "n>10M")
 
 
-_IDENTIFIERS = {"mit", "apache-2.0", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "agpl-3.0", "bsd-3-clause", "unknown"}
+_SPDX = {name.lower(): name for name in ("MIT", "Apache-2.0", "CC-BY-4.0", "CC-BY-SA-4.0", "CC0-1.0", "AGPL-3.0", "BSD-3-Clause")}
+"""How the hub spells licences -> how SPDX does."""
+
+
+def licence_fields(licence: str) -> dict[str, str]:
+    """Return a licence as the hub wants it in a card: an identifier, ``unknown``, or ``other`` with a name."""
+    words = printable(licence.strip()) or "unknown"
+    return {"license": words.lower()} if words.lower() in (*_SPDX, "unknown") else {"license": "other", "license_name": words}
+
+
+def licence_address(licence: str) -> str:
+    """Return the address of a licence that has one, else its words; empty: unknown."""
+    words = printable(licence.strip())
+    known = _SPDX.get(words.lower())
+    return f"https://spdx.org/licenses/{known}.html" if known else "" if words.lower() == "unknown" else words
+
+
+def rows_licence(corpus: str, licence: str) -> str:
+    """Return what a card says of the licence of rows that grow from a corpus: the code's says nothing of them."""
+    known = f"under this licence: {markdown(licence)}" if licence_address(licence) else "of unknown licence"
+    return (
+        f"The code that made these rows is under the MIT licence; the rows are not thereby. They grow from the corpus {markdown(corpus)}, {known}; "
+        "what they are under is for their maker to decide, by the terms of the corpus and of the model."
+    )
 
 
 def render_card(card: Card, frame: pd.DataFrame, file_name: str) -> str:
     """Return the card as Markdown with YAML front matter."""
-    licence = printable(card.licence.strip())
-    head: dict[str, Any] = {"pretty_name": printable(card.title), "language": card.languages}
-    if licence.lower() in _IDENTIFIERS:
-        head["license"] = licence.lower()
-    else:
-        # the hub knows identifiers only; anything else is "other" with a name
-        head |= {"license": "other", "license_name": licence}
+    head: dict[str, Any] = {"pretty_name": printable(card.title), "language": card.languages, **licence_fields(card.licence)}
     head |= {"task_categories": card.task_categories, "size_categories": [size_category(len(frame))], "tags": card.tags}
     head["configs"] = [{"config_name": "default", "data_files": file_name}]
     lines = [

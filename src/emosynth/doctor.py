@@ -173,8 +173,7 @@ def _assets(paths: Paths, params: Params) -> Iterator[Finding]:
         if not held and not mirrored and name not in params.corpora.custom:
             (lacking if name in catalog or "/" in name else unknown).append(name)
     for name, own in params.corpora.custom.items():
-        remedy = "" if paths.own(own.path).exists() else f"Put the file there, or correct corpora.custom of profiles/{paths.profile}.yaml."
-        yield Finding(f"corpus {name}", own.path, remedy)
+        yield _own(name, own.path, paths, params)
     if unknown:
         yield Finding(
             "models and data", f"neither catalogue entry nor path: {', '.join(unknown)}", "Correct the names; see data/catalog.yaml."
@@ -198,6 +197,20 @@ def _assets(paths: Paths, params: Params) -> Iterator[Finding]:
         if reached
         else "Connect to the network, point pip at a mirror (PIP_INDEX_URL), or take over .cache/assets from a machine that has it.",
     )
+
+
+def _own(name: str, path: str, paths: Paths, params: Params) -> Finding:
+    """Return whether steps 00 and 01 would take a user's file: what they would refuse is to be known before a run."""
+    from emosynth.runner.execute import as_keys
+    from emosynth.trying.profile import check_own
+
+    what = f"corpus {name}"
+    if not paths.own(path).exists():
+        return Finding(what, path, f"Put the file there, or correct corpora.custom of profiles/{paths.profile}.yaml.")
+    try:
+        return Finding(what, f"{path}: {check_own(name, params, paths)}")
+    except UserError as error:
+        return Finding(what, as_keys(" ".join(error.what.split())), f"{error.where}: {as_keys(error.remedy)}")
 
 
 def _index(name: str) -> bool:

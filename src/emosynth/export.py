@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from emosynth.cards import size_category
+from emosynth.cards import licence_address, licence_fields, rows_licence, size_category
 from emosynth.catalog import Catalog
 from emosynth.corpora import Corpus
 from emosynth.design.arms import ResolvedArm, arm_title, resolve_arm, unknown
@@ -282,8 +282,7 @@ def _about(params: Params, arm: ResolvedArm, made: _Exported, catalog: Catalog) 
     return {
         "name": title, "arm": arm.name, "choices": choices, "corpus": made.corpus.name, "languages": made.corpus.languages,
         "labels": list(made.space.labels), "single": made.space.single, "left_out": made.left_out, "models": licences,
-        "rows": len(made.frame), "personal": _personal(made), "unwritten": _unwritten(made),
-        "corpus_licence": made.corpus.licence or "unknown",
+        "rows": len(made.frame), "personal": _personal(made), "unwritten": _unwritten(made), "corpus_licence": made.corpus.licence.strip() or "unknown",
     }  # fmt: skip
 
 
@@ -314,7 +313,7 @@ _BIASES = (
 
 def _readme(made: _Exported, about: Mapping[str, Any]) -> str:
     head = {
-        "pretty_name": printable(about["name"]), "language": about["languages"], "license": "mit", "task_categories": ["text-classification"],
+        "pretty_name": printable(about["name"]), "language": about["languages"], **licence_fields(about["corpus_licence"]), "task_categories": ["text-classification"],
         "tags": ["emotions", "synthetic", "soft-labels", *([] if about["single"] else ["multi-label"])],
         "size_categories": [size_category(about["rows"])],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train.parquet"}]}],
@@ -336,6 +335,7 @@ def _readme(made: _Exported, about: Mapping[str, Any]) -> str:
             "before what a spreadsheet would take for a formula: a cell, or the name of a column, that begins with =, +, -, @, a tab or the end of a line, "
             "or with apostrophes before one of these.", "",
             "## Limits", "", *(f"- {markdown(limit)}" for limit in (*about["unwritten"], *_LIMITS, *_BIASES, about["personal"])), "",
+            "## Licence", "", rows_licence(about["corpus"], about["corpus_licence"]), "",
             "## Use", "", "```python", "import datasets", "", 'rows = datasets.load_dataset("path/to/this/folder", split="train")', "```", "",
         ]
     )  # fmt: skip
@@ -389,7 +389,7 @@ def croissant(frame: pd.DataFrame, about: Mapping[str, Any], parquet: Path) -> d
         "@context": _CONTEXT, "@type": "sc:Dataset", "name": about["name"],
         "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"], **_responsible(about),
         "description": f"{about['rows']} texts written by a language model for the classes {', '.join(about['labels'])}, with provenance.",
-        "license": "https://spdx.org/licenses/MIT.html", "inLanguage": about["languages"], "version": "1.0.0",
+        **({"license": licence} if (licence := licence_address(about["corpus_licence"])) else {}), "inLanguage": about["languages"], "version": "1.0.0",
         "distribution": [
             {
                 "@type": "cr:FileObject", "@id": "train.parquet", "name": "train.parquet", "contentUrl": "data/train.parquet",

@@ -309,7 +309,8 @@ def write_pipelines(root: Path, wanted: str = "demo", *, alone: bool = False) ->
         except UserError as error:
             if profile == wanted:
                 raise
-            warn(f"profile {profile}: {error.what} Its pipeline file is left as it is.")
+            what = " ".join(error.what.split()).rstrip(".")  # a warning is one line
+            warn(f"profile {profile}: {what}. Its pipeline file is left as it is.")
             continue
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)

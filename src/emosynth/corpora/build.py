@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,18 +13,18 @@ import pandas as pd
 
 from emosynth.cards import Card, Source, read_table, write_table
 from emosynth.catalog import Catalog
-from emosynth.corpora.clean import clean
+from emosynth.corpora.clean import clean, overlapping
 from emosynth.corpora.decoding import fault, some
 from emosynth.corpora.files import Loaded, Row, uncollected
 from emosynth.corpora.loaders import READERS
 from emosynth.corpora.own import read_user
 from emosynth.corpora.schema import SPLITS, every_class, split_of, total_of, validate, with_every_class
-from emosynth.corpora.shares import said_of_conflicts
+from emosynth.corpora.shares import otherwise, said_of_conflicts
 from emosynth.files import read_json, write_json
 from emosynth.languages import ENGLISH_ONLY, UNSEGMENTED, is_english, unsegmented
 from emosynth.params import Corpora, Params
 from emosynth.paths import Paths
-from emosynth.progress import say
+from emosynth.progress import say, warn
 from emosynth.text import words
 
 _MEANINGS = {
@@ -154,12 +155,15 @@ class Settled:
         On duplicates, see `emosynth.corpora.clean.clean`.
     unscored
         What is to be said of classes that a split lacks.
+    overlaps
+        What is to be said of splits of the corpus's own that share texts.
     """
 
     frame: pd.DataFrame
     own_splits: bool
     report: dict[str, Any]
     unscored: list[str]
+    overlaps: list[str]
 
 
 def settled(name: str, loaded: Loaded, params: Corpora, *, near: bool = True) -> Settled:
@@ -177,19 +181,17 @@ def settled(name: str, loaded: Loaded, params: Corpora, *, near: bool = True) ->
     """
     torn, left = loaded.conflicts or {}, {label for row in loaded.rows for label in row.labels}
     if len(left) == 1 and torn.get("texts"):
-        other = ", ".join(way for way in ("majority", "soft") if way != torn["done"])
-        raise fault(
-            f"Rows of {some(left)} alone are left: {said_of_conflicts(torn)}", loaded.where,
-            f"Mend texts that stand with several labels, or settle them otherwise (corpora.conflicts, --conflicts: {other}).",
-        )  # fmt: skip
+        raise fault(f"Rows of {some(left)} alone are left: {said_of_conflicts(torn)}", loaded.where, otherwise(torn.get("ways", [])))
     frame, own_splits, moved = _frame(name, loaded, params.fractions)
-    validate(frame, loaded.classes, loaded.task, loaded.where, [row.place for row in loaded.rows])
+    others = functools.partial(_other_shares, name, loaded, params.fractions)
+    validate(frame, loaded.classes, loaded.task, loaded.where, [row.place for row in loaded.rows], others)
+    overlaps = list(overlapping(frame)) if own_splits else []
     report: dict[str, Any] = {}
     if near:
         cleaned = clean(frame, params.near_duplicate)
         frame, report = cleaned.frame, cleaned.report
         validate(frame, loaded.classes, loaded.task, f"{loaded.where}, after duplicates were removed")
-    said = every_class(frame, loaded.classes, loaded.where)
+    said = every_class(frame, loaded.classes, loaded.where, others)
     if moved:
         said.append(f"By their hashes the test split had no row of {some(moved, 30)}: of each, the row nearest to it was moved there.")
     if _no_validation(loaded):
@@ -197,7 +199,20 @@ def settled(name: str, loaded: Loaded, params: Corpora, *, near: bool = True) ->
         said.append(
             f"The file has no validation rows: {taken:,} of its training rows are taken, by a hash of the text (corpora.fractions)."
         )
-    return Settled(frame, own_splits, report, said)
+    return Settled(frame, own_splits, report, said, overlaps)
+
+
+def _other_shares(name: str, loaded: Loaded, tried: Sequence[float]) -> str:
+    """Return shares of train, validation and test by which every class can be learnt and scored; empty: none of the usual ones does."""
+    for shares in ((0.5, 0.1, 0.4), (0.4, 0.1, 0.5)):
+        frame, own, _ = _frame(name, loaded, shares)
+        held = {split: frame.loc[frame["split"] == split, "labels"].explode().value_counts() for split in SPLITS}
+        # a seed holds two rows of each class, unless a profile says otherwise
+        fit = all(held["train"].get(label, 0) >= 2 and held["test"].get(label, 0) for label in loaded.classes) and len(held["validation"])
+        if fit and not own and list(shares) != list(tried):
+            said = [f"{share:g}" for share in shares]
+            return f"--fractions {','.join(said)}, or corpora: {{fractions: [{', '.join(said)}]}} in profiles/NAME.yaml"
+    return ""
 
 
 def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Built:
@@ -207,6 +222,9 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Bu
         say(f"{name}: " + "; ".join(loaded.notes))
     made = settled(name, loaded, params)
     frame, report = made.frame, made.report
+    overlaps = made.overlaps if name in params.custom else []  # what the published corpora share their cards tell as a count
+    for line in overlaps:
+        warn(f"{name}: {line}")
     unit = "person" if any(row.group for row in loaded.rows) else "text"
     counts = _counts(frame, loaded.classes)
     conflicts = loaded.conflicts or report["conflicts"]
@@ -237,6 +255,7 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Bu
             *([_SHARES] if "shares" in frame else []),
             said_of_conflicts(conflicts),
             *made.unscored,
+            *overlaps,
             *(f"Read as found in the file: {line}" for line in loaded.notes),
             f"Rows with a near-duplicate (Jaccard similarity of token 3-grams of at least {params.near_duplicate:g}) were removed: from training "
             f"{removed['train']:,}, from validation {removed['validation']:,}. The test split is complete.",

@@ -8,6 +8,7 @@ a seed could hold one text twice.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,3 +91,15 @@ def clean(frame: pd.DataFrame, threshold: float, examples: int = 20) -> Cleaned:
         "examples": listed[:examples],
     }
     return Cleaned(_sorted(frame.drop(index=sorted(gone)), SPLITS), report)
+
+
+def overlapping(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield how many rows of a split stand in one that scores or chooses; these go (`clean`), for who learns them recites them."""
+    prints = {split: [fingerprint(text) for text in frame.loc[frame["split"] == split, "text"]] for split in SPLITS}
+    known: set[str] = set()
+    for other, split in (("test", "validation"), ("test", "train"), ("validation", "train")):
+        there = set(prints[other]) - (known if other == "validation" else set())
+        known |= there
+        if count := sum(print_ in there for print_ in prints[split]):
+            rows, stand, leave = ("row", "stands", "it leaves") if count == 1 else ("rows", "stand", "they leave")
+            yield f"{count:,} {rows} of {split} {stand} in {other} word for word; {leave} {split}."

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
+import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
@@ -19,9 +21,8 @@ from emosynth.paths import repro
 
 SPLITS = ("train", "validation", "test")
 COLUMNS = ("id", "text", "labels", "split", "corpus")
+Others = Callable[[], str]
 _MORE_ROWS = "Give more rows of these classes, "
-_OTHER_SHARES = "--fractions 0.5,0.1,0.4, or corpora: {fractions: [0.5, 0.1, 0.4]} in profiles/NAME.yaml"
-"""How shares of train, validation and test are said."""
 
 
 @functools.lru_cache(maxsize=200_000)
@@ -71,7 +72,9 @@ def total_of(classes: Iterable[str]) -> str:
     return name
 
 
-def validate(frame: pd.DataFrame, classes: Sequence[str], task: str, where: str, rows: Sequence[str] | None = None) -> None:
+def validate(
+    frame: pd.DataFrame, classes: Sequence[str], task: str, where: str, rows: Sequence[str] | None = None, others: Others = lambda: ""
+) -> None:
     """Check a corpus.
 
     Parameters
@@ -86,6 +89,8 @@ def validate(frame: pd.DataFrame, classes: Sequence[str], task: str, where: str,
         The file concerned, for errors.
     rows
         What to call each row in errors; None: its id.
+    others
+        Tells other shares of the splits that work, see `every_class`.
 
     Raises
     ------
@@ -124,14 +129,19 @@ def validate(frame: pd.DataFrame, classes: Sequence[str], task: str, where: str,
         remedy = "A classifier needs at least two; check which column holds the labels."
         raise fault(f"The corpus has one class only: {some(sorted(seen))}.", where, remedy)
     if empty := [split for split in SPLITS if split not in set(splits)]:
-        remedy = (
-            "Give more rows, or a split column that has rows of train, validation and test; without such a column corpora.fractions says how many: "
-            + _OTHER_SHARES
-        )
+        remedy = "Give more rows, or a split column that has rows of train, validation and test"
+        remedy += f"; without such a column corpora.fractions says how many: {shares}" if (shares := others()) else "."
         raise fault(f"The {empty[0]} split has no rows.", where, remedy)
     if absent := _lacking(given, splits, "train", classes):
-        remedy = f"{_MORE_ROWS}or leave them out of the classes."
+        shares = f"other splits ({shares}), " if (shares := others()) else ""
+        remedy = f"{_MORE_ROWS}{shares}{_without(absent)}"
         raise fault(f"The training split has no row of {some(absent)}.", where, remedy)
+
+
+def _without(classes: Sequence[str]) -> str:
+    """Return how classes are left out, by name."""
+    names = json.dumps(dict.fromkeys(classes), ensure_ascii=False)
+    return f"or leave them out: --class-names {shlex.quote(names)} (corpora.custom.class_names)."
 
 
 def _lacking(given: Iterable[Iterable[str]], splits: Iterable[str], split: str, classes: Sequence[str]) -> list[str]:
@@ -140,8 +150,13 @@ def _lacking(given: Iterable[Iterable[str]], splits: Iterable[str], split: str, 
     return [label for label in classes if label not in held]
 
 
-def every_class(frame: pd.DataFrame, classes: Sequence[str], where: str) -> list[str]:
+def every_class(frame: pd.DataFrame, classes: Sequence[str], where: str, others: Others = lambda: "") -> list[str]:
     """Return what is to be said of classes that the validation split lacks.
+
+    Parameters
+    ----------
+    others
+        Tells other shares of the splits by which test has every class, as they are written; empty: there are none, or the splits are the corpus's own.
 
     Raises
     ------
@@ -150,7 +165,8 @@ def every_class(frame: pd.DataFrame, classes: Sequence[str], where: str) -> list
     """
     given, splits = frame["labels"].tolist(), frame["split"].tolist()
     if lacking := _lacking(given, splits, "test", classes):
-        remedy = f"{_MORE_ROWS}other splits, if the file has none ({_OTHER_SHARES}), or leave them out (class_names: {{label: null}})."
+        shares = f"other splits ({shares}), " if (shares := others()) else ""
+        remedy = f"{_MORE_ROWS}{shares}{_without(lacking)}"
         raise fault(f"The test split has no row of {some(lacking)}, so no score could count it.", where, remedy)
     lacking = _lacking(given, splits, "validation", classes)
     return [f"The validation split has no row of {some(lacking, 30)}."] if lacking else []

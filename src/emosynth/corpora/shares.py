@@ -189,7 +189,7 @@ def resolved(rows: list[Row], how: Conflicts, multi: bool, path: Path, notes: No
         remedy = "Mend these rows, or set corpora.conflicts: majority, soft or drop."
         raise fault(f"{len(torn):,} texts stand with several labels, in {held:,} rows.", f"{path}: {some(places)}", remedy)
     kept = [row for row in rows if row.id not in torn]
-    whole = len(kept)
+    whole, untorn = len(kept), {label for row in kept for label in row.labels}
     for group in torn.values():
         labels, shares = _settled(group, how, multi)
         if labels:
@@ -199,15 +199,34 @@ def resolved(rows: list[Row], how: Conflicts, multi: bool, path: Path, notes: No
             kept.append(replace(first, labels=labels, shares=tuple(sorted(shares.items())), split=split, place=group[0].place))
     # the order of equal texts is settled by their labels, not by where they stand in the file
     kept.sort(key=lambda row: (row.id, row.split or "", row.labels, row.shares, row.text))
+    ways = _ways(torn.values(), how, multi, untorn) if torn and len({label for row in kept for label in row.labels}) < 2 else None
     if not kept:
         what = "Every text stands with several labels" + (", none of them by most rows." if how == "majority" else ".")
-        raise fault(what, path, f"Mend the labels, or set corpora.conflicts: {'soft' if how == 'majority' else 'majority or soft'}.")
+        raise fault(what, path, otherwise(ways or []))
     settled = len(kept) - whole
     lost, texts = len(torn) - settled, len(counts)
     if how == "majority" and lost > MUCH * texts:
-        notes.warn(f"{lost:,} of {texts:,} texts are left out, for no label has most of their votes or rows (conflicts: soft keeps them).")
-    told = {"kept": settled, "dropped": lost, "places": places[:20]}
+        hint = " (conflicts: soft keeps them)" if ways is None or "soft" in ways else ""
+        notes.warn(f"{lost:,} of {texts:,} texts are left out, for no label has most of their votes or rows{hint}.")
+    told = {"kept": settled, "dropped": lost, "places": places[:20]} | ({} if ways is None else {"ways": ways})
     return kept, {"texts": len(torn), "rows": held, "done": how} | told
+
+
+def _ways(torn: Collection[Sequence[Row]], how: Conflicts, multi: bool, untorn: Collection[str]) -> list[str]:
+    """Return the other ways of settling texts with several labels that leave two classes; ``untorn`` are the labels of all other texts."""
+    ways: tuple[Conflicts, ...] = ("majority", "soft", "drop")
+    left = {way: {label for group in torn for label in _settled(group, way, multi)[0]} for way in ways if way != how}
+    return [way for way, labels in left.items() if len({*untorn, *labels}) > 1]
+
+
+def otherwise(ways: Sequence[str]) -> str:
+    """Return the remedy for texts with several labels of which too little is left, given the ways of settling them that leave more."""
+    if ways:
+        return f"Mend texts that stand with several labels, or settle them otherwise (corpora.conflicts, --conflicts: {' or '.join(ways)})."
+    return (
+        "No value of corpora.conflicts (--conflicts) leaves two classes. Give each text one label, or more votes, in further "
+        "rows or as columns of raters (labels: [COLUMN, COLUMN, COLUMN]), so that most agree."
+    )
 
 
 def _settled(group: Sequence[Row], how: Conflicts, multi: bool) -> tuple[tuple[str, ...], Shares]:

@@ -18,7 +18,7 @@ from emosynth.errors import UserError
 from emosynth.guides.base import Guide
 from emosynth.labellers.base import Labeller
 from emosynth.learners.base import Learner
-from emosynth.params import Arm, Params, WriterSpec
+from emosynth.params import Arm, Params, WriterSpec, explain
 
 PLAIN = "plain"
 SEED = "seed"
@@ -237,7 +237,7 @@ def _overridden(params: Params, spec: Arm, overrides: Mapping[str, Any], where: 
     try:
         return Arm.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"A value of a sweep is not valid: {error.errors()[0]['msg']}.", where=where, remedy="Correct it.") from None
+        raise explain(error, where, Arm, "The sweep is not valid:") from None
 
 
 def _put(holder: dict[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:

@@ -113,14 +113,14 @@ def load_params(root: str | os.PathLike[str], profile: str) -> Params:
         overlay = read_file(root / "profiles" / f"{profile}.yaml")
         base = deep_merge(base, overlay)
         where = f"params.yaml + profiles/{profile}.yaml"
-    params = validate(base, where)
+    params = validate(base, where, root)
     check_presets(base, overlay, where)
     check_design(params, root, where)
     return params
 
 
-def validate(values: dict[str, Any], where: str) -> Params:
-    """Return values as parameters; raises UserError naming every offending key."""
+def validate(values: dict[str, Any], where: str, root: Path | None = None) -> Params:
+    """Return values as parameters; raises UserError naming every offending key, and the nearest of the models that the catalogue of ``root`` has."""
     told = [f"{key}: the {'field' if '.extra.' in key else 'address'} holds {what}" for key, what in addresses(values)]
     if told:
         raise UserError(
@@ -132,7 +132,16 @@ def validate(values: dict[str, Any], where: str) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise explain(error, where, Params) from None
+        raise explain(error, where, Params, models=_models(root)) from None
+
+
+def _models(root: Path | None) -> list[str]:
+    """Return the models of the catalogue, for an error that proposes one; a catalogue that cannot be read is told of elsewhere."""
+    try:
+        entries = {} if root is None else read_file(root / "data" / "catalog.yaml")
+    except UserError:
+        return []
+    return [name for name, entry in entries.items() if isinstance(entry, Mapping) and entry.get("kind") == "model"]
 
 
 _WHEN = {"run", "sizes", "repeats", "corpora"}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
@@ -157,8 +158,20 @@ def addresses(values: Any, dotted: str = "") -> Iterator[tuple[str, str]]:
             yield dotted, found
 
 
-def explain(error: ValidationError, where: str, model: type[BaseModel]) -> UserError:
-    """Turn pydantic's findings into one error that names every offending key and its remedy."""
+def explain(
+    error: ValidationError, where: str, model: type[BaseModel], what: str = "Parameters are not valid:", models: Collection[str] = ()
+) -> UserError:
+    """Turn pydantic's findings into one error that names every offending key and its remedy.
+
+    Parameters
+    ----------
+    model
+        What the values were to be.
+    what
+        The error's first line.
+    models
+        Names of language models, of which the nearest is proposed where one is named out of place.
+    """
     lines = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "(whole file)"
@@ -168,6 +181,8 @@ def explain(error: ValidationError, where: str, model: type[BaseModel]) -> UserE
             lines.append(
                 item["msg"].removeprefix("Value error, ") if not item["loc"] else f"{key}: {item['msg'].removeprefix('Value error, ')}"
             )
+        elif item["type"] in ("model_type", "dict_type") and not isinstance(item["input"], dict):
+            lines.append(f"{key}: must be a mapping (found {item['input']!r}){_form(item['loc'], item['input'], model, models)}")
         elif isinstance(item["input"], dict):
             lines.append(f"{key}: {item['msg']}")
         else:
@@ -176,7 +191,7 @@ def explain(error: ValidationError, where: str, model: type[BaseModel]) -> UserE
                 hint = "; put it into quotation marks if it is a name"
             lines.append(f"{key}: {item['msg']} (found {item['input']!r}{hint})")
     return UserError(
-        "Parameters are not valid:",
+        what,
         lines=lines,
         where=where,
         remedy="Correct the keys named; src/emosynth/params/ declares each with its type and range.",
@@ -193,15 +208,35 @@ def _quoted_number(value: object) -> bool:
     return True
 
 
-def _nearest(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
+def _at(loc: Iterable[int | str], model: type[BaseModel]) -> Any:
+    """Return what is declared at a place; None: nothing known."""
     at: Any = model
-    for part in loc[:-1]:
+    for part in loc:
         fields = getattr(at, "model_fields", {})
         if part in fields:
             at = fields[part].annotation
-        elif getattr(at, "__origin__", None) is dict:
-            at = at.__args__[1]
+            # of "a section, or None" the section is what keys are looked for in
+            at = next((one for one in get_args(at) if hasattr(one, "model_fields")), at) if get_origin(at) in (Union, UnionType) else at
+        elif get_origin(at) is dict:
+            at = get_args(at)[1]
         else:
-            return ""
-    close = difflib.get_close_matches(str(loc[-1]), list(getattr(at, "model_fields", {})), n=1)
+            return None
+    return at
+
+
+def _nearest(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    close = difflib.get_close_matches(str(loc[-1]), list(getattr(_at(loc[:-1], model), "model_fields", {})), n=1)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def _form(loc: tuple[int | str, ...], given: Any, model: type[BaseModel], models: Collection[str]) -> str:
+    """Return how a section is written whose place holds something else: what is given is taken for the one thing that it names."""
+    fields = getattr(_at(loc, model), "model_fields", {})
+    first = next((name for name in ("model", "path") if name in fields), "")
+    if not first or not isinstance(given, str):
+        return f"; it has {', '.join(fields)}" if fields else ""
+    # a name may lack all that follows the family: smollm3 is near to smollm2-135m-instruct
+    starts = {name[: len(given)]: name for name in models} if first == "model" and given not in models else {}
+    close = difflib.get_close_matches(given, starts, n=1)
+    said = f"; write {loc[-1]}: {{{first}: {given}}}"
+    return f"{said}, or did you mean {{{first}: {starts[close[0]]}}}?" if close else said

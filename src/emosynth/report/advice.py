@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from emosynth.design.arms import SEED
 from emosynth.evidence.contrasts import LEAST
 from emosynth.evidence.numbers import (
     chance,
@@ -121,7 +120,7 @@ def rules(tables: Tables) -> list[str]:
 
 def _classifier(tables: Tables) -> str:
     """Say what the choice of the classifier is worth: against the best written rows, and by corpus at its smallest seed."""
-    if tables.scored is None or len(tables.params.learners) < 2:
+    if tables.alone is None or len(tables.params.learners) < 2:
         return ""
     assert tables.answers is not None and tables.rivals is not None
     said, beaten = [], []
@@ -134,17 +133,11 @@ def _classifier(tables: Tables) -> str:
                     f"{row.corpus}, {count(row.size)} labels: {_scored(tables, rival)}, {told(rival.more, rival.low, rival.high)} over {tables.looks.title(row.arm)} with {tables.looks.learner(row.learner)}"
                 )
     for corpus in tables.params.corpora.names:
-        alone = [
-            group
-            for group in tables.scored.groups
-            if (group.corpus, group.arm, group.sweep, group.budget) == (corpus, SEED, "", "accepted")
-        ]
-        at = min((group.size for group in alone), default=0)
-        means = {group.learner: tables.scored.mean(group) for group in alone if group.size == at}
-        if len(means) > 1:
-            best, worst = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
-            high, low = (f"{tables.looks.learner(name)} {score(means[name])}" for name in (best, worst))
-            said.append(f"{corpus}, {count(at)} labels: {high}, {low}")
+        rows = tables.alone[tables.alone["corpus"] == corpus]
+        rows = rows[rows["size"] == rows["size"].min()].sort_values("score", ascending=False, kind="stable")
+        if len(rows) > 1:
+            best, worst = (f"{tables.looks.learner(row.learner)} {score(row.score)}" for row in rows_of(rows.iloc[[0, -1]]))
+            said.append(f"{corpus}, {count(int(rows['size'].iloc[0]))} labels: {best}, {worst}")
     if not said:
         return ""
     alone = f"Macro-F1 of the labels alone, best and worst: {'; '.join(said)}."

@@ -10,7 +10,7 @@ from emosynth.design.arms import SEED
 from emosynth.evidence.contrasts import LEAST
 from emosynth.evidence.numbers import POINTS, count, gain, listed, number, score, some, span, told
 from emosynth.evidence.scored import Group
-from emosynth.report.figures.base import learners_in
+from emosynth.report.figures.base import learners_in, top
 from emosynth.report.tables import Tables, main_rows
 
 
@@ -68,10 +68,10 @@ def alone_rows(tables: Tables) -> dict[str, Any] | None:
     if frame is None or frame["learner"].nunique() < 2:
         return None
     learners, lines = learners_in(tables, frame), []
-    for (corpus, at), own in frame.groupby(["corpus", "size"], sort=True):
-        by, best = own.set_index("learner"), own["score"].idxmax()
+    for _, own in frame.groupby(["corpus", "size"], sort=True):
+        by, best = own.set_index("learner"), top(own, "score")
         cells = [_level_cell(by.loc[name]) if name in by.index else "–" for name in learners]
-        lines.append([f"{corpus}, {count(int(at))} labels", *cells, tables.looks.learner(str(own.loc[best, "learner"]))])
+        lines.append([f"{best['corpus']}, {count(best['size'])} labels", *cells, tables.looks.learner(str(best["learner"]))])
     return {
         "title": "Which classifier: the labels alone",
         "note": f"Macro-F1 in points with interval (none with fewer repeats than {count(LEAST)}), before a row is added. A language model that is asked to classify learns nothing from the labels but what stands in its prompt. Which is best was looked up on the test rows.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import sys
 import threading
@@ -19,7 +20,7 @@ import psutil
 from emosynth.errors import UserError
 from emosynth.escape import terminal
 from emosynth.files import disk_errors
-from emosynth.params import Params, load_params
+from emosynth.params import Corpora, Params, UserCorpus, load_params
 from emosynth.paths import Paths, repro
 from emosynth.pipeline import Stage, stale_pipelines
 from emosynth.pipeline import stage as find_stage
@@ -171,12 +172,17 @@ def _execute(paths: Paths, item: Stage, params: Params, more: Mapping[str, str] 
         # only now: what is in the log while the notebook runs is shown on the terminal
         with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
             file.write(terminal(redact("\n".join(error.traceback), *keys), lines=True) + "\n")
+        kind, places = error.ename.rpartition(".")[2], f"partial notebook {short(partial, paths.root)}, log {short(log, paths.root)}"
+        what, lines, where, remedy = (
+            _parts(redact(error.evalue, *keys)) if kind == "UserError" else (redact(error.evalue, *keys), [], "", "")
+        )
         raise NotebookFailed(
-            f"Cell {error.exec_count} of notebooks/{item.name}.ipynb failed: {error.ename.rpartition('.')[2]}: {redact(error.evalue, *keys)}",
-            where=f"partial notebook {short(partial, paths.root)}, log {short(log, paths.root)}",
-            remedy="Mend the cause and run the same command again; finished work is kept."
-            if error.ename.endswith("UserError")
+            f"Cell {error.exec_count} of notebooks/{item.name}.ipynb failed: {kind}: {what}",
+            where=f"{where}; {places}" if where else places,
+            remedy=f"{remedy or 'Mend the cause.'} Then run the same command again; finished work is kept."
+            if kind == "UserError"
             else "The log has the traceback.",
+            lines=lines,
         ) from None
     finally:
         shutil.rmtree(kernel, ignore_errors=True)
@@ -185,6 +191,36 @@ def _execute(paths: Paths, item: Stage, params: Params, more: Mapping[str, str] 
                 partial.write_text(redact_json(partial.read_text(encoding="utf-8"), *keys), encoding="utf-8")
     partial.unlink(missing_ok=True)
     return nbformat.reads(redact_json(nbformat.writes(normalise(executed)), *keys), as_version=4)
+
+
+def _parts(message: str) -> tuple[str, list[str], str, str]:
+    """Return what the message of a `UserError` says: what is wrong, the lines of it, where, and the remedy with keys in the place of flags."""
+    what, *rest = message.split("\n")
+    told = {"where": "", "remedy": ""}
+    lines = []
+    for line in rest:
+        found = re.match(r"  (where|remedy):\s+(.*)", line)
+        if found:
+            told[found[1]] = found[2]
+        else:
+            lines.append(line.strip())
+    return as_keys(what), [as_keys(line) for line in lines], told["where"], as_keys(told["remedy"])
+
+
+def as_keys(said: str) -> str:
+    """Return what is said of a user's file with the keys of a profile in the place of the flags of ``check`` and ``try``, which a run has not."""
+    keys = {name: f"corpora.custom.{name}" for name in UserCorpus.model_fields} | {name: f"corpora.{name}" for name in Corpora.model_fields}
+
+    def key(found: re.Match[str]) -> str:
+        name = keys.get(found[1].replace("-", "_"))
+        value = found[2] or ""
+        value = value[1:-1] if value.startswith("'") else value
+        return found[0] if name is None else f"{name}: {value}" if value else name
+
+    # where the key stands beside its flag it is not said twice
+    said = re.sub(r"--fractions [\d.,]+, or |, --conflicts\b| \(--(?:missing drop|conflicts)\)", "", said)
+    said = re.sub(r"(--class-names (?:'[^']*'|\S+)) \(corpora\.custom\.class_names\)", r"\1", said)
+    return re.sub(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)(?: ('[^']*'|[^\s;,)(]*[^\s;,.)(]))?", key, said)
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def stratified_order(corpus: Corpus, cells: Cells) -> pd.DataFrame:
     train = corpus.split("train").sort_values("id", kind="stable")
     labels = primary_labels(train, corpus.classes)
     counts = {label: labels.count(label) for label in corpus.classes}
-    _check(corpus.name, counts, cells)
+    check_seeds(corpus.name, counts, cells)
     members: dict[str, list[str]] = {label: [] for label in corpus.classes}
     for identifier, label in zip(train["id"], labels, strict=True):
         members[label].append(identifier)
@@ -94,7 +94,7 @@ def stratified_order(corpus: Corpus, cells: Cells) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)[COLUMNS]
 
 
-def _check(name: str, counts: Mapping[str, int], cells: Cells) -> None:
+def check_seeds(name: str, counts: Mapping[str, int], cells: Cells) -> None:
     rows, sizes, least = sum(counts.values()), cells.sizes_of(name), cells.min_per_class_of(name)
     own = f"cells.per.{name}"
     too_large = [size for size in sizes if size > rows]

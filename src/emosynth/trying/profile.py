@@ -18,7 +18,7 @@ from emosynth.corpora.own import Understanding, understand
 from emosynth.corpora.shares import Conflicts
 from emosynth.errors import UserError
 from emosynth.files import write_text
-from emosynth.params import Cells, Corpora, UserCorpus, read_file
+from emosynth.params import Cells, Corpora, Params, UserCorpus, read_file
 from emosynth.params.base import load_yaml
 from emosynth.paths import SHIPPED, Paths
 from emosynth.trying.amounts import sizes_for
@@ -138,7 +138,29 @@ def refused(
         said.append(
             f"{near:,} rows are nearly the same as another (near-duplicates): a run leaves them out of its training and validation rows."
         )
-    return None, said + made.unscored
+    return None, made.overlaps + said + made.unscored
+
+
+def check_own(name: str, params: Params, paths: Paths) -> str:
+    """Return what a run would take of a user's file, by the rules of steps 00 and 01; files of more than `FEW` rows are checked without near-duplicates.
+
+    Raises
+    ------
+    UserError
+        As these steps would: for columns that are not there, rows that cannot be used, splits and seeds that do not fit.
+    """
+    from emosynth.corpora.build import settled
+    from emosynth.corpora.own import loaded
+    from emosynth.seeding.seeds import check_seeds, primary_labels
+
+    own = params.corpora.custom[name]
+    path = paths.own(own.path)
+    seen = understand(path, own, params.corpora.conflicts)
+    made = settled(name, loaded(seen, path), params.corpora, near=len(seen.rows) <= FEW)
+    train = made.frame[made.frame["split"] == "train"]
+    labels = Counter(primary_labels(train, list(seen.classes)))
+    check_seeds(name, {label: labels[label] for label in seen.classes}, params.cells)
+    return f"{len(train):,} training rows of {len(seen.classes)} classes"
 
 
 def untaught(root: Path, path: Path, seen: Understanding, name: str) -> list[str]:

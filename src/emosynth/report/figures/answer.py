@@ -163,7 +163,7 @@ def _other(tables: Tables, head: Headline) -> str:
         & (found["learner"] != head.learner)
         & (found["repeats"] >= LEAST)
     ]
-    return str(found.loc[found["score"].idxmax(), "learner"]) if len(found) else ""
+    return str(chart.top(found, "score")["learner"]) if len(found) else ""
 
 
 def _apart(ends: list[tuple[float, str, str]], gap: float) -> list[float]:
