@@ -95,3 +95,13 @@ def test_what_cannot_be_read_says_nothing(tmp_path: Path) -> None:
         (paths.logs / "pace.json").write_text(damaged)
         assert (ahead(paths, ORDER[8]) or (0, 0))[:2] == (300, 300)
     assert len(read_record(paths.report / "timings.js")) == len(ORDER)
+
+
+def test_one_thing_has_no_s():
+    from emosynth.corpora.shares import said_of_conflicts
+    from emosynth.progress import counted
+
+    assert [counted(count, "row") for count in (0, 1, 2, 1000)] == ["0 rows", "1 row", "2 rows", "1,000 rows"]
+    assert said_of_conflicts({"texts": 1, "rows": 2, "done": "kept", "dropped": 0}).startswith(
+        "1 text stands with several labels, in 2 rows:"
+    )

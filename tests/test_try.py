@@ -215,7 +215,7 @@ def test_check_names_near_duplicates_and_the_noun_of_prompts(root: Path, capsys:
     (root / "near.csv").write_text(quoted([("text", "label"), *rows, *near]))
     assert run(root, "check", str(root / "near.csv")) == 0
     said = capsys.readouterr().out
-    assert "word for word: 0" in said and "1 rows are nearly the same" in said
+    assert "word for word: 0" in said and "1 row is nearly the same" in said
     assert "what a text is called in prompts: message  (--register-noun" in said
     assert run(root, "check", str(root / "near.csv"), "--register-noun", "mail") == 0 and "in prompts" not in capsys.readouterr().out
 

@@ -26,7 +26,11 @@ from emosynth.files import atomic, plain, write_text
 from emosynth.languages import spaced
 from emosynth.params import Params
 from emosynth.paths import Paths
+<<<<<<< HEAD
 from emosynth.progress import say, warn
+=======
+from emosynth.progress import counted, say
+>>>>>>> wd
 from emosynth.responsible.personal import kinds_in, mask
 from emosynth.text import ngrams, words
 from emosynth.trials.labels import label_rows
@@ -154,7 +158,9 @@ def export_dataset(params: Params, paths: Paths, arm: str, folder: Path, catalog
     about = _about(params, resolved, made, catalog) | {"picked": picked}
     write_text(folder / "README.md", _readme(made, about))
     write_text(folder / "croissant.json", json_text(croissant(made.frame, about, parquet), indent=2) + "\n")
-    say(f"export: {len(made.frame)} rows of {name} to {folder}; {made.left_out} that share {SHARED} words with real text are left out")
+    say(
+        f"export: {counted(len(made.frame), 'row')} of {name} to {folder}; left out for {SHARED} words in a row with real text: {made.left_out:,}"
+    )
     say(f"export: they grow from {made.grown}")
     for line in about["unwritten"]:
         warn(f"export: {name}: {line}")
@@ -323,11 +329,11 @@ def _readme(made: _Exported, about: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             "---", yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=1000).rstrip(), "---", "", f"# {markdown(about['name'])}", "",
-            f"{about['rows']:,} texts that a language model wrote for the classes of {markdown(about['corpus'])}, and that passed every check.", "",
+            f"{counted(about['rows'], 'text')} that a language model wrote for the classes of {markdown(about['corpus'])}, and that passed every check.", "",
             "## How they were made", "", *([f"- picked: {markdown(about['picked'])}"] if about["picked"] else []), *(f"- {choice}: {markdown(what)}" for choice, what in about["choices"].items()),
             *(f"- licence of the model {markdown(name)}: {markdown(licence)}" for name, licence in about["models"].items()),
             f"- grown from: {made.grown}",
-            f"- left out: {about['left_out']:,} rows that share {SHARED} words in a row with a real text of the corpus", "",
+            f"- left out: {counted(about['left_out'], 'row')} that {'shares' if about['left_out'] == 1 else 'share'} {SHARED} words in a row with a real text of the corpus", "",
             "## Columns", "", "| column | meaning |", "|---|---|", *(f"| {markdown(column)} | {markdown(what)} |" for column, what in meaning.items()), "",
             f"Class labels, in order: {markdown(', '.join(about['labels']))}.", "", "| label | rows |", "|---|---|",
             *(f"| {markdown(label)} | {int(counts.get(label, 0)):,} |" for label in about["labels"]), "",
@@ -361,7 +367,7 @@ def _responsible(about: Mapping[str, Any]) -> dict[str, Any]:
         "rai:hasSyntheticData": True, "rai:dataCollectionType": "Synthetic",
         "rai:dataCollection": f"Written by a language model: {choices['writer']}{f'; licence: {models}' if models else ''}. Shown in its prompts: {choices['guide']}. "
         f"Classes and seeds are those of the corpus {about['corpus']} (licence: {about['corpus_licence']}); no text of it is in the data set.",
-        "rai:dataPreprocessingProtocol": f"Kept is what passes these checks: {choices['checks']}. Left out: {about['left_out']} rows that share {SHARED} words in a row "
+        "rai:dataPreprocessingProtocol": f"Kept is what passes these checks: {choices['checks']}. Left out: {counted(about['left_out'], 'row')} that {'shares' if about['left_out'] == 1 else 'share'} {SHARED} words in a row "
         "with a real text of the corpus.",
         "rai:dataAnnotationProtocol": f"No person labelled the texts. Labels: {choices['labels']}.", "rai:machineAnnotationTools": choices["labels"],
         "rai:annotationsPerItem": "0 by people", "rai:personalSensitiveInformation": about["personal"], "rai:dataBiases": list(_BIASES), "rai:dataLimitations": [*about["unwritten"], *_LIMITS],

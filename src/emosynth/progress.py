@@ -33,6 +33,11 @@ def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number of things, of which one has no s: 1 row, 1,000 rows."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def warn(line: str) -> None:
     """Show what a person has to know who did not watch; there is no other way to warn.
 

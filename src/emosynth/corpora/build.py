@@ -24,7 +24,7 @@ from emosynth.files import read_json, write_json
 from emosynth.languages import ENGLISH_ONLY, UNSEGMENTED, is_english, unsegmented
 from emosynth.params import Corpora, Params
 from emosynth.paths import Paths
-from emosynth.progress import say, warn
+from emosynth.progress import counted, say, warn
 from emosynth.text import words
 
 _MEANINGS = {
@@ -217,7 +217,7 @@ def _other_shares(name: str, loaded: Loaded, tried: Sequence[float]) -> str:
 
 def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Built:
     loaded, meta, given = _read(name, params, catalog, paths)
-    say(f"{name}: {len(loaded.rows)} rows read; looking for duplicates")
+    say(f"{name}: {counted(len(loaded.rows), 'row')} read; looking for duplicates")
     if loaded.notes:
         say(f"{name}: " + "; ".join(loaded.notes))
     made = settled(name, loaded, params)
@@ -250,7 +250,7 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Bu
         columns={column: meaning for column, meaning in _MEANINGS.items() if column in frame},
         counts={split: counts[split] for split in SPLITS},
         limits=[
-            *(f"{count:,} rows were left out: {reason}." for reason, count in loaded.dropped.items()),
+            *(f"{counted(count, 'row')} {'was' if count == 1 else 'were'} left out: {reason}." for reason, count in loaded.dropped.items()),
             *about_language,
             *([_SHARES] if "shares" in frame else []),
             said_of_conflicts(conflicts),
@@ -269,7 +269,11 @@ def _build_one(name: str, params: Corpora, catalog: Catalog, paths: Paths) -> Bu
     path = write_table(frame, paths.corpora / f"{name}.parquet", card)
     write_json(paths.corpora / f"{name}.json", note)
     rows = {split: int((frame["split"] == split).sum()) for split in SPLITS}
-    say(f"{name}: " + ", ".join(f"{count} {split}" for split, count in rows.items()) + f"; {sum(removed.values())} duplicates removed")
+    say(
+        f"{name}: "
+        + ", ".join(f"{count} {split}" for split, count in rows.items())
+        + f"; {counted(sum(removed.values()), 'duplicate')} removed"
+    )
     return Built(name, path, rows, removed, loaded.classes)
 
 

@@ -16,6 +16,7 @@ from emosynth.corpora.schema import SPLITS
 from emosynth.corpora.tables import absent
 from emosynth.corpora.values import literal, number
 from emosynth.params import UserCorpus
+from emosynth.progress import counted
 
 Conflicts = Literal["majority", "drop", "error", "soft"]
 Shares = dict[str, float]
@@ -187,7 +188,11 @@ def resolved(rows: list[Row], how: Conflicts, multi: bool, path: Path, notes: No
     held = sum(len({row.place for row in group}) for group in torn.values())
     if torn and how == "error":
         remedy = "Mend these rows, or set corpora.conflicts: majority, soft or drop."
-        raise fault(f"{len(torn):,} texts stand with several labels, in {held:,} rows.", f"{path}: {some(places)}", remedy)
+        raise fault(
+            f"{counted(len(torn), 'text')} {'stands' if len(torn) == 1 else 'stand'} with several labels, in {counted(held, 'row')}.",
+            f"{path}: {some(places)}",
+            remedy,
+        )
     kept = [row for row in rows if row.id not in torn]
     whole, untorn = len(kept), {label for row in kept for label in row.labels}
     for group in torn.values():
@@ -258,4 +263,4 @@ def said_of_conflicts(conflicts: dict[str, Any]) -> str:
         return "No text stands with several labels."
     lost = conflicts["dropped"] if conflicts["done"] == "majority" else 0
     rest = f"; {lost:,} without a majority were left out" if lost else ""
-    return f"{conflicts['texts']:,} texts stand with several labels, in {conflicts['rows']:,} rows: {_DONE[conflicts['done']]}{rest}."
+    return f"{counted(conflicts['texts'], 'text')} {'stands' if conflicts['texts'] == 1 else 'stand'} with several labels, in {counted(conflicts['rows'], 'row')}: {_DONE[conflicts['done']]}{rest}."

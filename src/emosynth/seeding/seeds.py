@@ -20,7 +20,7 @@ from emosynth.design.cells import Cell
 from emosynth.errors import UserError
 from emosynth.params import Cells, Params
 from emosynth.paths import Paths, repro
-from emosynth.progress import say
+from emosynth.progress import counted, say
 
 COLUMNS = ["corpus", "repeat", "rank", "id", "label"]
 
@@ -247,7 +247,7 @@ def build_orders(params: Params, paths: Paths) -> pd.DataFrame:
         frames.append(stratified_order(corpus, params.cells))
         for size in params.cells.sizes_of(name):
             counts[f"{name}, seed of {size}"] = {"rows": size, **_class_counts(seed_rows(frames[-1], Cell(name, 0, size)), corpus.classes)}
-        say(f"{name}: {params.cells.repeats_of(name)} orders of {len(corpus.frame)} training rows")
+        say(f"{name}: {counted(params.cells.repeats_of(name), 'order')} of {counted(len(corpus.frame), 'training row')}")
     order = pd.concat(frames, ignore_index=True)
     card = Card(
         title="Nested seeds",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from emosynth.errors import UserError
 from emosynth.escape import print_json
 from emosynth.paths import SHIPPED, Paths, free, repro, work_on
+from emosynth.progress import counted
 from emosynth.trying.told import add_flags, found_at, fractions_of, lines, look, spec_of
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def browse(given: argparse.Namespace, root: Path) -> int:
     rows, query = _rows_of(given, root), Query.read(given.query)
     rows.check(query)
     write_text(to, listing(rows, query, whole=True))
-    print(f"written: {given.to}, {len(rows.find(query)):,} of {len(rows.frame):,} rows (it holds corpus text: do not publish it)")
+    print(f"written: {given.to}, {len(rows.find(query)):,} of {counted(len(rows.frame), 'row')} (it holds corpus text: do not publish it)")
     return 0
 
 

@@ -21,6 +21,7 @@ from emosynth.files import write_text
 from emosynth.params import Cells, Corpora, Params, UserCorpus, read_file
 from emosynth.params.base import load_yaml
 from emosynth.paths import SHIPPED, Paths
+from emosynth.progress import counted
 from emosynth.trying.amounts import sizes_for
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def refused(
         return error, said
     if near := sum(kinds.get("near", 0) for kinds in made.report.get("removed", {}).values()):
         said.append(
-            f"{near:,} rows are nearly the same as another (near-duplicates): a run leaves them out of its training and validation rows."
+            f"{counted(near, 'row')} {'is' if near == 1 else 'are'} nearly the same as another (near-duplicates): a run leaves {'it' if near == 1 else 'them'} out of its training and validation rows."
         )
     return None, made.overlaps + said + made.unscored
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from emosynth.errors import UserError
+from emosynth.progress import counted
 from emosynth.trying.web import POLICY, document, escaped
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def port_of(server: BaseServer) -> int:
 def serve(server: Server, rows: Rows) -> int:
     """Serve the pages of rows until interrupted."""
     server.rows = rows
-    print(f"ready: {len(rows.frame):,} rows, which hold corpus text. Stop: Ctrl+C", flush=True)
+    print(f"ready: {counted(len(rows.frame), 'row')}, which hold corpus text. Stop: Ctrl+C", flush=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:

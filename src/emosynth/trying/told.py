@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from emosynth.errors import UserError
 from emosynth.escape import terminal
+from emosynth.progress import counted
 
 if TYPE_CHECKING:
     from emosynth.corpora.own import Understanding
@@ -179,7 +180,7 @@ def _lines(seen: Understanding) -> Iterator[str]:
     yield f"columns: {', '.join(seen.columns)}"
     yield f"  text: {seen.text}; labels: {labels}" + (f"; split: {seen.split}" if seen.split else "")
     lost = sum(map(len, seen.left_out.values()))
-    yield f"rows: {seen.rows_read:,} read, {lost:,} left out" + (f"; {seen.lines:,} lines" if seen.lines else "")
+    yield f"rows: {seen.rows_read:,} read, {lost:,} left out" + (f"; {counted(seen.lines, 'line')}" if seen.lines else "")
     for why, places in seen.left_out.items():
         yield f"  {why}: {_some(places)}"
     yield f"classes ({'one label' if seen.task == 'single' else 'one or more labels'} a row):"
@@ -190,7 +191,11 @@ def _lines(seen: Understanding) -> Iterator[str]:
     torn = seen.conflicts
     yield (
         f"texts {'that rows label differently' if seen.task == 'multi' else 'with several labels'}: {torn['texts']:,}"
-        + (f", in {torn['rows']:,} rows ({torn['done']}: {torn['kept']:,} kept, {torn['dropped']:,} left out)" if torn["texts"] else "")
+        + (
+            f", in {counted(torn['rows'], 'row')} ({torn['done']}: {torn['kept']:,} kept, {torn['dropped']:,} left out)"
+            if torn["texts"]
+            else ""
+        )
         + (f": {_some(torn['places'], torn['texts'])}" if torn["places"] else "")
     )
     yield f"rows that repeat a text word for word: {seen.duplicates:,}"
