@@ -26,11 +26,7 @@ from emosynth.files import atomic, plain, write_text
 from emosynth.languages import spaced
 from emosynth.params import Params
 from emosynth.paths import Paths
-<<<<<<< HEAD
-from emosynth.progress import say, warn
-=======
-from emosynth.progress import counted, say
->>>>>>> wd
+from emosynth.progress import counted, say, warn
 from emosynth.responsible.personal import kinds_in, mask
 from emosynth.text import ngrams, words
 from emosynth.trials.labels import label_rows
@@ -396,11 +392,9 @@ def croissant(frame: pd.DataFrame, about: Mapping[str, Any], parquet: Path) -> d
         "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"], **_responsible(about),
         "description": f"{about['rows']} texts written by a language model for the classes {', '.join(about['labels'])}, with provenance.",
         **({"license": licence} if (licence := licence_address(about["corpus_licence"])) else {}), "inLanguage": about["languages"], "version": "1.0.0",
-        "distribution": [
-            {
-                "@type": "cr:FileObject", "@id": "train.parquet", "name": "train.parquet", "contentUrl": "data/train.parquet",
-                "encodingFormat": "application/x-parquet", "sha256": hashlib.sha256(parquet.read_bytes()).hexdigest(),
-            }
-        ],
+        "distribution": [{
+            "@type": "cr:FileObject", "@id": "train.parquet", "name": "train.parquet", "contentUrl": "data/train.parquet",
+            "encodingFormat": "application/x-parquet", "sha256": hashlib.sha256(parquet.read_bytes()).hexdigest(),
+        }],
         "recordSet": [{"@type": "cr:RecordSet", "@id": "rows", "name": "rows", "field": fields}],
     }  # fmt: skip
