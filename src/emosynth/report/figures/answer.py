@@ -144,7 +144,7 @@ class Answer(Figure):
         other = frame[frame["curve"] == "other"]
         if len(other):
             levels = [f"{number(row.mean)} at {count(row.size)}" for row in rows_of(other)]
-            reading += f" {looks.learner(str(other['by'].iloc[0]))} with the labels alone: {listed(levels)}."
+            reading += f" With the labels alone and {looks.learner(str(other['by'].iloc[0]))}: {listed(levels)}."
         limits = (
             "The arm shown is the one that gains most with this learner at the largest seed, chosen on these test rows, "
             "which flatters it, and its intervals are not corrected; the cross-fitted gain is not flattered. "
