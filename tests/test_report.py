@@ -472,6 +472,12 @@ def test_an_arm_of_few_lucky_repeats_does_not_lead_the_curves(tables: Tables) ->
     assert "SHAP-guided leads" not in figure.words(few, tables).reading
 
 
+def test_a_classifier_that_was_run_on_the_labels_alone_has_no_panel_of_curves(tables: Tables) -> None:
+    assert tables.alone is not None and "zero-shot" in set(tables.alone["learner"])
+    frame = find_figure("learning_curves").frame(tables)
+    assert "zero-shot" not in set(frame["learner"]) and (frame.groupby("learner")["arm"].nunique() > 1).all()
+
+
 def test_head_to_head_says_why_the_first_page_may_show_what_it_does_not(tables: Tables) -> None:
     assert tables.answers is not None
     figure, told = find_figure("head_to_head"), Tables(tables.paths, tables.params)

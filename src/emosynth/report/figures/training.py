@@ -129,7 +129,7 @@ class LearningCurves(Figure):
     reads = SCORES
 
     def frame(self, tables: Tables) -> pd.DataFrame:
-        """Return mean macro-F1 in points by learner, arm and seed size, of arms with more than one size."""
+        """Return mean macro-F1 in points by learner, arm and seed size, of arms with more than one size and learners with more than one arm."""
         scored = tables.scored
         if scored is None:
             raise Missing("The run holds no trials.")
@@ -145,7 +145,9 @@ class LearningCurves(Figure):
         several = frame.groupby(["learner", "arm"])["size"].transform("nunique") > 1 if len(frame) else pd.Series(dtype=bool)
         if not several.any():
             raise Missing("No arm was run on more than one seed size.")
-        frame = chart.ordered(frame[several], ["learner", "arm", "size"], arm=tables.looks.arms)
+        frame = frame[several]
+        compared = frame.groupby("learner")["arm"].transform("nunique") > 1  # the labels alone by classifier are a table
+        frame = chart.ordered(frame[compared] if compared.any() else frame, ["learner", "arm", "size"], arm=tables.looks.arms)
         head = tables.headline
         best = [
             *([head.real] if head and head.real else []),
