@@ -1,50 +1,50 @@
 window.EMOSYNTH_TIMINGS = [
  {
   "stage": "00_corpora",
-  "seconds": 7.4,
-  "peak_mb": 512,
-  "core_seconds": 6.9,
-  "energy_wh": 0.019,
+  "seconds": 9.6,
+  "peak_mb": 543,
+  "core_seconds": 9.6,
+  "energy_wh": 0.027,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "01_seeding",
-  "seconds": 2.3,
-  "peak_mb": 306,
-  "core_seconds": 1.8,
-  "energy_wh": 0.005,
+  "seconds": 2.7,
+  "peak_mb": 327,
+  "core_seconds": 2.5,
+  "energy_wh": 0.007,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "02_shap",
-  "seconds": 8.1,
-  "peak_mb": 558,
-  "core_seconds": 7.5,
-  "energy_wh": 0.021,
+  "seconds": 9.7,
+  "peak_mb": 566,
+  "core_seconds": 10.2,
+  "energy_wh": 0.028,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "03_narratives",
-  "seconds": 11.9,
-  "peak_mb": 482,
-  "core_seconds": 10.5,
-  "energy_wh": 0.029,
+  "seconds": 12.2,
+  "peak_mb": 478,
+  "core_seconds": 12.2,
+  "energy_wh": 0.034,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "04_tuning",
-  "seconds": 57.6,
-  "peak_mb": 2354,
-  "core_seconds": 54.6,
-  "energy_wh": 0.152,
+  "seconds": 49.8,
+  "peak_mb": 2083,
+  "core_seconds": 66.1,
+  "energy_wh": 0.184,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "05_generation",
-  "seconds": 111.3,
-  "peak_mb": 3382,
-  "core_seconds": 161.6,
-  "energy_wh": 0.449,
+  "seconds": 124.8,
+  "peak_mb": 3325,
+  "core_seconds": 186.1,
+  "energy_wh": 0.517,
   "energy": "estimated at 10 W a busy core",
   "warnings": [
    "generation: Of 432 texts of none@tuned, 12 are empty."
@@ -52,51 +52,58 @@ window.EMOSYNTH_TIMINGS = [
  },
  {
   "stage": "06_verification",
-  "seconds": 59.1,
-  "peak_mb": 2457,
-  "core_seconds": 89.5,
-  "energy_wh": 0.249,
-  "energy": "estimated at 10 W a busy core"
+  "seconds": 71.6,
+  "peak_mb": 2481,
+  "core_seconds": 108.4,
+  "energy_wh": 0.301,
+  "energy": "estimated at 10 W a busy core",
+  "warnings": [
+   "verification: arm naive: no candidate was accepted of neutral in 1 of 5 seeds of 40 labels of vader-tweets",
+   "verification: arm naive-random: no candidate was accepted of neutral in 1 of 5 seeds of 40 labels of vader-tweets",
+   "verification: arm naive-taught: no candidate was accepted of neutral in 1 of 3 seeds of 80 labels of vader-tweets",
+   "verification: arm shap: no candidate was accepted of neutral in 1 of 5 seeds of 40 labels of vader-tweets",
+   "verification: arm sentisynth: no candidate was accepted of negative in 3 of 3 seeds of 80 labels of vader-tweets; of neutral in 2 of 3 seeds of 80 labels of vader-tweets"
+  ]
  },
  {
   "stage": "07_training",
-  "seconds": 80.8,
-  "peak_mb": 2069,
-  "core_seconds": 134.5,
-  "energy_wh": 0.374,
+  "seconds": 165.2,
+  "peak_mb": 2089,
+  "core_seconds": 269.2,
+  "energy_wh": 0.748,
   "energy": "estimated at 10 W a busy core",
   "resumed": true
  },
  {
   "stage": "08_authenticity",
-  "seconds": 32.3,
-  "peak_mb": 1052,
-  "core_seconds": 47.5,
-  "energy_wh": 0.132,
+  "seconds": 33.7,
+  "peak_mb": 1042,
+  "core_seconds": 49.5,
+  "energy_wh": 0.137,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "09_context",
-  "seconds": 26.5,
-  "peak_mb": 1868,
-  "core_seconds": 36.4,
-  "energy_wh": 0.101,
+  "seconds": 30.8,
+  "peak_mb": 1872,
+  "core_seconds": 41.4,
+  "energy_wh": 0.115,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "10_responsible",
-  "seconds": 26.0,
-  "peak_mb": 1612,
-  "core_seconds": 34.9,
-  "energy_wh": 0.097,
+  "seconds": 30.0,
+  "peak_mb": 1662,
+  "core_seconds": 40.3,
+  "energy_wh": 0.112,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "11_figures",
-  "seconds": 23.9,
-  "peak_mb": 700,
-  "core_seconds": 26.2,
-  "energy_wh": 0.073,
+  "seconds": 26.8,
+  "peak_mb": 740,
+  "core_seconds": 29.6,
+  "energy_wh": 0.082,
   "energy": "estimated at 10 W a busy core"
  }
 ];
