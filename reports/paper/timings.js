@@ -97,10 +97,10 @@ window.EMOSYNTH_TIMINGS = [
  },
  {
   "stage": "11_figures",
-  "seconds": 191.2,
-  "peak_mb": 9246,
-  "core_seconds": 241.4,
-  "energy_wh": 0.671,
+  "seconds": 111.6,
+  "peak_mb": 1792,
+  "core_seconds": 140.6,
+  "energy_wh": 0.391,
   "energy": "estimated at 10 W a busy core"
  }
 ];
