@@ -113,6 +113,8 @@ class Held:
         names = (
             "contrasts",
             "answers",
+            "rivals",
+            "alone",
             "authenticity/panel",
             "authenticity/coverage",
             "authenticity/diversity",

@@ -262,6 +262,7 @@ def test_croissant_stands_in_a_page(tmp_path: Path) -> None:
         "corpus": KINDS["img"],
         "corpus_licence": KINDS["script"],
         "personal": "",
+        "unwritten": [KINDS["img"]],
         "choices": dict.fromkeys(("guide", "writer", "checks", "labels"), KINDS["img"]),
     }
     said = json_text(croissant(pd.DataFrame({KINDS["script"]: ["a"]}), about, file), indent=2)

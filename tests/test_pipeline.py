@@ -249,7 +249,9 @@ def test_stages_depend_on_the_pieces_that_they_run_and_on_no_others(item):
 def test_a_piece_that_no_arm_names_is_no_dependency():
     arms = dict.fromkeys(load_params(ROOT, "demo").arms)
     few = params_with(
-        arms={**arms, "naive": {"guide": [], "checks": "none"}}, sweeps={"sentisynth": None}, learners={"trees": None, "encoder": None}
+        arms={**arms, "naive": {"guide": [], "checks": "none"}},
+        sweeps={"sentisynth": None},
+        learners={"trees": None, "encoder": None, "zero-shot": None},
     )
     training, generation = code_files(ROOT, few, stage("07_training")), code_files(ROOT, few, stage("05_generation"))
     assert named_pieces(few, stage("07_training")) == [

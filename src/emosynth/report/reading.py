@@ -20,7 +20,7 @@ _OUTCOMES = (
     ("better", "What was compared differs in the direction of “more”, and chance alone is an unlikely reason. It supports a claim of more."),
     ("worse", "The same the other way. It contradicts a claim of more."),
     ("equivalent", "The difference is shown to be smaller than the margin. This is a finding; it contradicts a claim of more."),
-    ("too imprecise", "The data allow more than one of these, or do once p is corrected. The claim is undecided: no finding, and no finding of no effect."),
+    ("too imprecise", "The data allow more than one of these, or do once p is corrected. The claim is undecided: no finding, and none of no effect."),
     ("not tested", "The run lacks what is compared, or real posts themselves gain nothing that could be told from zero, so that no way could show anything."),
 )  # fmt: skip
 
