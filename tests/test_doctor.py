@@ -16,33 +16,9 @@ import yaml
 from emosynth import cli, doctor
 from emosynth.doctor import LOCKS, Finding, examine
 from emosynth.paths import Paths
+from own_cases import ROWS, lines
 
 ROOT = Path(__file__).parent.parent
-
-
-MOMENTS = {"joy": "she laughed all morning at the old", "anger": "he shouted and broke the poor"}
-THINGS = [
-    "harbour",
-    "kitchen",
-    "letter",
-    "garden",
-    "train",
-    "window",
-    "river",
-    "lamp",
-    "market",
-    "bridge",
-    "ladder",
-    "violin",
-    "stove",
-    "cellar",
-    "orchard",
-    "tower",
-    "mill",
-    "boat",
-    "barn",
-    "gate",
-]
 
 
 @pytest.fixture
@@ -56,8 +32,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (made / ".dvc" / "config").touch()
     for name in ("model.gguf", "encoder.bin"):
         (made / name).touch()
-    lines = [f"{moment} {thing},{label}" for label, moment in MOMENTS.items() for thing in THINGS]
-    (made / "mine.csv").write_text("\n".join(["text,label", *lines, ""]))
+    (made / "mine.csv").write_text(lines(ROWS))
     writer = {"backend": "openvino", "model": "model.gguf"}
     profile: dict[str, Any] = {
         "corpora": {"target": "mine", "custom": {"path": "mine.csv"}},
