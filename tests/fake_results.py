@@ -346,9 +346,9 @@ def _others(paths: Paths, params: Params, rng: np.random.Generator) -> None:
     panel = []
     arms = [name for name, spec in params.arms.items() if spec.add == "written"]
     keys = [(OTHER, False), *((arm, verified) for arm in arms for verified in (True, False))]
-    reached = [{"corpus": corpus, "arm": arm, "verified": verified, "measure": measure, "value": 0.9 - 0.1 * number - 0.01 * place, "low": 0.2, "high": 0.95, "n_texts": 240, "vectors": 60}
+    reached = [{"corpus": corpus, "space": space, "arm": arm, "verified": verified, "measure": measure, "value": 0.9 - 0.1 * number - 0.01 * (place if space == "sentences" else len(keys) - place), "low": 0.2, "high": 0.95, "n_texts": 240, "vectors": 60}
                for number, corpus in enumerate(params.corpora.names) for place, (arm, verified) in enumerate(keys)
-               for measure in ("precision", "recall", "density", "coverage")]  # fmt: skip
+               for measure in ("precision", "recall", "density", "coverage") for space in ("sentences", "words")]  # fmt: skip
     save(pd.DataFrame(reached), paths, "authenticity/coverage")
     for corpus, (arm, verified) in product(params.corpora.names, [(REAL, False), *keys]):
         for measure, family, value, kind in MEASURES:

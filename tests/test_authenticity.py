@@ -842,7 +842,7 @@ def test_tables_are_equal_to_the_byte_from_the_cache(made: Any) -> None:
 
 def test_coverage_is_that_of_its_definition() -> None:
     """Against the definitions, ball by ball."""
-    from emosynth.authenticity.detect import prdc
+    from emosynth.authenticity.reach import prdc
 
     rng = np.random.default_rng(1)
     real, made = rng.normal(size=(30, 4)), rng.normal(0.5, 0.6, size=(25, 4))
@@ -860,9 +860,32 @@ def test_coverage_is_that_of_its_definition() -> None:
 def test_real_text_is_the_control_of_coverage(made: Any) -> None:
     table = made.tables["coverage"]
     assert set(table.measure) == {"precision", "recall", "density", "coverage"} and "real-other" in set(table.arm)
+    assert set(table.space) == {"sentences", "words"}
     assert (
         table.groupby("corpus")["vectors"].nunique().eq(1).all() and (table.low <= table.value).all() and (table.value <= table.high).all()
     )
+
+
+def test_the_space_of_words_knows_no_filter() -> None:
+    """Texts of the same words are near one another whatever an encoder makes of them; half of real text reaches the other."""
+    from emosynth.authenticity.reach import coverage, word_space
+
+    rng = np.random.default_rng(0)
+    themes = [[f"{theme}{number}" for number in range(12)] for theme in ("sea", "bus", "tax", "dog", "jam")]
+
+    def wrote(count: int, among: int) -> list[str]:
+        return [" ".join(rng.choice(themes[place % among], 6)) for place in range(count)]
+
+    embed = word_space(wrote(300, 5))
+    assert embed is not None
+    vectors = embed(["SEA1 sea2", "sea2 sea1", "sea1 sea1 sea2", "tax1 tax2", "nothing known"])
+    assert vectors[0] == pytest.approx(vectors[1]) and vectors[0] @ vectors[2] > 0.9 > 0.3 > abs(vectors[0] @ vectors[3])
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1, 1, 0])
+    samples = {(name, True): Sample.flat(wrote(200, among)) for name, among in (("all", 5), ("two", 2))}
+    found = coverage(wrote(200, 5), samples, embed, lambda digest: np.random.default_rng(len(digest)), 0.95)
+    held = found.set_index(["arm", "measure"])["value"]
+    assert held["all", "coverage"] > 0.9 and held["two", "coverage"] < 0.6 and held["two", "precision"] > 0.8
+    assert word_space(["one", "two three"]) is None and word_space([]) is None
 
 
 def test_an_arm_of_which_nothing_is_written_has_no_rows(made: Any) -> None:

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from corpus_text import find_corpus_text
 from emosynth.authenticity import MEASURES
-from emosynth.authenticity.detect import REACH
 from emosynth.authenticity.diversity import MEASURES as DIVERSITY_MEASURES
+from emosynth.authenticity.reach import REACH
 from emosynth.catalog import Catalog
 from emosynth.context.inputs import BOTH, INPUTS, UTTERANCE
 from emosynth.design.arms import resolve_arms
@@ -860,7 +860,7 @@ def test_no_interval_on_the_pages_lies_beyond_what_its_measure_can_be(report: Pa
     for name, low, high in (("coverage", -0.02, 1.13), ("panel", -40.0, 400.0), ("diversity", -1.5, 1.5)):
         frame = wide.need(f"authenticity/{name}")
         wide._held[f"authenticity/{name}"] = frame.assign(low=low, high=high)
-    block = _reach(wide, wide.target)
+    block = _reach(wide, wide.target, "sentences")
     assert block is not None
     cells = [dict(zip(block["columns"], row, strict=True)) for row in block["rows"]]
     assert all(row[name].endswith("(0.00\u00a0to\u00a01.00)") for row in cells for name in ("precision", "recall", "coverage"))

@@ -150,6 +150,9 @@ class Quoted:
 
     @cache  # noqa: B019
     def _file(self, name: str) -> Any:
+        if name.endswith(".parquet"):
+            frame = pd.read_parquet(self.root / name)
+            return [dict(zip(frame.columns, map(str, row), strict=True)) for row in frame.itertuples(index=False)]
         text = (self.root / name).read_text(encoding="utf-8")
         if name.endswith(".csv"):
             return list(csv.DictReader(text.splitlines()))

@@ -6,9 +6,9 @@ from functools import partial
 
 import pandas as pd
 
-from emosynth.authenticity.detect import REACHED, coverage
 from emosynth.authenticity.diversity import COLUMNS, Embed, diversity
 from emosynth.authenticity.panel import OTHER, PANEL_COLUMNS, REAL, authenticity_panel
+from emosynth.authenticity.reach import REACHED, SENTENCES, WORDS, coverage, word_space
 from emosynth.authenticity.resampling import seed_for
 from emosynth.authenticity.sample import ALL, VERDICTS, Sample, arm_rows, real_halves, sample_of
 from emosynth.cards import Card, Source, read_table, write_table
@@ -26,6 +26,8 @@ from emosynth.taxonomy import Taxonomies
 
 KINDS = {"contextual": ("utterance", "context"), "contextless": ("contextless",), "": ("text",)}
 """Kinds of text whose diversity is measured, by kind of candidate; a context is what an utterance was written from."""
+_FITTED = 2000
+"""Texts that the space of words is made of, at most."""
 
 
 Frames = dict[str, pd.DataFrame]
@@ -71,8 +73,11 @@ def build_panel(params: Params, catalog: Catalog, paths: Paths, *, tag: Tag | No
             panel = authenticity_panel(*halves, samples, given, tag, seed_texts, language=language, store=store)
             panels.append(panel.assign(corpus=name))
             beside = {(OTHER, False): Sample.flat(halves[1]), **samples}
-            found = coverage(halves[0], beside, embed, partial(seed_for, given.random_seed, "coverage"), given.confidence)
-            reached.append(found.assign(corpus=name))
+            drawn = partial(seed_for, given.random_seed, "coverage")
+            spaces = {SENTENCES: embed, WORDS: word_space(_rest(corpus, halves))}
+            for space, own in spaces.items():
+                if own is not None:
+                    reached.append(coverage(halves[0], beside, own, drawn, given.confidence).assign(corpus=name, space=space))
             tables.append(_diversity(params, corpus, arms, written, taxonomies, embed).assign(corpus=name))
     tables_made = {
         "panel": pd.concat(panels, ignore_index=True)[list(PANEL_COLUMNS)],
@@ -88,6 +93,13 @@ def _embedder(params: Params, catalog: Catalog, paths: Paths) -> Embed:
     from emosynth.models.embeddings import embedding_cache
 
     return embedding_cache(catalog.model(params.models.encoder), paths.cache).embed
+
+
+def _rest(corpus: Corpus, halves: tuple[list[str], list[str]]) -> list[str]:
+    """Return real texts in neither half, from all of the corpus."""
+    compared = {*halves[0], *halves[1]}
+    texts = [text for text in corpus.frame.sort_values("id")["text"] if text not in compared]
+    return texts[:: 1 + len(texts) // (_FITTED + 1)]
 
 
 def _labels(arm: ResolvedArm, corpus: Corpus, taxonomies: Taxonomies) -> tuple[list[str], bool]:
@@ -140,7 +152,7 @@ _ABOUT = {
         "Diversity", "Diversity of each arm's texts at equal tokens and equally many embeddings; grounded minus ungrounded arms.",
     ),
     "coverage": (
-        "Coverage", "Precision, recall, density and coverage of each arm's texts among real text, in the space of sentence embeddings.",
+        "Coverage", "Precision, recall, density and coverage of each arm's texts among real text, in a space of sentence embeddings and one of words.",
     ),
 }  # fmt: skip
 
@@ -165,10 +177,12 @@ def _card(name: str, frame: pd.DataFrame, params: Params, corpora: list[Corpus])
         ]
     elif name == "coverage":
         columns = {
+            "space": "sentences (`models.encoder`) or words (LSA of real text in neither half)",
             "value": "mean over draws", "low": "over draws by repeat, prompt or story, and text", "high": "likewise", "vectors": "texts of each draw",
         }  # fmt: skip
         limits = [
-            "The encoder decides what is near; all four measures depend on the number of texts, which is the same for all arms of a corpus."
+            "The space decides what is near, and the teacher reads that of sentences, too; all four measures depend on the number of texts, which "
+            "is the same for all arms of a corpus."
         ]
     else:
         columns = {

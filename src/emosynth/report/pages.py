@@ -18,6 +18,7 @@ import jinja2
 import pandas as pd
 
 from emosynth.authenticity import OTHER, REAL
+from emosynth.authenticity.reach import SENTENCES, WORDS
 from emosynth.catalog import Catalog
 from emosynth.escape import printable, readable
 from emosynth.evidence import Claim, outcome_words
@@ -29,7 +30,7 @@ from emosynth.pipeline import STAGES
 from emosynth.report import advice as do
 from emosynth.report import first_page as first
 from emosynth.report import provenance, reading, responsible, scores
-from emosynth.report.figures.authenticity import SAME_TEXTS, distinct, effect_text, measure_name, title_of
+from emosynth.report.figures.authenticity import SAME_TEXTS, distinct, effect_text, measure_name, most_reached, title_of
 from emosynth.report.figures.base import Figure, Words, figures, rows_of
 from emosynth.report.figures.claims import NOTE as APART
 from emosynth.report.figures.claims import apart_rows
@@ -196,7 +197,7 @@ def _blocks(tables: Tables, catalog: Catalog, page: str) -> list[Block | None]:
         "guidance": lambda: [_learners(tables)],
         "writing": lambda: [_arms(tables), _stories(tables)],
         "training": lambda: [_rows("What each arm is", [{"arm": name, "what it is": what} for name, what in reading.arms(tables)]), scores.alone_rows(tables), _rows("Where written rows are shown to pay", [{"corpus and classifier": line} for line in do.paying(tables)]), *(block for corpus in tables.params.corpora.names for block in scores.score_rows(tables, corpus)), scores.flaw_rows(tables), _rows("Not trained, and why", scores.left_rows(tables))],
-        "authenticity": lambda: [*(_reach(tables, corpus) for corpus in tables.params.corpora.names), _panel(tables)],
+        "authenticity": lambda: [*(_reach(tables, corpus, space) for corpus in tables.params.corpora.names for space in (SENTENCES, WORDS)), _panel(tables)],
         "context": lambda: [_rows(*dialogue_rows(tables)), _reader(tables)],
         "responsible": lambda: [_rows(*told) for told in responsible.blocks(tables)],
         "claims": lambda: [_rows("A published gain, taken apart: each departure of the code from its report", apart_rows(tables), APART)],
@@ -280,22 +281,28 @@ def _panel(tables: Tables) -> Block | None:
     return _rows("The whole panel", rows, "Value, and in brackets the effect against real text at the same amount of text." + SAME_TEXTS)
 
 
-def _reach(tables: Tables, corpus: str) -> Block | None:
-    """Return fidelity and coverage of each arm's accepted text among real text of a corpus."""
+def _reach(tables: Tables, corpus: str, space: str) -> Block | None:
+    """Return fidelity and coverage of each arm's accepted text among real text of a corpus, in one of the spaces."""
     frame = tables.get("authenticity/coverage")
-    frame = None if frame is None else frame[(frame["corpus"] == corpus) & (frame["verified"].astype(bool) | (frame["arm"] == OTHER))]
-    if frame is None or frame.empty:
+    shown = None if frame is None else frame[(frame["corpus"] == corpus) & (frame["verified"].astype(bool) | (frame["arm"] == OTHER))]
+    if shown is None or shown.empty or space not in set(shown["space"]):
         return None
-    frame, rows = within_range(distinct(frame, tables)), []
-    for arm in [OTHER, *tables.looks.order(set(frame["arm"]) - {OTHER})]:
-        own = frame[frame["arm"] == arm]
+    shown, rows = within_range(distinct(shown, tables)), []
+    for arm in [OTHER, *tables.looks.order(set(shown["arm"]) - {OTHER})]:
+        own = shown[(shown["arm"] == arm) & (shown["space"] == space)]
         cells = {str(row.measure): f"{number(row.value, 2)} ({span(row.low, row.high, 2, sign=False)})" for row in rows_of(own)}
         rows.append({"arm": title_of(tables, arm), **cells, "texts": count(own["n_texts"].max())})
-    note = (
-        "Precision, density: how far generated text lies where real text does; recall, coverage: how much of real text it reaches; accepted text, with interval."
-        + SAME_TEXTS
-    )
-    return _rows(f"Fidelity and coverage on {corpus}", rows, note)
+    if space == SENTENCES:
+        note = (
+            "Precision, density: how far generated text lies where real text does; recall, coverage: how much of real text it reaches; accepted text, with interval."
+            + SAME_TEXTS
+        )
+    else:
+        note = (
+            "Nearness by the words that texts have in common, which no filter reads; the teacher reads the space of sentences."
+            + most_reached(shown, tables)
+        )
+    return _rows(f"Fidelity and coverage on {corpus}, {space} compared", rows, note)
 
 
 def _reader(tables: Tables) -> Block | None:

@@ -13,6 +13,7 @@ import seaborn as sns
 from matplotlib.figure import Figure as Canvas
 
 from emosynth.authenticity import OTHER, REAL
+from emosynth.authenticity.reach import SENTENCES, WORDS
 from emosynth.authenticity.sample import ALL
 from emosynth.design.cells import panel_size
 from emosynth.evidence.numbers import POINTS, count, gain, listed, number, size, sized, some, span
@@ -57,6 +58,17 @@ def distinct(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     kept = [set(choice.own_texts(tables.params, own["arm"])) for _, own in rows.groupby("corpus", sort=False)]
     places = {corpus: place for place, corpus in enumerate(rows["corpus"].drop_duplicates())}
     return rows[[arm in kept[places[corpus]] for corpus, arm in zip(rows["corpus"], rows["arm"], strict=True)]]
+
+
+def most_reached(rows: pd.DataFrame, tables: Tables) -> str:
+    """Say which arm reaches most of real text in either space, of a corpus' rows of coverage; empty where one space is there."""
+    own = rows[(rows["measure"] == "coverage") & (rows["arm"] != OTHER)]
+    best = own.loc[own.groupby("space")["value"].idxmax()].set_index("space")["arm"].map(tables.looks.title)
+    if not {SENTENCES, WORDS} <= set(best.index):
+        return ""
+    if best[SENTENCES] == best[WORDS]:
+        return f" In both {best[WORDS]} reaches most of real text."
+    return f" Most of real text is reached by {best[SENTENCES]} in {SENTENCES}, by {best[WORDS]} in {WORDS}."
 
 
 class Authenticity(Figure):
@@ -219,7 +231,7 @@ class Diversity(Figure):
 PANELS = {
     ("authenticity/panel", "detectability"): ("detectability (AUC)", -1),
     ("authenticity/panel", "hdd"): ("vocabulary (HD-D)", 1),
-    ("authenticity/coverage", "coverage"): ("coverage of real text", 1),
+    ("authenticity/coverage", "coverage"): ("coverage of real text, by words", 1),  # the teacher filters by sentences
 }
 """Table and measure -> its name for readers, and whether more of it is better."""
 
@@ -248,7 +260,7 @@ class Frontier(Figure):
             for (table, measure), (_, better) in PANELS.items():
                 held = tables.get(table)
                 if held is not None:
-                    held = distinct(held, tables)
+                    held = distinct(held[held["space"] == WORDS] if "space" in held else held, tables)
                     found = _points(held[(held["corpus"] == corpus) & (held["measure"] == measure) & held["value"].notna()], gains, better)
                     out += [[corpus, at, measure, learner, *point] for point in found]
         if not out:

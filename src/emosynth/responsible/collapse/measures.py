@@ -13,8 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats as scipy_stats
 
-from emosynth.authenticity.detect import coverage, detect
+from emosynth.authenticity.detect import detect
 from emosynth.authenticity.diversity import Embed, diversity
+from emosynth.authenticity.reach import coverage
 from emosynth.authenticity.resampling import seed_for
 from emosynth.authenticity.sample import Sample
 from emosynth.catalog import Catalog
