@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -75,8 +75,9 @@ class LabelScorer(KeptScorer):
     """
 
     what, scores = "The language model that scores labels", "labels"
+    worth: ClassVar[int] = 4
 
-    def __init__(self, files: Path, cache: Path, *, head: str = HEAD, rows: int = 8, unit: int = 512) -> None:
+    def __init__(self, files: Path, cache: Path, *, head: str = HEAD, rows: int = 8, unit: int = 128) -> None:
         super().__init__(files, cache, rows, unit)
         self.head = head
         self.identity = {

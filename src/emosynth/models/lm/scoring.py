@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from emosynth.errors import UserError
 from emosynth.models.lm.assets import dequantised_folder, generator_files
 from emosynth.models.lm.base import shortened
 from emosynth.models.transformer import STEP, threads
-from emosynth.parallel import in_order, remote, rooms
+from emosynth.parallel import in_order, remote, rooms, threads_of
 from emosynth.params import Generator
 from emosynth.store import kept
 
@@ -35,7 +36,8 @@ def load_causal(folder: Path) -> Any:
 _held: list[Callable[[list[str]], list[Any]]] = []
 
 
-def _hold(compute: Callable[[list[str]], list[Any]]) -> None:
+def _hold(compute: Callable[[list[str]], list[Any]], each: int) -> None:
+    os.environ["EMOSYNTH_THREADS"] = str(each)  # of the model that this process will load
     _held[:] = [compute]
 
 
@@ -63,10 +65,13 @@ class KeptScorer:
         What can change a score: hash of the model, versions, precision, shapes. JSON; part of every cache key.
     what, scores
         Names of the model and of its scores in messages.
+    worth
+        Units of work from which processes of one thread each are worth their start, where one model on all cores is slower; 0: never.
     """
 
     what: ClassVar[str]
     scores: ClassVar[str]
+    worth: ClassVar[int] = 0
 
     def __init__(self, files: Path, cache: Path, rows: int, unit: int) -> None:
         self.files, self.cache, self.rows, self.unit = Path(files), Path(cache), rows, unit
@@ -111,15 +116,17 @@ class KeptScorer:
     def _kept(
         self, keys: dict[str, str], compute: Callable[[list[str]], list[Any]], progress: Callable[[str], None] | None
     ) -> dict[str, Any]:
-        """Return the scores of texts by their keys, given by text; ``compute`` can be sent to another machine."""
+        """Return the scores of texts by their keys, given by text; ``compute`` can be sent to another process or machine."""
         tell = None if progress is None else lambda done: progress(f"{self.scores}: {done}")
 
         def spread(parts: list[list[str]]) -> Iterable[list[Any]]:
-            if not remote() or len(parts) < 2:  # the model is loaded here once, and in a worker for each call
-                return map(compute, parts)
             memory = 3 * sum(file.stat().st_size for file in ([self.files] if self.files.is_file() else self.files.glob("*.*"))) + 2 * 10**9
+            workers = min(rooms(memory), len(parts))
+            enough = len(parts) >= 2 if remote() else workers >= 2 and 0 < self.worth <= len(parts)
+            if not enough:  # the model is loaded here once, and in a worker for each call
+                return map(compute, parts)
             self._folder()  # converted once, and not by each worker
-            return in_order(_score, parts, min(rooms(memory), len(parts)), lambda _: None, _hold, (compute,))
+            return in_order(_score, parts, workers, lambda _: None, _hold, (compute, threads_of(workers)))
 
         return kept(self.cache / "rows" / f"{self.scores}.sqlite", keys, spread, self.unit, tell)
 
