@@ -592,6 +592,13 @@ def test_claims_on_a_profile_end_nothing_where_it_is_not(tmp_path: Path, old: st
     assert all(part in str(caught.value) for part in (str(path), *said))
 
 
+def test_how_often_a_run_beats_its_partner_stands_beside_the_mean() -> None:
+    """It was handed to the place of another number, and told nowhere."""
+    claim = verdict({**BASE, ("shap:unverified", 120): [0.8, 0.8, 0.8, 0.5, 0.8]}, declared())  # type: ignore[dict-item]
+    assert claim.finding.wins == pytest.approx(0.8) and "beats its partner in 80 % of runs" in reading(claim, params())
+    assert as_json("demo", [claim], params())["claims"][0]["wins"] == pytest.approx(0.8)
+
+
 def test_where_to_look_for_the_arms_is_not_what_is_declared() -> None:
     assert declared(profile="paper").sha256 == declared().sha256
 
@@ -717,7 +724,8 @@ def test_choosing_among_arms_of_few_repeats_is_paid_for() -> None:
         honest.append(found.honest.effect)
         flattered.append(made.mean(found.best, found.repeats) - made.mean(Group("c1", "trees", 120, "seed"), found.repeats))
         few += len(found.repeats) == 3
-    assert shown <= 15 and 60 < few < 240 and abs(np.mean(honest)) < 0.4 * np.mean(flattered)
+    assert shown <= 15 and few <= shown, "what is not shown is told by more repeats"
+    assert abs(np.mean(honest)) < 0.1 * np.mean(flattered), "a gain that is not shown is not told for its noise"
     better = [pick(made, [g for g in made.groups if g.arm != "seed"]) for made in (Drawn(repeats, {"t0": 0.12}, run) for run in range(20))]  # type: ignore[arg-type]
     assert sum(one is not None and one.best.arm == "t0" and one.p < 0.05 for one in better) >= 18
 

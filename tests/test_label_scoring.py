@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from scipy.special import log_softmax
 from emosynth.catalog import Catalog
 from emosynth.errors import UserError
 from emosynth.models.lm import labels as module
+from emosynth.models.lm import scoring
 from emosynth.models.lm.label_tree import LabelTree
 from emosynth.models.lm.labels import HEAD, LabelScorer, row_prompt
 from emosynth.paths import Paths
@@ -135,6 +137,21 @@ def test_killed_run_goes_on_with_equal_bits(tiny: Path, tmp_path: Path, monkeypa
     lines: list[str] = []
     assert resumed.score(prompts, LABELS, lines.append).tobytes() == whole.tobytes()
     assert lines[-1] == "labels: 13 of 13 texts"
+
+
+def test_scores_are_the_same_bits_in_processes_of_their_own(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = [f"{prompt[:-1]}{number}:" for number in range(4) for prompt in PROMPTS]
+    asked: list[int] = []
+    pooled = scoring.in_order
+    monkeypatch.setattr(
+        scoring, "in_order", lambda work, parts, workers, *rest: asked.append(workers) or pooled(work, parts, workers, *rest)
+    )
+    scores = []
+    for cores in ("2", "1"):
+        monkeypatch.setenv("EMOSYNTH_THREADS", cores)
+        scores.append(LabelScorer(tiny, tmp_path / cores, head="h", rows=4, unit=6).score(prompts, LABELS))
+    assert scores[0].tobytes() == scores[1].tobytes() and asked == [2]
+    assert torch.get_num_threads() >= 1 and os.environ["EMOSYNTH_THREADS"] == "1"
 
 
 def test_scores_are_kept_and_the_model_is_not_needed_then(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

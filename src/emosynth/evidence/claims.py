@@ -214,7 +214,7 @@ def _finding(claim: Declared, params: Params, scored: Scored, left: Group, other
         p_size = found.beyond((-1 if claim.expects == "worse" else 1) * claim.claimed.points / POINTS)
     return Finding(
         POINTS * found.effect, POINTS * found.low, POINTS * found.high, "F1 points", found.p, same.p, found.p_better, POINTS * same.margin,
-        f"{some(found.repeats, 'repeat')}, {some(found.rows, 'test row')}", p_size, found.wins,
+        f"{some(found.repeats, 'repeat')}, {some(found.rows, 'test row')}", p_size=p_size, wins=found.wins,
     ), why.strip()  # fmt: skip
 
 

@@ -168,7 +168,7 @@ def pick(scored: Scored, arms: Sequence[Group]) -> Picked | None:
 
     Arms are compared on repeats that all of them have: those of the labels alone, and each smaller set (of `LEAST` at least) that an arm was
     run in, with every arm that was run in all of it. Of each set one arm gains most; of these, one whose gain is shown comes before one
-    whose is not, then the larger cross-fitted gain. Which sets there are is designed, which one is told depends on the data: Bonferroni.
+    whose is not, then, where none is shown, the set of more repeats, and the larger cross-fitted gain. Which sets there are is designed, which one is told depends on the data: Bonferroni.
     """
     if not arms or seed_of(arms[0]) not in scored.groups:
         return None
@@ -189,9 +189,11 @@ def pick(scored: Scored, arms: Sequence[Group]) -> Picked | None:
     return max(found, key=lambda one: _rank(one, given.alpha), default=None)
 
 
-def _rank(found: Picked, alpha: float) -> tuple[bool, float]:
+def _rank(found: Picked, alpha: float) -> tuple[bool, int, float]:
     gain = -math.inf if found.honest is None else found.honest.effect
-    return gain > 0 and found.p < alpha, gain
+    shown = gain > 0 and found.p < alpha
+    # A gain that is not shown is larger the noisier it is: of few repeats it would be told for its noise.
+    return shown, 0 if shown else len(found.repeats), gain
 
 
 def crossed(arms: Sequence[Halves], seed: Halves, confidence: float, random_seed: int, least: float = 0.0) -> Contrast | None:

@@ -103,12 +103,16 @@ class Learner(Piece):
         Whether its loss takes the teacher's log-probabilities at a temperature; if not, they are mixed into targets at temperature 1.
     stepped
         Whether it is trained by gradient steps, so that longer training is an arm of its own (``mix.steps: both``).
+    trained
+        How it is trained, if neither to its optimum nor as a stepped one; the report has a row for the best classifier of each way.
     own_cores
         Whether it uses all cores itself, and so is not trained beside others.
     seed_only
         Whether it is shown rows of the seed and trained on none: then it is offered for the seed alone, and may ask `Resources.reader`.
     embeds
         Whether it may ask for sentence embeddings; if not, none are made for it beforehand.
+    caveat
+        What must be known where its scores are ahead of others, as the rest of a sentence; the report says it there.
     marker
         Matplotlib marker in figures.
     """
@@ -118,9 +122,11 @@ class Learner(Piece):
     staged: ClassVar[bool] = False
     distils: ClassVar[bool] = False
     stepped: ClassVar[bool] = False
+    trained: ClassVar[str] = ""
     own_cores: ClassVar[bool] = False
     seed_only: ClassVar[bool] = False
     embeds: ClassVar[bool] = True
+    caveat: ClassVar[str] = ""
     marker: ClassVar[str] = "o"
 
     def fit(self, stages: Sequence[Stage], task: Task, resources: Resources) -> Fitted:

@@ -28,6 +28,7 @@ class Prompted(Learner):
     own_cores: ClassVar[bool] = True
     seed_only: ClassVar[bool] = True
     embeds: ClassVar[bool] = False
+    caveat: ClassVar[str] = "calibrated by all posts that it is asked about"
 
     def head(self, rows: Rows, space: Space) -> tuple[str, list[int]]:
         """Return the beginning of every prompt, and the places of the rows that it shows."""

@@ -42,6 +42,7 @@ class SetFit(Learner):
         "Jo, Unso Eun Seo and Bates, Luke and Korat, Daniel and Wasserblat, Moshe and Pereg, Oren}, journal={arXiv:2209.11055}, year={2022}}"
     )
     Settings: ClassVar[type[BaseModel]] = SetFitSettings
+    trained: ClassVar[str] = "pairs"
     own_cores: ClassVar[bool] = True
     embeds: ClassVar[bool] = False
     marker: ClassVar[str] = "X"

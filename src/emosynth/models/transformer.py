@@ -38,6 +38,25 @@ def threads() -> int:
     return int(os.environ.get("EMOSYNTH_THREADS", 0)) or min(8, os.cpu_count() or 1)
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Hold linear algebra to one thread: sums differ in their last bits with the number of threads, and results must not with the machine."""
+    import threadpoolctl
+    import torch
+
+    before, torch_before = os.environ.get("EMOSYNTH_THREADS"), torch.get_num_threads()
+    os.environ["EMOSYNTH_THREADS"] = "1"  # of torch, which is set when a model is loaded
+    torch.set_num_threads(1)
+    try:
+        with threadpoolctl.threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(torch_before)
+        os.environ.pop("EMOSYNTH_THREADS")
+        if before is not None:
+            os.environ["EMOSYNTH_THREADS"] = before
+
+
 def load_encoder(folder: Path) -> tuple[Any, Any]:
     """Return tokenizer and model of a local folder.
 

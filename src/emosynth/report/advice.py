@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+from emosynth import pieces
 from emosynth.evidence.contrasts import LEAST
 from emosynth.evidence.numbers import (
     chance,
@@ -19,6 +20,7 @@ from emosynth.evidence.numbers import (
     some,
     told,
 )
+from emosynth.learners.base import Learner
 from emosynth.params import Params
 from emosynth.report.figures.base import rows_of
 from emosynth.report.tables import Tables, main_rows
@@ -123,12 +125,13 @@ def _classifier(tables: Tables) -> str:
     if tables.alone is None or len(tables.params.learners) < 2:
         return ""
     assert tables.answers is not None and tables.rivals is not None
-    said, beaten = [], []
+    said, beaten, ahead = [], [], []
     for _, own in tables.answers.groupby(["corpus", "size"], sort=False):
         found = [(row, rival) for row in rows_of(own) if (rival := rival_of(tables, row)) is not None]
         if found:  # of several classifiers the one that scores best with its written rows: it is the hardest to beat
             row, rival = max(found, key=lambda pair: pair[1].own)
             if rival.better:
+                ahead.append(str(rival.rival))
                 beaten.append(
                     f"{row.corpus}, {count(row.size)} labels: {_scored(tables, rival)}, {told(rival.more, rival.low, rival.high)} over {tables.looks.title(row.arm)} with {tables.looks.learner(row.learner)}"
                 )
@@ -142,7 +145,17 @@ def _classifier(tables: Tables) -> str:
         return ""
     alone = f"Macro-F1 of the labels alone, best and worst: {'; '.join(said)}."
     more = f" With the labels alone another is shown to beat the best written rows on {'; '.join(beaten)}." if beaten else ""
-    return f"Choose the classifier first. {alone}{more}"
+    return f"Choose the classifier first. {alone}{more}{_caveats(tables, ahead)}"
+
+
+def _caveats(tables: Tables, learners: list[str]) -> str:
+    """Say what must be known of classifiers that are ahead; of several that ask for the same it is said once."""
+    offered = pieces.registered("learner")
+    said_of: dict[str, list[str]] = {}
+    for name in dict.fromkeys(learners):
+        if name in offered and (caveat := cast(type[Learner], offered[name]).caveat):
+            said_of.setdefault(caveat, []).append(tables.looks.learner(name))
+    return "".join(f" {listed(names)}: {caveat}." for caveat, names in said_of.items())
 
 
 def _write(tables: Tables) -> str:

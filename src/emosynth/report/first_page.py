@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from emosynth.evidence import VERDICTS, Claim, against, naive_arm
 from emosynth.evidence.contrasts import LEAST, usable
 from emosynth.evidence.numbers import (
+    POINTS,
     count,
     gain,
     gain_span,
@@ -29,49 +33,85 @@ MOST = 3
 
 
 def no_help(tables: Tables) -> list[str]:
-    """Return sentences on what did not help, with numbers; tests are corrected for the arms that were compared."""
+    """Return sentences on what did not help, with numbers; tests are corrected for what was compared."""
     head, looks = tables.headline, tables.looks
     if head is None or tables.contrasts is None:
         return []
     rows = tables.contrasts[(tables.contrasts["corpus"] == head.corpus) & (tables.contrasts["learner"] == head.learner)]
-    rows = rows[rows["size"] == head.size]
-    said = [f"On {head.corpus} with {looks.learner(head.learner)} and {count(head.size)} labels:"]
-    alpha, own = tables.params.evidence.alpha, main_rows(rows)
-    own = own[[not looks.real(arm) for arm in own["arm"]]]
-    clear = holm(own["p"].to_numpy(dtype=float)) < alpha
+    own = main_rows(rows)
+    real = own["arm"].map(looks.real).astype(bool)
+    at = judged_at(own[real & (own["version"] == "")], head.size)
+    own = own[~real & (own["size"] == at)]
+    said = [f"On {head.corpus} with {looks.learner(head.learner)} and {count(at)} labels:"]
+    clear = holm(own["p"].to_numpy(dtype=float)) < tables.params.evidence.alpha
     hurt, unclear = own[clear & (own["gain"] < 0)], own[~clear & (own["version"] == "") & (own["arm"] != head.arm)]  # of it tells the table
     if len(hurt):
         names = [f"{looks.title(row.arm, row.version)} ({gain(row.gain)})" for row in rows_of(hurt)]
         said.append(f"Worse than the labels alone: {listed(names)} points.")
-    naive = naive_arm(tables.params)
-    if naive is not None:
-        versus = main_rows(rows, "naive")
-        versus = versus[(versus["version"] == "") & versus["arm"].map(lambda arm: _guides(tables.params, arm))]
-        better = versus[(holm(versus["p"].to_numpy(dtype=float)) < alpha) & (versus["gain"] > 0)]
-        which = listed([looks.title(arm) for arm in better["arm"]]) if len(better) else "nothing that was put into a prompt is shown to pay"
-        many = f"{len(better)} {'is' if len(better) == 1 else 'are'}"
-        if len(versus):
-            said.append(
-                f"Of {some(len(versus), 'way')} to guide a prompt, {many} shown to be better than plain prompts ({looks.title(naive)}): {which}."
-            )
     if len(unclear):
         which = listed([looks.title(arm) for arm in unclear["arm"]])
-        said.append(f"No clear gain over the labels alone, after correction for {some(len(own), 'row')}: {which}.")
+        said.append(f"No clear gain, after correction for {some(len(own), 'row')}: {which}.")
     # Of two repeats there is hardly an interval: what is worst of many such is chance.
     written = own[(own["version"] != "") & (own["repeats"] >= LEAST)]
     if len(written):
         worst = next(rows_of(written.sort_values("gain", kind="stable").head(1)))
         span = gain_span(worst.low, worst.high)
-        said.append(f"Rows as written, without checks, at worst: {looks.title(worst.arm)} {gain(worst.gain)} points ({span}).")
+        said.append(f"Unchecked rows at worst: {looks.title(worst.arm)} {gain(worst.gain)} points ({span}).")
     first, *rest = said
-    return [f"{first} {rest[0][:1].lower()}{rest[0][1:]}", *rest[1:], *harms(tables)] if rest else harms(tables)
+    local = [f"{first} {rest[0][:1].lower()}{rest[0][1:]}", *rest[1:]] if rest else []
+    return [*guiding(tables), *local, *harms(tables)]
 
 
-def _guides(params: Params, arm: str) -> bool:
-    """Return whether an arm puts something into the prompts of a language model, and is no control."""
-    spec = params.arms[arm]
-    named = [spec.guide] if isinstance(spec.guide, str) else [item if isinstance(item, str) else next(iter(item)) for item in spec.guide]
-    return bool(named) and "edits" not in named and usable(spec)
+def judged_at(real: pd.DataFrame, size: int) -> int:
+    """Return the most labels at which real rows are told from zero, where written ones can be judged; else those of most repeats, or ``size``.
+
+    ``real``: contrasts of real rows with the labels alone, of one corpus and learner.
+    """
+    told = real[real["low"] > 0]
+    rows = told if len(told) else real[real["repeats"] == real["repeats"].max()]
+    return int(rows["size"].max()) if len(rows) else size
+
+
+def guiding(tables: Tables) -> list[str]:
+    """Return how guided prompts compare with plain ones on all corpora and classifiers, one correction over all; empty: nothing is compared."""
+    naive = naive_arm(tables.params)
+    if naive is None or tables.contrasts is None:
+        return []
+    found = guided_rows(tables.contrasts, tables.params)
+    if found.empty:
+        return []
+    looks, counts = tables.looks, found.groupby(["told", "way"]).size()
+    after, before = ({way: int(counts.get((told, way), 0)) for way in ("better", "worse")} for told in ("corrected", "uncorrected"))
+    said = (
+        f"Of {some(len(found), 'comparison')} of guided with plain prompts, all corpora and classifiers, {count(after['better'])} "
+        f"{'is' if after['better'] == 1 else 'are'} shown to be better and {count(after['worse'])} worse; uncorrected {count(before['better'] + after['better'])} and {count(before['worse'] + after['worse'])}"
+    )
+    least = next(rows_of(found.sort_values("p", kind="stable").head(1)))
+    cell = f"{looks.title(least.arm)} on {least.corpus}, {count(least.size)} labels, {looks.learner(least.learner)}"
+    return [f"{said}. Surest: {cell}, {of_points(POINTS * least.gain, POINTS * least.low, POINTS * least.high)}."]
+
+
+def guided_rows(contrasts: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """Return contrasts of guided with plain prompts, checked rows, with the columns ``way`` (better, worse) and ``told``.
+
+    ``told``: corrected where Holm's p over all of them is below alpha, uncorrected where p is, else empty.
+    """
+    naive, rows = naive_arm(params), main_rows(contrasts, "naive")
+    guided = {arm for arm in params.arms if naive is not None and _guides(params, arm, naive)}
+    rows = rows[(rows["version"] == "") & (rows["repeats"] >= LEAST) & rows["arm"].isin(guided)]
+    alpha = params.evidence.alpha
+    told = np.select([holm(rows["p"].to_numpy(dtype=float)) < alpha, rows["p"] < alpha], ["corrected", "uncorrected"], "")
+    return rows.assign(told=told, way=np.where(rows["gain"] > 0, "better", "worse"))
+
+
+_APART = ("run", "title", "guide", "corpora", "sizes", "repeats", "unverified")
+"""What arms may differ in that are compared by their guides."""
+
+
+def _guides(params: Params, arm: str, naive: str) -> bool:
+    """Return whether an arm differs from plain prompts in what it puts into a prompt, and in nothing else that makes its rows."""
+    spec, plain = params.arms[arm], params.arms[naive]
+    return bool(spec.guide) and all(getattr(spec, name) == getattr(plain, name) for name in type(spec).model_fields if name not in _APART)
 
 
 def harms(tables: Tables) -> list[str]:

@@ -141,7 +141,7 @@ class Tables:
 
     @cached_property
     def answers(self) -> pd.DataFrame | None:
-        """What to do, by corpus, seed size and kind of learner: trained to its optimum, or fine-tuned in steps."""
+        """What to do, by corpus, seed size and kind of learner: trained to its optimum, fine-tuned in steps, or as it says itself."""
         return None if self.scored is None else answers(self.scored, self.params, self.kinds)
 
     @cached_property
@@ -158,7 +158,9 @@ class Tables:
     def kinds(self) -> dict[str, str]:
         """Learner -> how it is trained."""
         known = pieces.registered("learner")
-        return {name: "steps" if name in known and cast(type[Learner], known[name]).stepped else "optimum" for name in self.params.learners}
+        found = {name: cast(type[Learner], known[name]) for name in self.params.learners if name in known}
+        ways = {name: learner.trained or ("steps" if learner.stepped else "optimum") for name, learner in found.items()}
+        return {name: ways.get(name, "optimum") for name in self.params.learners}
 
     @cached_property
     def told(self) -> pd.DataFrame | None:

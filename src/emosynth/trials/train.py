@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from emosynth import pieces
 from emosynth.learners.base import Learner, Resources, Task
+from emosynth.models.transformer import one_thread
 from emosynth.parallel import as_done, remote, rooms
 from emosynth.store import RowStore
 from emosynth.trials.rows import Built
@@ -76,22 +76,6 @@ def per_worker(learner: Learner) -> int:
     return ALONE if learner.own_cores else 2 if learner.stepped else 32
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Hold linear algebra to one thread: sums differ in their last bits with the number of threads, and results must not with the machine."""
-    import threadpoolctl
-
-    before = os.environ.get("EMOSYNTH_THREADS")
-    os.environ["EMOSYNTH_THREADS"] = "1"  # of torch, which is set when a model is loaded
-    try:
-        with threadpoolctl.threadpool_limits(1):
-            yield
-    finally:
-        os.environ.pop("EMOSYNTH_THREADS")
-        if before is not None:
-            os.environ["EMOSYNTH_THREADS"] = before
-
-
 def train(job: Job, resources: Resources) -> Outcome:
     """Train a model and predict; but for learners that use all cores, on one thread."""
     mixed = list(job.built.mixed[0]) if job.built.mixed else []
@@ -100,7 +84,7 @@ def train(job: Job, resources: Resources) -> Outcome:
     if guess is not None:
         p, chosen = guess, {}
     else:
-        with nullcontext() if job.learner.own_cores else _one_thread():
+        with nullcontext() if job.learner.own_cores else one_thread():
             fitted = job.learner.fit(job.built.stages, job.task, resources)
             p = np.asarray(fitted.predict_proba(texts), dtype=np.float64)
             chosen = {name: round(float(value), 10) for name, value in fitted.chosen.items()}

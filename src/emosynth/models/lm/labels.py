@@ -24,7 +24,7 @@ from emosynth.models.lm.assets import model_hash
 from emosynth.models.lm.base import shortened
 from emosynth.models.lm.label_tree import Head, LabelTree, plain_scores, tree_scores
 from emosynth.models.lm.scoring import KeptScorer, load_causal
-from emosynth.models.transformer import STEP
+from emosynth.models.transformer import STEP, one_thread
 from emosynth.text import normalise
 
 FloatArray = npt.NDArray[np.float64]
@@ -71,13 +71,14 @@ class LabelScorer(KeptScorer):
 
     A prompt's scores depend on that prompt and the set of labels alone, not on its neighbours or the order of the labels, but for the
     last digits (1e-5 nats): where a row lies in its batch decides on some processors how a matrix product is summed up. A run that
-    was killed goes on with the batches that it would have had, so its scores are those of an uninterrupted one, bit for bit.
+    was killed goes on with the batches that it would have had, so its scores are those of an uninterrupted one, bit for bit. So does
+    the number of threads: it is one, whatever the machine has, and other cores are used by processes of their own.
     """
 
     what, scores = "The language model that scores labels", "labels"
-    worth: ClassVar[int] = 4
+    worth: ClassVar[int] = 3
 
-    def __init__(self, files: Path, cache: Path, *, head: str = HEAD, rows: int = 8, unit: int = 128) -> None:
+    def __init__(self, files: Path, cache: Path, *, head: str = HEAD, rows: int = 8, unit: int = 64) -> None:
         super().__init__(files, cache, rows, unit)
         self.head = head
         self.identity = {
@@ -196,7 +197,8 @@ class LabelScorer(KeptScorer):
         return np.asarray(logsumexp(self.score(content_free, labels), axis=0) - math.log(len(content_free)), dtype=np.float64)
 
     def _rows(self, names: Sequence[str], prompts: Sequence[str]) -> list[list[float]]:
-        rows: list[list[float]] = self._compute(prompts, names).tolist()
+        with one_thread():
+            rows: list[list[float]] = self._compute(prompts, names).tolist()
         return rows
 
     def _compute(self, prompts: Sequence[str], names: Sequence[str]) -> FloatArray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from emosynth.errors import UserError
 from emosynth.models.lm.assets import dequantised_folder, generator_files
 from emosynth.models.lm.base import shortened
 from emosynth.models.transformer import STEP, threads
-from emosynth.parallel import in_order, remote, rooms, threads_of
+from emosynth.parallel import in_order, remote, rooms
 from emosynth.params import Generator
 from emosynth.store import kept
 
@@ -36,8 +35,7 @@ def load_causal(folder: Path) -> Any:
 _held: list[Callable[[list[str]], list[Any]]] = []
 
 
-def _hold(compute: Callable[[list[str]], list[Any]], each: int) -> None:
-    os.environ["EMOSYNTH_THREADS"] = str(each)  # of the model that this process will load
+def _hold(compute: Callable[[list[str]], list[Any]]) -> None:
     _held[:] = [compute]
 
 
@@ -66,7 +64,7 @@ class KeptScorer:
     what, scores
         Names of the model and of its scores in messages.
     worth
-        Units of work from which processes of one thread each are worth their start, where one model on all cores is slower; 0: never.
+        Units of work from which processes of their own are worth their start, for models that compute with one thread; 0: never.
     """
 
     what: ClassVar[str]
@@ -126,7 +124,7 @@ class KeptScorer:
             if not enough:  # the model is loaded here once, and in a worker for each call
                 return map(compute, parts)
             self._folder()  # converted once, and not by each worker
-            return in_order(_score, parts, workers, lambda _: None, _hold, (compute, threads_of(workers)))
+            return in_order(_score, parts, workers, lambda _: None, _hold, (compute,))
 
         return kept(self.cache / "rows" / f"{self.scores}.sqlite", keys, spread, self.unit, tell)
 

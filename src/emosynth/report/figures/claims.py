@@ -259,7 +259,7 @@ class Waterfall(Figure):
             said = f"{looks.learner(str(learner))}: {_told(honest, *_TOTAL)} {HONEST}"
             title = f"{looks.title(str(arm))} on {corpus} gains {gain(honest['total'].iloc[0] / POINTS)} points {HONEST}"
             if len(whole):
-                on = f"with the {some(len(_made(whole)), 'difference')} that were switched on"
+                on = f"with the {some(len(_made(whole)), 'difference')} that were switched on{_idle(own)}"
                 said += f", {_told(whole, *_TOTAL)} {on}"
                 title += f", and would have reported {gain(whole['total'].iloc[0] / POINTS)} {on} ({looks.learner(str(learner))})"
             chain = own[own["part"] == "chain"]
@@ -274,7 +274,12 @@ class Waterfall(Figure):
         reading = ". ".join(part[-1] for part in parts) + "." + "".join(_left(own, tables) for _, own in frame.groupby("arm", sort=False))
         limits = (
             "What a code does otherwise and no change of the arm names is not in it. "
-            "Each step is priced on top of those above it, so that their order matters; the table has each one alone, and taken away from all. A score "
+            + (
+                ""
+                if any(tables.kinds.get(str(name)) == "steps" for name in frame["learner"])
+                else "No fine-tuned classifier was run through these steps. "
+            )
+            + "Each step is priced on top of those above it, so that their order matters; the table has each one alone, and taken away from all. A score "
             "that counts written rows among the test rows is the published kind of score; how these rows would vary is not in its interval. "
             "Intervals are not corrected for the number of steps. "
         )
@@ -303,6 +308,12 @@ def _bars(axes: Axes, own: pd.DataFrame, steps: list[str], tables: Tables) -> No
 def _made(rows: pd.DataFrame) -> list[str]:
     """Return the changes that any of some rows arrives at, in the arm's order."""
     return list(dict.fromkeys(name for made in rows["made"] for name in json.loads(made)))
+
+
+def _idle(own: pd.DataFrame) -> str:
+    """Say which changes leave every prediction as it is, such as more steps for a classifier that is trained to its optimum; empty: none."""
+    chain = own[(own["part"] == "chain") & (own[["added", "low", "high"]] == 0).all(axis=1)]
+    return f" (of which {listed(list(dict.fromkeys(chain['step'])))} can change nothing here)" if len(chain) else ""
 
 
 def _whether_told(low: float, high: float) -> str:
