@@ -23,6 +23,7 @@ import yaml
 from emosynth.evidence.numbers import gain, gain_span, number, p_text, span
 from emosynth.evidence.recipe import left_out, ranking
 from emosynth.params import load_params
+from emosynth.report.first_page import guided_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -52,20 +53,33 @@ def _and(values: list[Any]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def _guided(contrasts: pd.DataFrame) -> pd.DataFrame:
+    numbers = {name: pd.to_numeric(contrasts[name]) for name in ("gain", "p", "repeats")}  # an empty cell is no number
+    found = guided_rows(contrasts.assign(**numbers), load_params(ROOT, "paper"))
+    after, before = (found[found["told"].isin(told)] for told in (["corrected"], ["corrected", "uncorrected"]))
+    return pd.DataFrame([{
+        "all": len(found), "shown_better": (after["gain"] > 0).sum(), "shown_worse": (after["gain"] < 0).sum(),
+        "better": (before["gain"] > 0).sum(), "worse": (before["gain"] < 0).sum(),
+        "embedding": ((before["gain"] < 0) & (before["learner"] == "embedding")).sum(),
+    }])  # fmt: skip
+
+
 MADE: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "ranking": ranking, "left_out": left_out,
+    "guided": lambda rows: _guided(rows),
     "corpora": lambda tries: tries.groupby(["arm", "changed", "corpus"], sort=False)["gain"].mean().reset_index(),
     "models": lambda tries: pd.DataFrame(
         {"models": [tries["repeats"].sum() + tries.groupby(["corpus", "size", "learner"])["repeats"].max().sum()]}
     ),
 }  # fmt: skip
-"""What is made of a table of tries (`emosynth.evidence.recipe`) before a row of it is quoted; ``models`` adds those on the labels alone."""
+"""What is made of a table of tries (`emosynth.evidence.recipe`) or of contrasts before a row of it is quoted; ``models`` adds those on the labels alone."""
 
 SHOW: Mapping[str, Callable[[Any], str]] = {
     "plain": _plain,
     "list": lambda values: _and(sorted(values) if isinstance(values, list) else [values]),
     "times": lambda values: f"{_and(values[:-1])}, {_plain(values[-1])} times",
     "word": lambda value: WORDS[int(value)] if int(value) < len(WORDS) else str(int(value)),
+    "none": lambda value: "none" if not value else WORDS[int(value)],
     "count": lambda value: f"{value:,.0f}",
     "points": lambda value: f"{100 * value:.1f}",
     "signed": lambda value: gain(value),
