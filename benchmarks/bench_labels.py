@@ -2,7 +2,7 @@
 
     python benchmarks/bench_labels.py --rows 64 --plain-rows 8 --out benchmarks/labels.json
 
-Both ways have the same model (float32), threads, head, prompts and labels; the plain way reads head, prompt and label afresh for each
+Both ways have the same model (float32), one thread, head, prompts and labels; the plain way reads head, prompt and label afresh for each
 label, the labels of a row in one batch, and computes logits at the labels only. Loading the model and reading the head are not counted.
 """
 
@@ -15,13 +15,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from common import about, keep
 
 from emosynth.catalog import Catalog
 from emosynth.models.lm.assets import dequantised_folder, generator_files
 from emosynth.models.lm.label_tree import plain_scores
 from emosynth.models.lm.labels import LabelScorer, row_prompt
+from emosynth.models.transformer import one_thread
 from emosynth.params import Generator
 from emosynth.paths import Paths, repository_root
 
@@ -52,8 +52,9 @@ def main() -> None:
     labels = [f" {label}" for label in LABELS]
     prompts = [row_prompt(" ".join(parts)) for parts in itertools.product(WHO, DID, THEN, LAST)][: options.rows]
 
-    with tempfile.TemporaryDirectory() as cache:
-        scorer = LabelScorer(folder, Path(cache))  # a fresh cache: every row is computed
+    with tempfile.TemporaryDirectory() as cache, one_thread():
+        # A fresh cache: every row is computed; one unit: in this process.
+        scorer = LabelScorer(folder, Path(cache), unit=len(prompts))
         tokenizer, model, head, _ = scorer._parts()
         ids = tokenizer([*prompts, *labels], add_special_tokens=False)["input_ids"]
         rows, label_ids = ids[: len(prompts)], ids[len(prompts) :]
@@ -83,7 +84,7 @@ def main() -> None:
         numbers = {
             **about("torch", "transformers"),
             "model": options.model,
-            "threads": torch.get_num_threads(),
+            "threads": 1,
             "note": options.note,
             "labels": len(labels),
             "head_tokens": len(head),
