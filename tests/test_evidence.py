@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -42,7 +43,7 @@ from emosynth.evidence import (
 from emosynth.evidence.apart import taken_apart
 from emosynth.evidence.contrasts import crossed, pick
 from emosynth.evidence.declared import Claim, Finding, decide, verdict_of
-from emosynth.evidence.numbers import count, listed, number, of_points, p_text, per_cent, span
+from emosynth.evidence.numbers import count, listed, models_of, number, of_points, p_text, per_cent, span
 from emosynth.evidence.scored import SPLITS
 from emosynth.evidence.text_claims import difference_interval, p_of_interval
 from emosynth.params import Params, load_params
@@ -158,7 +159,16 @@ def test_the_table_of_the_methods_is_the_simulation() -> None:
     simulation = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(simulation)
     made = json.loads((ROOT / "benchmarks" / "evidence.json").read_text(encoding="utf-8"))
-    assert "\n".join(simulation.table(made["rows"])) in (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    methods = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert "\n".join(simulation.table(made["rows"])) in methods
+    said = methods.partition("cells lie above 5 %")[2].partition("\n\n")[0]
+    above = [row for row in made["rows"] if row["wrong"] > simulation.ALPHA]
+    assert len(above) == len(re.findall(r"\(\d\.\d % of", said)) == 4, "which cells lie above, and on how many runs each rests"
+    for row in above:
+        rule, held = row["rule"].partition(",")[0], stats.binomtest(round(row["wrong"] * row["runs"]), row["runs"], simulation.ALPHA)
+        low, high = held.proportion_ci(0.95)
+        assert re.search(rf"{rule} with {row['repeats']}[^)]*\({100 * row['wrong']:.1f} % of {row['runs']}", said)
+        assert low < simulation.ALPHA < high and f"{100 * low:.1f} to {100 * high:.1f} %" in said
 
 
 def test_the_spread_is_students_over_repeats_and_normal_over_rows() -> None:
@@ -471,6 +481,23 @@ def test_what_points_the_other_way_is_found() -> None:
     assert against(replace(made, outcome="too imprecise", verdict="undecided")) == []
 
 
+def test_an_undecided_claim_says_what_is_for_it_elsewhere() -> None:
+    """B1 is undecided, and that Emo Pillars gains clearly on ISEAR stood in no sentence."""
+    rows = [{"corpus": "c2", "learner": "encoder", "size": size, "outcome": way, "effect": effect, "low": effect - 3, "high": effect + 3}
+            for size, way, effect in ((70, "better", 5.34), (60, "better", 4.0), (200, "equivalent", 0.1), (210, "too imprecise", 9.0))]  # fmt: skip
+    found = Finding(-0.8, -2.9, 1.4, p=0.4)
+    made = Claim(declared(), "c1", comparison="a − b", finding=found, outcome="too imprecise", verdict="undecided", replications=rows)
+    said = reading(made, params()).replace("\u00a0", " ")
+    assert "Elsewhere, by uncorrected p: 2 of 4 cells for it (most: c2, encoder, 70 labels, +5.3 (+2.3 to +8.3)), 1 against it." in said
+    least = replace(made, declared=declared(expects="no-better"))
+    assert "1 of 4 cells for it (most: c2, encoder, 200 labels, +0.1 " in reading(least, params()) and "2 against it" in reading(
+        least, params()
+    )
+    assert "0 of 1 cells for it, 1 against it." in reading(replace(made, replications=rows[2:3]), params())
+    for silent in (replace(made, replications=rows[3:]), replace(made, outcome="better", verdict="supported")):
+        assert "Elsewhere" not in reading(silent, params())
+
+
 def test_one_correction_over_all_claims() -> None:
     claim = declared()
     made = [Claim(claim, "c1", finding=Finding(1.0, 0.1, 1.9, p=0.03)) for _ in range(5)]
@@ -601,6 +628,45 @@ def test_how_often_a_run_beats_its_partner_stands_beside_the_mean() -> None:
 
 def test_where_to_look_for_the_arms_is_not_what_is_declared() -> None:
     assert declared(profile="paper").sha256 == declared().sha256
+
+
+def test_the_note_on_the_setting_is_read_and_is_not_what_is_declared() -> None:
+    """B1 named no stand-in where a small writer, a small encoder and a poor seed stand for the published ones."""
+    note = "{writer} for Mistral, {rows} rows for many, {learner} for RoBERTa, {size} labels for all, {teacher} for DeBERTa"
+    assert declared(setting=note).sha256 == declared().sha256
+    levels = {**BASE, ("shap:unverified", 120): 0.76}
+    made = verdict(levels, declared(setting=note, sizes=[1000, "largest"], learners=["encoder", "trees"]))
+    model = params().models.writer.model
+    rows = count(float(scored(levels).trials.query("arm == 'shap' and size == 120")["n_synthetic"].mean()))
+    filled = (
+        f"{model} for Mistral, {rows} rows for many, trees for RoBERTa, 120 labels for all, logistic regression on embeddings for DeBERTa"
+    )
+    assert made.stand_in == f"120 labels for 1000, {filled}", "the learner is told once"
+    assert f"Not the published setting: {made.stand_in}." in reading(made, params())
+    assert verdict(levels, declared(setting=note, left="absent")).stand_in == "", "what was not judged has no setting"
+    with pytest.raises(ValueError, match="braces"):
+        declared(setting="{colour} for Mistral")
+
+
+def test_models_of_a_setting_are_those_of_the_arm() -> None:
+    given = fake_params(
+        models={"others": {"big": {"model": "/home/me/models/gpt2/"}}}, writers={"far": {"model": "big"}},
+        arms={"a": {"writer": "far"}, "b": {"writer": {"far": 1.0, "plain": 1.0}}, "c": {}}, teacher={"kind": "tfidf"},
+    )  # fmt: skip
+    assert [models_of(given, arm, "trees", None)["writer"] for arm in "abc"] == ["gpt2", "several writers", given.models.writer.model]
+    assert models_of(given, "a", "encoder", 2)["learner"] == f"2 layers of {given.models.encoder}"
+    assert models_of(given, "a", "encoder", None)["learner"] == given.models.encoder
+    assert models_of(given, "a", "trees", 2)["teacher"] == "logistic regression on TF-IDF"
+
+
+def test_published_claims_say_what_stands_in_and_no_declaration_changed() -> None:
+    """Notes were added when results were known: what was declared, and judged in the committed report, is as it was."""
+    claims = load_claims(ROOT / "data" / "claims.yaml")
+    judged = json.loads((ROOT / "reports" / "paper" / "claims.json").read_text(encoding="utf-8"))["claims"]
+    assert {claim.id: claim.sha256 for claim in claims} == {item["id"]: item["sha256"] for item in judged}
+    for claim in claims:
+        assert bool(claim.setting) != claim.ours and len(claim.setting.split()) <= 25
+    assert "equal rows at every threshold" in next(claim for claim in claims if claim.id == "C3").setting
 
 
 def test_no_claim_falls_back_on_the_teachers_own_family() -> None:

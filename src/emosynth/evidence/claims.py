@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from emosynth.design.arms import arm_title
-from emosynth.evidence.declared import VERDICTS, Claim, Declared, Finding, Side, corpus_of, decide, lacking
-from emosynth.evidence.numbers import POINTS, gain, known, level, listed, number, of_points, p_text, score, some, span
+from emosynth.evidence.declared import VERDICTS, Claim, Declared, Finding, Side, alone, corpus_of, decide, lacking
+from emosynth.evidence.numbers import POINTS, count, gain, known, level, listed, models_of, number, of_points, p_text, score, some, span
 from emosynth.evidence.scored import UNVERIFIED, Group, Scored
 from emosynth.evidence.text_claims import judge_context, judge_text
 from emosynth.params import Params
@@ -48,7 +48,7 @@ def judge(declared: Sequence[Declared], params: Params, found: Found) -> list[Cl
         else:
             table = {"panel": found.panel, "diversity": found.diversity}[claim.kind]
             made = judge_text(claim, table, params)
-        claims.append(made)
+        claims.append(replace(made, stand_in=", ".join(filter(None, [made.stand_in, _setting(made, params, found.scored)]))))
     return decide(claims, params.evidence.alpha)
 
 
@@ -156,13 +156,24 @@ def _stand_in(claim: Declared, cell: Cell, added: list[dict[str, float]]) -> str
     said = []
     if claim.corpora[0] not in ("target", cell.left.corpus):
         said.append(f"{cell.left.corpus} for {claim.corpora[0]}")
-    if cell.left.learner != claim.learners[0]:
+    if cell.left.learner != claim.learners[0] and "{learner}" not in claim.setting:
         said.append(f"{cell.left.learner} for {claim.learners[0]}")
     if isinstance(claim.sizes[0], int) and cell.left.size != claim.sizes[0]:
         said.append(f"{cell.left.size} labels for {claim.sizes[0]}")
     words = " rows a label added"  # said once, of the first side
     told = [f"{_few(one['rows_a_label'])}{words * (one is added[0])} for {_few(one['asked'])}" for one in added]
     return ", ".join([*said, *([listed(told)] if told else [])])
+
+
+def _setting(made: Claim, params: Params, scored: Scored | None) -> str:
+    """Say in the declaration's own words what else stands in, with the models and numbers of the run; empty: nothing, or it was not judged."""
+    claim = made.declared
+    if not claim.setting or not made.comparison:
+        return ""
+    group = claim.left.group(made.corpus, made.learner, made.size or 0, params)
+    rows = count(scored.added(group)) if scored is not None and group in scored.groups else "written"
+    layers = params.context.layers if claim.kind == "context" else params.learners.get(made.learner, {}).get("layers")
+    return claim.setting.format(rows=rows, size=count(made.size), **models_of(params, claim.left.arm, made.learner, layers))
 
 
 def _few(value: float) -> str:
@@ -268,9 +279,19 @@ def reading(claim: Claim, params: Params) -> str:
     if declared.claimed is not None and claim.size_verdict is not None:
         words += f" Size claimed: {declared.claimed.bound} {number(declared.claimed.points, 0)} points – {claim.size_verdict}"
         words += f" ({sizeless(claim)})." if sizeless(claim) else f" (p = {p_text(claim.size_p_adjusted)}{_of_first(claim, params)})."
+    words += _elsewhere(claim)
     if claim.stand_in:
         words += f" Not the published setting: {claim.stand_in}."
     return f"{words} {claim.why}".strip()
+
+
+def _elsewhere(claim: Claim) -> str:
+    """Say of an undecided claim how many replications would decide it by their own uncorrected p, and the best of those in favour; empty: none."""
+    own, other = (alone(claim, verdict) for verdict in ("supported", "contradicted")) if claim.verdict == "undecided" else ([], [])
+    told = [of_points(row["effect"], row["low"], row["high"]) for row in own[:1]]
+    best = [f" (most: {row['corpus']}, {row['learner']}, {count(row['size'])} labels, {one})" for row, one in zip(own, told, strict=False)]
+    said = f"{count(len(own))} of {count(len(claim.replications))} cells for it{''.join(best)}"
+    return f" Elsewhere, by uncorrected p: {said}, {count(len(other))} against it." if own or other else ""
 
 
 def sizeless(claim: Claim) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,9 @@ EXPECTED: Mapping[str, tuple[Outcome, ...]] = {
     "no-better": ("worse", "equivalent"),
 }  # fmt: skip
 """What a claim says left is to right -> the outcomes that support it."""
+
+FROM_RUN = ("writer", "teacher", "learner", "size", "rows")
+"""What a claim's `Declared.setting` may leave to the run, in braces: models, number of labels, mean number of written rows added."""
 
 
 class Side(Section):
@@ -100,12 +104,18 @@ class Declared(Section):
         "", exclude=True, pattern=r"^[A-Za-z0-9_-]*$",
         description="the profile that has its arms; empty: any. Says where to look, not what is claimed: it is not in the hash",
     )  # fmt: skip
+    setting: str = Field(
+        "", exclude=True,
+        description="what stands in for what of the published setting, beyond the keys above; {writer} and the like (FROM_RUN) are the run's. Not in the hash",
+    )  # fmt: skip
     dated: list[Dated] = Field(default_factory=list, exclude=True, description="from the file's list declared, the latest last")
 
     @model_validator(mode="after")
     def _complete(self) -> Declared:
         if self.kind == "scores" and (not self.right or not self.learners or self.metric not in ("macro-F1", "rare-class F1")):
             raise ValueError(f"{self.id}: a claim on scores needs right, learners and a metric of macro-F1 or rare-class F1")
+        if not set(re.findall(r"\{(.*?)\}", self.setting)) <= set(FROM_RUN):
+            raise ValueError(f"{self.id}: in setting only {', '.join(FROM_RUN)} may stand in braces")
         return self
 
     @property
@@ -345,6 +355,13 @@ def against(claim: Claim) -> list[dict[str, Any]]:
     both: tuple[Outcome, ...] = ("better", "worse")
     other = turned.get(claim.outcome, tuple(way for way in both if verdict_of(claim.declared, way) != claim.verdict))
     return sorted((row for row in claim.replications if row.get("outcome") in other), key=lambda row: -abs(row["effect"]))
+
+
+def alone(claim: Claim, verdict: Verdict) -> list[dict[str, Any]]:
+    """Return the replications that would give a claim this verdict by their own uncorrected p, the furthest the claimed way first."""
+    towards = -1.0 if claim.declared.expects in ("worse", "no-better") else 1.0
+    own = [row for row in claim.replications if "outcome" in row and verdict_of(claim.declared, row["outcome"]) == verdict]
+    return sorted(own, key=lambda row: -towards * row["effect"])
 
 
 def _size_verdict(claim: Declared, finding: Finding, verdict: Verdict, p: float, alpha: float) -> Verdict:

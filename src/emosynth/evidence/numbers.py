@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
+from emosynth.design.arms import writer_spec
 from emosynth.params import Params
 
 POINTS = 100.0
@@ -141,3 +143,26 @@ def told(value: float, low: float, high: float) -> str:
 def of_points(value: float, low: float, high: float) -> str:
     """Write the same of numbers that are points."""
     return told(value / POINTS, low / POINTS, high / POINTS)
+
+
+# --- names of what a run used ---
+
+_TEACHERS = {"embedding": "logistic regression on embeddings", "tfidf": "logistic regression on TF-IDF", "encoder": "a fine-tuned encoder"}
+
+
+def models_of(params: Params, arm: str, learner: str, layers: int | None) -> Mapping[str, str]:
+    """Return writer and teacher of an arm, and a learner, in words; ``layers``: of the encoder, if the learner tunes it."""
+    spec = params.arms[arm].writer if arm in params.arms else ""
+    other = writer_spec(params, spec).model if isinstance(spec, str) and spec else None
+    model = params.models.writer.model if other is None else params.models.others[other].model
+    encoder = _last(params.models.encoder)
+    tuned = f"{some(layers, 'layer')} of {encoder}" if layers else encoder
+    return {
+        "writer": _last(model) if isinstance(spec, str) else "several writers", "teacher": _TEACHERS[params.teacher.kind],
+        "learner": tuned if learner == "encoder" else learner,
+    }  # fmt: skip
+
+
+def _last(name: str) -> str:
+    """Return the last part of a model's name or path: no folder of a machine stands in a report."""
+    return name.replace("\\", "/").rstrip("/").rpartition("/")[2]
