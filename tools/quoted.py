@@ -66,6 +66,7 @@ def _guided(contrasts: pd.DataFrame) -> pd.DataFrame:
 
 MADE: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "ranking": ranking, "left_out": left_out,
+    "untold": lambda rows: rows.assign(told=((rows["low"] > 0) | (rows["high"] < 0)).astype(int)).groupby(["learner", "told"]).size().rename("cells").reset_index(),
     "guided": lambda rows: _guided(rows),
     "corpora": lambda tries: tries.groupby(["arm", "changed", "corpus"], sort=False)["gain"].mean().reset_index(),
     "models": lambda tries: pd.DataFrame(

@@ -139,6 +139,7 @@ def _classifier(tables: Tables) -> str:
         rows = tables.alone[tables.alone["corpus"] == corpus]
         rows = rows[rows["size"] == rows["size"].min()].sort_values("score", ascending=False, kind="stable")
         if len(rows) > 1:
+            ahead.append(str(rows["learner"].iloc[0]))
             best, worst = (f"{tables.looks.learner(row.learner)} {score(row.score)}" for row in rows_of(rows.iloc[[0, -1]]))
             said.append(f"{corpus}, {count(int(rows['size'].iloc[0]))} labels: {best}, {worst}")
     if not said:
