@@ -78,16 +78,14 @@ def _scores(claim: Declared, params: Params, found: Found, short: list[str]) -> 
     if found.scored is None:
         return replace(made, learner="", why="The run has no trials.")
     if found.scored.scored_on != "test":
-        return replace(
-            made, learner="", why=f"Scored on {found.scored.scored_on} rows, for choosing: claims are judged on test rows alone."
-        )
+        why = f"Scored on {found.scored.scored_on} rows, for choosing: claims are judged on test rows alone."
+        return replace(made, learner="", why=why)
     cell = None if short else _judged(claim, params, found.scored, corpus)
     made = replace(made, replications=_replications(claim, params, found, found.scored, cell))
-    if short:
-        return replace(made, why=_lacks(claim, short))
     if cell is None:
         what = " and ".join(side.words() for side in claim.sides)
-        return replace(made, why=f"No trials of {what} with {' or '.join(claim.learners)} on {corpus}.")
+        why = f"No trials of {what} with {' or '.join(claim.learners)} on {corpus}."
+        return replace(made, why=_lacks(claim, short) if short else why)
     made = replace(made, learner=cell.left.learner, size=cell.left.size)
     if why := found.scored.nothing_added([cell.left, *(group for _, group in cell.rights)]):
         return replace(made, why=why)
