@@ -450,6 +450,39 @@ def test_rows_that_were_really_added_are_compared_with_those_asked_for() -> None
     assert both.stand_in == "4.2 rows a label added for 40 and 11 for 20"
 
 
+def test_sides_to_which_no_row_was_added_are_not_tested() -> None:
+    """C3 read “0.0 (0.0 to 0.0) … too imprecise” of two thresholds, neither of which had accepted a row."""
+    made = scored({**BASE, ("shap", 120): 0.6, ("shap:grown", 120): 0.6, ("shap:more", 120): 0.6}, given=params())
+    for version, value in (("grown", "20.0"), ("more", "40.0")):
+        made.trials.loc[made.trials["version"] == version, ["version", "sweep", "value"]] = ["", "growth", value]
+    given = fake_params(
+        corpora={"target": "c1"},
+        cells={"sizes": [60, 120], "repeats": 5},
+        evidence={"resamples": 300},
+        sweeps={"shap": {"growth": [20.0, 40.0]}},
+    )
+    sides = [{"arm": "shap", "sweep": "growth", "value": value} for value in (40.0, 20.0)]
+    claim = declared(left=sides[0], right=[sides[1]])
+    shares = {"c1": dict.fromkeys(CLASSES, 1 / 3)}
+    swept = made.trials["sweep"] == "growth"
+    for rows, said in ((0, "no row was added."), (0.6, "fewer than one row a run was added (at most 0.6 in the mean).")):
+        made.trials["n_synthetic"] = made.trials["n_synthetic"].astype(float).where(~swept, rows)
+        found = judge([claim], given, Found(scored_again(made), None, None, None, shares))[0]
+        assert (found.outcome, found.verdict) == ("not tested", "not tested") and reading(found, given).endswith(said)
+        assert (found.learner, found.size, found.stand_in, found.added, found.replications) == ("trees", 120, "", [], [])
+    made.trials.loc[made.trials["value"] == "40.0", "n_synthetic"] = 60.0
+    assert judge([claim], given, Found(scored_again(made), None, None, None, shares))[0].outcome != "not tested", "one side has rows"
+    made.trials.loc[swept, ["n_synthetic", "n_wanted"]] = 0.0
+    assert judge([claim], given, Found(scored_again(made), None, None, None, shares))[0].outcome != "not tested", "none was wanted"
+
+
+def test_context_on_few_utterances_of_people_is_not_tested() -> None:
+    """The methods say “on 20 rows at least”, and nothing asked for them."""
+    found = on_context([{**row, "n": 19} for row in of_people()])
+    assert found.outcome == "not tested" and "19 test utterances, and 20 are asked for" in found.why
+    assert on_context([{**row, "n": 20} for row in of_people()]).outcome == on_context(of_people()).outcome
+
+
 def test_what_the_correction_takes_away_is_not_called_too_imprecise() -> None:
     """C3 and C4 lay wholly inside the margin, and the reason read “too imprecise”."""
     equal = {"effect": 0.2, "low": -0.8, "high": 1.2, "p": 0.6, "margin": 2.2}

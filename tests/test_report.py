@@ -36,16 +36,28 @@ from emosynth.pieces import registered
 from emosynth.report import build_report, figure_names, regenerate, show
 from emosynth.report.advice import advice, answer, rules
 from emosynth.report.figures.answer import gains_told
-from emosynth.report.figures.base import BEYOND, Figure, bare, dodged, figures, find_figure, handle, legend_below, why_left_out
+from emosynth.report.figures.base import (
+    BEYOND,
+    Figure,
+    bare,
+    dodged,
+    figures,
+    find_figure,
+    handle,
+    legend_below,
+    why_left_out,
+    write_figure,
+)
 from emosynth.report.figures.choice import MOST, leading, own_texts, published
 from emosynth.report.figures.context_effect import dialogue_rows
 from emosynth.report.figures.training import Sweeps
-from emosynth.report.first_page import elsewhere, setting, strip
+from emosynth.report.first_page import boxes, elsewhere, setting, strip
 from emosynth.report.pages import PAGES, _arms, _blocks, _reach, render_pages
 from emosynth.report.provenance import public, references
 from emosynth.report.ranges import RANGES
 from emosynth.report.reading import UNGROUNDED, arm_words, guided
 from emosynth.report.results import WITHHELD_RUN, WITHHELD_SEED, shown_rows
+from emosynth.report.scores import alone_rows
 from emosynth.report.tables import Tables, Texts
 from emosynth.style import LONGEST_NAME, Looks, drawn_names, figure_style, new_figure, save_figure, tidy
 from fake_results import CLASSES, COPIED, PASSAGE, REPEATED, ROOT, SCRIPT, SWEEPS, fake_params, write_fake_results
@@ -874,6 +886,139 @@ def test_no_interval_on_the_pages_lies_beyond_what_its_measure_can_be(report: Pa
         "spread": (-1.5, 1.5),
     }
     assert set(RANGES) == {*MEASURES, *REACH, *DIVERSITY_MEASURES}, "every measure has a range"
+
+
+def test_no_interval_of_a_score_lies_beyond_what_a_score_can_be(report: Paths, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interval of macro-F1 up to 100.32 was drawn on the first page; the table of results keeps it."""
+    wide = Tables(report, params)
+    assert wide.headline is not None and wide.scored is not None and wide.alone is not None
+    combine = wide.scored.combine
+    monkeypatch.setattr(wide.scored, "combine", lambda *given, **more: replace(combine(*given, **more), low=-0.1, high=1.1))  # type: ignore[type-var]
+    for name in ("answer", "learning_curves"):
+        frame = find_figure(name).frame(wide)
+        assert set(frame["low"]) == {0} and set(frame["high"]) == {100}, name
+    wide.__dict__["alone"] = wide.alone.assign(low=-0.1, high=1.1)
+    block = alone_rows(wide)
+    assert block is not None and "(0.0\u00a0to\u00a0100.0)" in block["rows"][0][1] and set(wide.alone["high"]) == {1.1}
+    rounds = wide.need("responsible/collapse")
+    wide._held["responsible/collapse"] = rounds.assign(low=-9.0, high=9000.0)
+    frame = find_figure("collapse").frame(wide)
+    assert set(frame.loc[frame["measure"] == "macro_f1", "high"]) == {1} and set(frame["low"]) == {0}
+
+
+def test_context_on_few_rows_is_left_out_and_says_how_many(report: Paths, params: Params) -> None:
+    """“Changes the ranking by −1.4 (−2.3 to −0.8)” was of three rows, and “100 % (100 to 100)” of two pairs."""
+    figure, few = find_figure("context_effect"), Tables(report, params)
+    rows = few.need("context/context")
+    assert "on 60 rows of held-out stories, reading" in figure.words(figure.frame(few), few).title
+    few._held["context/context"] = rows.assign(n=rows["test"].map({"rows": 3, "pairs": 2}))
+    assert "on 3 rows of held-out stories and 2 pairs of contexts: fewer than 20" in why_left_out(figure, few)
+    few._held["context/context"] = rows.assign(n=rows["test"].map({"rows": 21, "pairs": 6}))
+    frame = figure.frame(few)
+    words = figure.words(frame, few)
+    assert (
+        set(frame["measure"]) == {"lrap", "top_1"}
+        and "Left out: 6 pairs of contexts" in words.reading
+        and "move the label" not in words.reading
+    )
+    few._held["context/context"] = rows.assign(n=rows["test"].map({"rows": 3, "pairs": 60}))
+    frame = figure.frame(few)
+    words = figure.words(frame, few)
+    assert set(frame["measure"]) == {"flips"} and "Left out: 3 rows" in words.reading and "LRAP" not in words.reading
+
+
+def test_a_share_of_all_or_nothing_has_an_interval_with_a_width(report: Paths, params: Params) -> None:
+    none = Tables(report, params)
+    rows = none.need("context/context")
+    share = rows["measure"].isin(["top_1", "flips"])
+    value = (rows["measure"] == "flips").astype(float)
+    none._held["context/context"] = rows.assign(**{name: rows[name].where(~share, value) for name in ("value", "low", "high")}, n=30)
+    frame = find_figure("context_effect").frame(none).query("input in @INPUTS")
+    ends = {str(name): (part["low"].min(), part["high"].max()) for name, part in frame.groupby("measure")}
+    assert ends["top_1"][0] == 0 and 5 < ends["top_1"][1] < 20 and 80 < ends["flips"][0] < 95 and ends["flips"][1] == pytest.approx(100)
+    with figure_style(Figures()):
+        axes = find_figure("context_effect").paint(find_figure("context_effect").frame(none), none, Figures()).axes
+    assert all(0 <= low < high <= 100 for low, high in (panel.get_xlim() for panel in axes)), "no share lies beyond"
+
+
+def test_only_classifiers_that_are_trained_are_counted_among_those_that_learn(tables: Tables) -> None:
+    """“5 kinds of classifier learn from the seed”: one of them was a language model that is asked."""
+    assert "zero-shot" in tables.asked and len(tables.asked) < len(tables.params.learners)
+    train = boxes(tables)[-1]["text"]
+    many = len(tables.params.learners) - len(tables.asked)
+    assert train.startswith(f"{many} kinds of classifier learn from")
+    one = {name: tables.params.learners[name] for name in ("trees", *tables.asked)}
+    alone = Tables(tables.paths, tables.params.model_copy(update={"learners": one}))
+    assert boxes(alone)[-1]["text"].startswith("1 kind of classifier learns from")
+
+
+# --- an interrupted report ----------------------------------------------------------------------------------
+
+
+def held(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_an_interrupted_report_leaves_the_old_one_whole(
+    report: Paths, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figures were removed first: after Ctrl-C the pages pointed to what was gone."""
+    import emosynth.report.build as build
+
+    copy = Paths(tmp_path, "demo")
+    shutil.copytree(report.root, tmp_path, dirs_exist_ok=True)
+    stale = ["figures/no-more.svg", "results/no-more/x.parquet", "figures/.half.svg.x.part"]
+    kept = ["timings.js", "notebooks/07_training.html"]
+    for name in [*stale, *kept, ".report.part/figures/killed.svg"]:
+        (copy.report / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy.report / name).write_text("old", encoding="utf-8")
+    (copy.report / "claims.json").write_text("{}", encoding="utf-8")
+    before = {name: content for name, content in held(copy.report).items() if not name.startswith(".report.part")}
+    drawn: list[str] = []
+
+    def stopped(figure: Figure, *given: object) -> list[Path]:
+        drawn.append(figure.name)
+        if len(drawn) == 3:
+            raise KeyboardInterrupt
+        return write_figure(figure, *given)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(build, "write_figure", stopped)
+        build_report(params, Catalog.load(copy), copy)
+    assert held(copy.report) == before and len(drawn) == 3
+    made = build_report(params, Catalog.load(copy), copy)
+    after = held(copy.report)
+    assert not set(stale) & set(after) and not (copy.report / "results" / "no-more").exists()
+    assert [after[name] for name in kept] == [b"old", b"old"]
+    assert {name: content for name, content in after.items() if name not in kept} == {
+        name: content for name, content in held(report.report).items() if name not in kept
+    }
+    assert made.page == copy.report / "index.html" and all(path.is_file() and path.parent.parent == copy.report for path in made.figures)
+
+
+def test_a_figure_drawn_alone_leaves_the_others_and_an_interrupted_one_itself(
+    report: Paths, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import emosynth.report.figures.base as base
+
+    copy = Paths(tmp_path, "demo")
+    shutil.copytree(report.root, tmp_path, dirs_exist_ok=True)
+    before = held(copy.report)
+    assert {path.name for path in regenerate("acceptance", copy, params)} == {"acceptance.svg", "acceptance-dark.svg", "acceptance.csv"}
+    assert held(copy.report) == before
+    save = base.save_figure
+    ends = iter([True, False])
+
+    def stopped(*given: object) -> list[Path]:
+        if not next(ends):
+            raise KeyboardInterrupt
+        return save(*given)  # type: ignore[arg-type]
+
+    (copy.report / "figures" / "acceptance.svg").write_text("old", encoding="utf-8")
+    monkeypatch.setattr(base, "save_figure", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        regenerate("acceptance", copy, params)
+    assert held(copy.report) == before | {"figures/acceptance.svg": b"old"}
 
 
 def test_every_figure_stands_once(pages: dict[str, str]) -> None:

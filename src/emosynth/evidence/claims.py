@@ -81,15 +81,16 @@ def _scores(claim: Declared, params: Params, found: Found, short: list[str]) -> 
         why = f"Scored on {found.scored.scored_on} rows, for choosing: claims are judged on test rows alone."
         return replace(made, learner="", why=why)
     cell = None if short else _judged(claim, params, found.scored, corpus)
-    replications = _replications(claim, params, found, found.scored, cell)
-    if short:
-        return replace(made, why=_lacks(claim, short), replications=replications)
+    made = replace(made, replications=_replications(claim, params, found, found.scored, cell))
     if cell is None:
         what = " and ".join(side.words() for side in claim.sides)
-        return replace(made, why=f"No trials of {what} with {' or '.join(claim.learners)} on {corpus}.", replications=replications)
+        why = f"No trials of {what} with {' or '.join(claim.learners)} on {corpus}."
+        return replace(made, why=_lacks(claim, short) if short else why)
+    made = replace(made, learner=cell.left.learner, size=cell.left.size)
+    if why := found.scored.nothing_added([cell.left, *(group for _, group in cell.rights)]):
+        return replace(made, why=why)
     added = _added(claim, params, found.scored, cell)
-    stand_in = _stand_in(claim, cell, added)
-    made = replace(made, learner=cell.left.learner, size=cell.left.size, replications=replications, stand_in=stand_in, added=added)
+    made = replace(made, stand_in=_stand_in(claim, cell, added), added=added)
     classes = _classes(claim, params, found, corpus)
     if classes == []:
         why = f"No class of {corpus} is under-represented (below {number(100 * params.evidence.minority_share, 0)} % of an equal share)."
@@ -237,7 +238,7 @@ def _replications(claim: Declared, params: Params, found: Found, scored: Scored,
         for learner in dict.fromkeys([*claim.learners, *params.learners]) if classes != [] else ():
             for size in _sizes(scored, corpus, learner):
                 cell = _cell(claim, params, scored, corpus, learner, size)
-                if cell is None or cell == judged:
+                if cell is None or cell == judged or scored.nothing_added([cell.left, *(group for _, group in cell.rights)]):
                     continue
                 finding, right, _ = _deciding(claim, _opponents(claim, params, scored, cell, classes))
                 rows.append({

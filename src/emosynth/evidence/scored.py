@@ -14,6 +14,7 @@ import pandas as pd
 from emosynth.design.arms import SEED
 from emosynth.design.cells import stable_seed
 from emosynth.errors import UserError
+from emosynth.evidence.numbers import number
 from emosynth.models.metrics import decide
 from emosynth.params import Evidence, Params
 from emosynth.paths import repro
@@ -173,6 +174,15 @@ class Scored:
         """Return how many written rows were added, the mean over repeats."""
         return float(self.groups[group]["n_synthetic"].astype(float).mean())
 
+    def nothing_added(self, groups: Iterable[Group]) -> str:
+        """Return why sides of a comparison say nothing, although rows were wanted: none has one more than its seed a run; empty: one has."""
+        rows = {group: self.groups[group][["n_synthetic", "n_real", "n_wanted"]].astype(float).mean() for group in groups}
+        more = [max(float(mean["n_synthetic"]), float(mean["n_real"]) - group.size) for group, mean in rows.items()]
+        if max(more) >= 1 or not any(mean["n_wanted"] > 0 for mean in rows.values()):
+            return ""
+        hardly = f"fewer than one row a run was added (at most {number(max(more))} in the mean)"
+        return f"Neither side has rows to compare: {hardly if max(more) > 0 else 'no row was added'}."
+
     def real_of(self, params: Params, group: Group, rows: float | None = None) -> Group | None:
         """Return the real expansion that adds about as many rows as an arm is made for (or ``rows``), in the same cells; None if there is none."""
         growth = self.growth(params, group) if rows is None else rows / group.size
@@ -242,12 +252,12 @@ def _multi_hot(rows: Iterable[Any], labels: Labels, corpus: str) -> npt.NDArray[
     place = {label: column for column, label in enumerate(labels.classes)}
     listed = [[row] if isinstance(row, str) else list(row) for row in rows]
     out = np.zeros((len(listed), len(labels.classes)), dtype=bool)
-    for number, row in enumerate(listed):
+    for line, row in enumerate(listed):
         for label in row:
             if label not in place:
                 raise UserError(
                     f"A test row has the label {label!r}.", where=f"trials, corpus {corpus}",
                     remedy=f"Run: {repro('07_training', again=True)}",
                 )  # fmt: skip
-            out[number, place[label]] = True
+            out[line, place[label]] = True
     return out

@@ -15,13 +15,15 @@ from emosynth.context.inputs import BOTH, CONTEXT_ONLY, UTTERANCE
 from emosynth.design.arms import arm_title
 from emosynth.design.cells import panel_size
 from emosynth.evidence.declared import Claim, Declared, Finding, corpus_of
-from emosynth.evidence.numbers import POINTS, known, number, sized, some, span
+from emosynth.evidence.numbers import POINTS, count, known, number, sized, some, span
 from emosynth.evidence.scored import UNVERIFIED
 from emosynth.params import Params
 
 ALL = ""  # labels together, in the table of diversity
 KINDS = ("utterance", "context")
 """Kinds of text that the claim on diversity is about."""
+FEWEST = 20
+"""Rows that a claim on context asks for, and that a figure of it draws: of fewer, all may be right or wrong by chance."""
 CIRCULAR = "lrap"
 """The measure of context on labels that were prompted for."""
 
@@ -157,6 +159,9 @@ def judge_context(claim: Declared, people: pd.DataFrame | None, prompted: pd.Dat
         lack = "this profile sets no context.dialogues" if params.context.dialogues is None else f"the run has no table of {corpus}"
         return Claim(claim, corpus, why=f"Not tested on labels of people: {lack}.{told}", replications=_rows(circular))
     means = people[people["repeat"] == _MEAN]
+    if (rows := int(means["n"].max())) < FEWEST:
+        why = f"Not tested on labels of people: {some(rows, 'test utterance')}, and {count(FEWEST)} are asked for.{told}"
+        return Claim(claim, corpus, why=why, replications=_rows(circular))
     learners, firsts = list(dict.fromkeys(means["learner"])), set(means["first"])
     learner = next((name for name in claim.learners if name in learners), learners[0])
     first = claim.left.arm if claim.left.arm in firsts else ""

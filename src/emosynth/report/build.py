@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,10 @@ from emosynth.files import write_json
 from emosynth.params import Params
 from emosynth.paths import Paths
 from emosynth.progress import say
-from emosynth.report.figures.base import figures, why_left_out, write_figure
+from emosynth.report.aside import aside
+from emosynth.report.figures.base import FIGURES, figures, why_left_out, write_figure
 from emosynth.report.pages import render_pages
-from emosynth.report.results import publish
+from emosynth.report.results import FOLDER, publish
 from emosynth.report.tables import Tables
 
 
@@ -33,6 +33,8 @@ class Report:
 def build_report(params: Params, catalog: Catalog, paths: Paths) -> Report:
     """Judge the claims, write ``claims.json`` and ``metrics.json``, draw the figures, render the pages, and publish the tables behind them.
 
+    All of it is made beside the report that is there, which stays as it is until all is done (`emosynth.report.aside`).
+
     Raises
     ------
     UserError
@@ -45,27 +47,26 @@ def build_report(params: Params, catalog: Catalog, paths: Paths) -> Report:
         read_json(paths.data / "corpora" / f"{tables.target}.json", "00_corpora")  # names the stage to run
     say("report: judging claims")
     claims = as_json(paths.profile, tables.claims, params)
-    write_json(paths.report / "claims.json", claims)
-    write_json(paths.report / "metrics.json", metrics(tables.claims, tables.contrasts, tables.get("verdicts/verdicts"), headline(tables)))
-    folder = paths.report / "figures"
-    shutil.rmtree(folder, ignore_errors=True)
-    drawn: list[Path] = []
+    drawn: list[str] = []
     left_out: dict[str, str] = {}
-    for figure in figures():
-        if not figure.applies(params):
-            continue
-        why = why_left_out(figure, tables)
-        if why or not figure.page:
-            left_out |= {figure.name: why or "It is drawn when asked for."}
-            continue
-        say(f"report: figure {figure.name}")
-        drawn += write_figure(figure, tables, params.figures, folder)
-    say("report: pages")
-    page = render_pages(tables, catalog, left_out)
-    publish(tables)
-    names = {figure.name for figure in figures()}  # neither a dark one nor a part
-    shown = [path for path in drawn if path.suffix == ".svg" and path.stem in names]
-    return Report(claims["claims"], shown, left_out, page)
+    with aside(paths.report, "report", whole=(FIGURES, FOLDER)) as made:
+        write_json(made / "claims.json", claims)
+        write_json(made / "metrics.json", metrics(tables.claims, tables.contrasts, tables.get("verdicts/verdicts"), headline(tables)))
+        for figure in figures():
+            if not figure.applies(params):
+                continue
+            why = why_left_out(figure, tables)
+            if why or not figure.page:
+                left_out |= {figure.name: why or "It is drawn when asked for."}
+                continue
+            say(f"report: figure {figure.name}")
+            drawn += [path.name for path in write_figure(figure, tables, params.figures, made / FIGURES)]
+        say("report: pages")
+        page = render_pages(tables, catalog, left_out, made)
+        publish(tables, made)
+    names = {f"{figure.name}.svg" for figure in figures()}  # neither a dark one nor a part
+    shown = [paths.report / FIGURES / name for name in drawn if name in names]
+    return Report(claims["claims"], shown, left_out, paths.report / page.name)
 
 
 def headline(tables: Tables) -> dict[str, Any]:

@@ -147,11 +147,13 @@ def boxes(tables: Tables) -> list[dict[str, str]]:
     """Return the four boxes of how it works, with the profile's own numbers."""
     params = tables.params
     sizes = params.cells.sizes_of(tables.target)
+    trained = [name for name in params.learners if name not in tables.asked]
+    learn = f"{some(len(trained), 'kind')} of classifier learn{'s' * (len(trained) == 1)} from the seed and the accepted texts"
     return [
         {"name": "Seed", "text": f"{listed([count(at) for at in sizes])} labelled posts are all there is; they are drawn {_repeats(params, tables.target)} times anew."},
         {"name": "Write", "text": f"A small language model ({public('model', params.models.writer.model)}) writes posts for each class: from the class name alone, or shown words, examples, or a story."},
         {"name": "Check", "text": "Every text is judged: complete, new, no copy, and read as the class asked for by a classifier of the seed."},
-        {"name": "Train", "text": f"{some(len(params.learners), 'kind')} of classifier learn from the seed and the accepted texts, and are scored on real posts that nothing else has seen."},
+        {"name": "Train", "text": f"{learn}, and are scored on real posts that nothing else has seen."},
     ]  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from emosynth.report import advice as do
 from emosynth.report import first_page as first
 from emosynth.report import provenance, reading, responsible, scores
 from emosynth.report.figures.authenticity import SAME_TEXTS, distinct, effect_text, measure_name, most_reached, title_of
-from emosynth.report.figures.base import Figure, Words, figures, rows_of
+from emosynth.report.figures.base import FIGURES, Figure, Words, figures, rows_of
 from emosynth.report.figures.claims import NOTE as APART
 from emosynth.report.figures.claims import apart_rows
 from emosynth.report.figures.context_effect import dialogue_rows
@@ -100,30 +100,33 @@ PAGES = (
 )  # fmt: skip
 
 
-def render_pages(tables: Tables, catalog: Catalog, left_out: Mapping[str, str]) -> Path:
-    """Write all pages of a profile; return the first. ``left_out``: figure -> why it does not stand on its page."""
+def render_pages(tables: Tables, catalog: Catalog, left_out: Mapping[str, str], folder: Path | None = None) -> Path:
+    """Write all pages of a profile; return the first. ``left_out``: figure -> why it does not stand on its page.
+
+    ``folder``: where figures lie and pages go, if not in the report itself; pages of notebooks are those of the report.
+    """
     environment = jinja2.Environment(  # escaped, since texts of corpora and generators are hostile
         loader=jinja2.PackageLoader("emosynth.report", "templates"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True, finalize=lambda value: printable(value) if type(value) is str else value,
     )  # fmt: skip
     environment.filters |= {"words": readable, "slug": lambda text: str(text).replace(" ", "-")}
-    folder = tables.paths.report
+    report, folder = tables.paths.report, folder or tables.paths.report
     folder.mkdir(parents=True, exist_ok=True)
     script = str(environment.loader.get_source(environment, "timings.js")[0]) if environment.loader else ""
     digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
     shared = {
         "scored_on": tables.scored.scored_on if tables.scored else "test", "title": TITLE, "profile": tables.paths.profile, "pages": PAGES, "script": script, "script_hash": digest,
-        "stages": {stage.name: stage.title for stage in STAGES}, "notebooks": _notebooks(folder),
+        "stages": {stage.name: stage.title for stage in STAGES}, "notebooks": _notebooks(report),
     }  # fmt: skip
     for page in PAGES:
-        shown, missing = _figures(tables, page.name, left_out)
+        shown, missing = _figures(tables, page.name, left_out, folder / FIGURES)
         content = environment.get_template("theme.html.j2").render(
             **shared, page=page, figures=shown, missing=missing, blocks=[block for block in _blocks(tables, catalog, page.name) if block],
             claims=_claims(tables) if page.name == "claims" else {}, energy=responsible.energy(tables) if page.name == "responsible" else [], references=provenance.bibliography(tables, catalog) if page.name == "data" else [],
             parameters=provenance.parameters(tables.params, page.sections or None),
         )  # fmt: skip
         _write(folder / f"{page.name}.html", content)
-    shown, missing = _figures(tables, "index", left_out)
+    shown, missing = _figures(tables, "index", left_out, folder / FIGURES)
     content = environment.get_template("index.html.j2").render(
         **shared, page=None, figures=shown, missing=missing, answer=do.answer(tables), elsewhere=do.elsewhere(tables), advice=do.advice(tables), rules=do.rules(tables),
         cuts=do.cuts(tables), no_help=first.no_help(tables),
@@ -131,7 +134,7 @@ def render_pages(tables: Tables, catalog: Catalog, left_out: Mapping[str, str]) 
         arm_title=tables.looks.title,
     )  # fmt: skip
     _write(folder / "index.html", content)
-    if not (folder / "timings.js").exists():
+    if not (report / "timings.js").exists():
         _write(folder / "timings.js", "window.EMOSYNTH_TIMINGS = [];\n")
     return folder / "index.html"
 
@@ -148,8 +151,8 @@ def _notebooks(folder: Path) -> list[str]:
 # --- figures ------------------------------------------------------------------------------------------------
 
 
-def _figures(tables: Tables, page: str, left_out: Mapping[str, str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the figures of a page, and a line for each that is left out."""
+def _figures(tables: Tables, page: str, left_out: Mapping[str, str], drawn: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the figures of a page, and a line for each that is left out; ``drawn``: the folder of their files."""
     shown, missing = [], []
     for figure in figures():
         if figure.page != page or not figure.applies(tables.params):
@@ -157,12 +160,12 @@ def _figures(tables: Tables, page: str, left_out: Mapping[str, str]) -> tuple[li
         if figure.name in left_out:
             missing.append(f"{figure.shown_name()}: {left_out[figure.name]}")
         else:
-            shown.append(_figure(figure, figure.words(figure.frame(tables), tables), tables))
+            shown.append(_figure(figure, figure.words(figure.frame(tables), tables), drawn))
     return shown, missing
 
 
-def _figure(figure: Figure, words: Words, tables: Tables) -> dict[str, Any]:
-    folder, made = tables.paths.report / "figures", {name.partition("/")[0] for name in figure.reads}
+def _figure(figure: Figure, words: Words, folder: Path) -> dict[str, Any]:
+    made = {name.partition("/")[0] for name in figure.reads}
     stages = [stage for stage in STAGES if stage.makes in made]
     sections = {section for stage in stages for section in stage.sections}
     files = [ending for ending in ("png", "svg", "pdf", "csv") if (folder / f"{figure.name}.{ending}").is_file()]

@@ -33,14 +33,15 @@ _WITHOUT: Mapping[str, tuple[str, ...]] = {"context/pairs": ("context_a", "conte
 """Tables that are published without their columns of text."""
 
 
-def publish(tables: Tables) -> Path:
-    """Copy the tables of a run into the report, without text; return the folder, what it held before is gone.
+def publish(tables: Tables, folder: Path | None = None) -> Path:
+    """Copy the tables of a run into the report (or into ``folder``), without text; return the folder, what it held before is gone.
 
     Of corpora, counts go and rows stay; of narratives, titles go and passages stay; of candidates, only the texts that the page shows.
     Predictions go as predicted labels, from which every interval can be computed again.
     """
     paths = tables.paths
-    target, made = paths.report / FOLDER, paths.report / f".{FOLDER}.part"
+    folder = folder or paths.report
+    target, made = folder / FOLDER, folder / f".{FOLDER}.part"
     shutil.rmtree(made, ignore_errors=True)
     for step, names in _COPIED.items():
         for name in names.split():

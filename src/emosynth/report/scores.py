@@ -11,6 +11,7 @@ from emosynth.evidence.contrasts import LEAST
 from emosynth.evidence.numbers import POINTS, count, gain, listed, number, score, some, span, told
 from emosynth.evidence.scored import Group
 from emosynth.report.figures.base import learners_in, top
+from emosynth.report.ranges import SHARE, possible
 from emosynth.report.tables import Tables, main_rows
 
 
@@ -67,6 +68,7 @@ def alone_rows(tables: Tables) -> dict[str, Any] | None:
     frame = tables.alone
     if frame is None or frame["learner"].nunique() < 2:
         return None
+    frame = possible(frame, SHARE)
     learners, lines = learners_in(tables, frame), []
     for _, own in frame.groupby(["corpus", "size"], sort=True):
         by, best = own.set_index("learner"), top(own, "score")

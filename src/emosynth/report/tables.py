@@ -157,10 +157,18 @@ class Tables:
     @property
     def kinds(self) -> dict[str, str]:
         """Learner -> how it is trained."""
-        known = pieces.registered("learner")
-        found = {name: cast(type[Learner], known[name]) for name in self.params.learners if name in known}
-        ways = {name: learner.trained or ("steps" if learner.stepped else "optimum") for name, learner in found.items()}
+        ways = {name: learner.trained or ("steps" if learner.stepped else "optimum") for name, learner in self._learners.items()}
         return {name: ways.get(name, "optimum") for name in self.params.learners}
+
+    @property
+    def asked(self) -> list[str]:
+        """Learners that are trained on no row: language models that are asked."""
+        return [name for name, learner in self._learners.items() if learner.seed_only]
+
+    @property
+    def _learners(self) -> dict[str, type[Learner]]:
+        known = pieces.registered("learner")
+        return {name: cast(type[Learner], known[name]) for name in self.params.learners if name in known}
 
     @cached_property
     def told(self) -> pd.DataFrame | None:

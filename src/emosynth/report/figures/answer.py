@@ -16,6 +16,7 @@ from emosynth.evidence.numbers import told as gain_told
 from emosynth.params import Figures, Params
 from emosynth.report.figures import base as chart
 from emosynth.report.figures.base import SCORES, Figure, Missing, Words, rows_of
+from emosynth.report.ranges import possible
 from emosynth.report.tables import Headline, Tables, main_rows
 from emosynth.style import blend, current_theme, drawn_names, new_figure, palette_colour
 
@@ -60,7 +61,10 @@ class Answer(Figure):
     reads = SCORES
 
     def frame(self, tables: Tables) -> pd.DataFrame:
-        """Return mean macro-F1 in points with its interval, by panel (``learner``), curve and seed size; ``by``: the learner that the curve is of."""
+        """Return mean macro-F1 in points with its interval, by panel (``learner``), curve and seed size; ``by``: the learner that the curve is of.
+
+        Intervals are cut to what a score can be; ``results/alone.csv`` holds them as they were made.
+        """
         head, scored = headline_of(tables), tables.scored
         assert scored is not None
         curves = {"own": SEED, "written": head.arm, **({"real": head.real} if head.real else {})}
@@ -80,7 +84,8 @@ class Answer(Figure):
             rows += [] if found is None else [[head.learner, "other", by, SEED, at, found.effect, found.low, found.high, found.repeats]]
         frame = pd.DataFrame(rows, columns=["learner", "curve", "by", "arm", "size", "mean", "low", "high", "repeats"])
         learners, places = dict.fromkeys(frame["learner"]), [*curves, "other"]
-        return chart.ordered(chart.in_points(frame, "mean", "low", "high"), ["learner", "curve", "size"], learner=learners, curve=places)
+        frame = possible(chart.in_points(frame, "mean", "low", "high"))
+        return chart.ordered(frame, ["learner", "curve", "size"], learner=learners, curve=places)
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
         learners = list(dict.fromkeys(frame["learner"]))

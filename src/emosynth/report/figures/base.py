@@ -24,6 +24,7 @@ from emosynth.evidence.numbers import POINTS
 from emosynth.params import Figures, Params
 from emosynth.paths import Paths, repro
 from emosynth.pieces import Piece
+from emosynth.report.aside import aside
 from emosynth.report.tables import Missing, Tables
 from emosynth.style import LONGEST_ENTRY, Looks, current_theme, drawn_names, figure_style, new_figure, save_figure, tidy
 
@@ -31,6 +32,8 @@ SCORES = ("trials/trials", "trials/predictions", "trials/test_rows")
 """What every score and contrast is computed from."""
 _LEGEND_SHARE = 0.98
 """Of the width of a figure, what a legend may take."""
+FIGURES = "figures"
+"""Folder of the report that holds them."""
 BEYOND = 1.4
 """Factor by which an axis of seed sizes goes on beyond the first and the last."""
 
@@ -264,7 +267,9 @@ def regenerate(name: str, paths: Paths, params: Params) -> list[Path]:
             f"The figure {name} cannot be drawn. {reason}", where=str(paths.data),
             remedy=f"Run: {repro(profile=paths.profile)}, or, where results are published: python -m emosynth restore --profile {paths.profile}",
         ) from None  # fmt: skip
-    return write_figure(figure, tables, params.figures, paths.report / "figures")
+    with aside(paths.report, f"figure-{name}") as made:
+        drawn = write_figure(figure, tables, params.figures, made / FIGURES)
+    return [paths.report / FIGURES / path.name for path in drawn]
 
 
 def why_left_out(figure: Figure, tables: Tables) -> str:

@@ -12,6 +12,7 @@ from emosynth.evidence.numbers import count, known, number, per_cent, some, span
 from emosynth.params import Figures, Params
 from emosynth.report.figures import base as chart
 from emosynth.report.figures.base import Figure, Missing, Words, rows_of
+from emosynth.report.ranges import within_range
 from emosynth.report.tables import Tables
 from emosynth.responsible.collapse import KEPT, REPLACED
 from emosynth.style import current_theme, new_figure, palette_colour
@@ -19,7 +20,7 @@ from emosynth.style import current_theme, new_figure, palette_colour
 NAMES = {REPLACED: "its own text alone", KEPT: "the real seed kept"}
 LEARNER = "embedding"
 ONE = 1.02
-"""Where the axis of a share, an F1 or an AUC ends at the latest, and as far below 0: what an interval says beyond is its method's, no value's."""
+"""Where the axis of a share, an F1 or an AUC ends at the latest, and as far below 0, so that marks at its ends are whole."""
 PANELS = {
     ("rows", ""): "rows kept", ("distinct_2", ""): "distinct pairs", ("spread", ""): "embedding spread", ("coverage", ""): "real text reached",
     ("detectability", ""): "told from real", ("macro_f1", "tfidf"): "F1, TF-IDF", ("macro_f1", LEARNER): "F1, embeddings",
@@ -44,7 +45,7 @@ class Collapse(Figure):
         """Return by measure, learner, variant and round the mean over seeds with its interval, and the change since round 1."""
         rows = tables.need("responsible/collapse")
         shown = [pair in PANELS for pair in zip(rows["measure"], rows["learner"], strict=True)]
-        rows = rows[shown].dropna(subset=["value"])
+        rows = within_range(rows[shown].dropna(subset=["value"]))
         if set(rows["round"]) <= {0}:
             raise Missing("No round was measured.")
         measures, learners = (list(dict.fromkeys(names)) for names in zip(*PANELS, strict=True))

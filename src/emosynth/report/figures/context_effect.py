@@ -7,17 +7,24 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
+from statsmodels.stats.proportion import proportion_confint
 
 from emosynth.context.inputs import BOTH, CONTEXT_ONLY, INPUTS, SHUFFLED, UTTERANCE
-from emosynth.evidence.numbers import level, number, of_points, some, span
+from emosynth.evidence.numbers import count, level, listed, number, of_points, some, span
+from emosynth.evidence.text_claims import FEWEST
 from emosynth.params import Figures
 from emosynth.report.figures import base as chart
 from emosynth.report.figures.base import Figure, Missing, Words, not_told, rows_of
+from emosynth.report.ranges import RATE, possible
 from emosynth.report.tables import Tables
 from emosynth.style import new_figure
 
 _MEAN = -1
 MEASURES = {"lrap": "ranking of labels (LRAP)", "top_1": "first label right", "flips": "pairs moved the right way"}
+SHARES = ("top_1", "flips")
+"""Measures that are a share of rows, or of pairs."""
+TESTS = {"rows": ("row of held-out stories", "rows of held-out stories"), "pairs": ("pair of contexts", "pairs of contexts")}
+"""What is tested on: one of them, several."""
 NAMES = {BOTH: "context and utterance", UTTERANCE: "utterance alone", CONTEXT_ONLY: "context alone", SHUFFLED: "another row's context"}
 
 
@@ -31,12 +38,22 @@ class ContextEffect(Figure):
     reads = ("context/context",)
 
     def frame(self, tables: Tables) -> pd.DataFrame:
-        """Return means over repeats by learner, input, test and measure, inputs and differences between them, in per cent."""
+        """Return means over repeats by learner, input, test and measure, inputs and differences between them, in per cent.
+
+        What is tested on fewer than `FEWEST` rows, or pairs, is left out. Where resampling shows no spread, because all or none are right, the
+        interval of a share is Wilson's (1927).
+        """
         rows = tables.need("context/context")
         rows = rows[(rows["repeat"] == _MEAN) & rows["measure"].isin(MEASURES)]
         if rows.empty:
             raise Missing("No model with context was compared with one without.")
-        rows = rows[["learner", "input", "test", "measure", "n", "value", "low", "high"]]
+        few = _few(rows)
+        rows = rows.loc[rows["n"] >= FEWEST, ["learner", "input", "test", "measure", "n", "value", "low", "high"]]
+        if rows.empty:
+            raise Missing(f"Models with context and without were compared on {few}: fewer than {count(FEWEST)} say nothing.")
+        flat = rows["measure"].isin(SHARES) & rows["input"].isin(INPUTS) & rows["value"].isin([0, 1]) & (rows["low"] == rows["high"])
+        own, alpha = rows[flat], 1 - tables.params.evidence.confidence
+        rows.loc[flat, "low"], rows.loc[flat, "high"] = proportion_confint(own["value"] * own["n"], own["n"], alpha, method="wilson")
         return chart.in_points(rows, "value", "low", "high").reset_index(drop=True)
 
     def paint(self, frame: pd.DataFrame, tables: Tables, figures: Figures) -> Canvas:
@@ -47,10 +64,10 @@ class ContextEffect(Figure):
         for axes, measure in zip(fig.subplots(1, len(measures), squeeze=False, sharey=True)[0], measures, strict=True):
             here = rows[rows["measure"] == measure]
             low, high = float(here[["low", "value"]].min().min()), float(here[["high", "value"]].max().max())
-            axes.set_xlim(low - 3, high + 3)
+            axes.set_xlim(max(low - 3, RATE[0]), min(high + 3, RATE[1]))  # no share lies beyond
             for row in rows_of(here):
                 y = INPUTS.index(row.input) + 0.2 * (learners.index(row.learner) - (len(learners) - 1) / 2)
-                chart.dot_interval(axes, row.value, y, (row.low, row.high), looks.learner_look(row.learner))
+                chart.dot_interval(axes, row.value, y, (row.low, row.high), {**looks.learner_look(row.learner), "clip_on": False})
             chart.bare(axes, [NAMES[name] for name in INPUTS])
             axes.set_title(textwrap.fill(MEASURES[measure], 18), fontsize=0.95 * figures.font_size)
             axes.set_xlabel("per cent")
@@ -72,17 +89,26 @@ class ContextEffect(Figure):
                 f"{of_points(row.value, row.low, row.high)} points over the {NAMES[other]}{not_told(row.low, row.high)}"
                 for other, row in parts
             ]
-            title = f"With {tables.looks.learner(learner)}, reading context and utterance changes the ranking of labels by {' and by '.join(told)}"
-        reading = f"{tables.looks.learner(learner)}, rows of held-out stories, points of LRAP with {level(tables.params)}s."
+            tested = some(int(parts[0][1].n), *TESTS["rows"])
+            title = f"With {tables.looks.learner(learner)}, on {tested}, reading context and utterance changes the ranking of labels by {' and by '.join(told)}"
+        reading = f"{tables.looks.learner(learner)}, points of LRAP with {level(tables.params)}s." if parts else ""
         pairs = frame[(frame["measure"] == "flips") & (frame["input"] == BOTH) & (frame["learner"] == learner)]
         if len(pairs):
             row = pairs.iloc[0]
             reading += f" Of {some(int(row['n']), 'pair')} of contexts for one utterance, {number(float(row['value']), 0)} % ({span(float(row['low']), float(row['high']), 0, sign=False)}) move the label the right way; by chance, 50 %."
+        left = _few(tables.need("context/context"))
+        reading += f" Left out: {left}, as fewer than {count(FEWEST)} say nothing." if left else ""
         limits = (
             "A context was written for the label that is then asked for, and half of the training label is the same language model's reading: context "
             "alone can give the label away. It is no evidence about people's contexts."
         )
-        return Words(title, reading, limits, "Dots with intervals by what the model reads, one panel a measure.")
+        return Words(title, reading.strip(), limits, "Dots with intervals by what the model reads, one panel a measure.")
+
+
+def _few(rows: pd.DataFrame) -> str:
+    """Name what is tested on fewer than `FEWEST` of; empty: nothing is."""
+    most = rows.groupby("test", sort=False)["n"].max()
+    return listed([some(int(n), *TESTS[str(test)]) for test, n in most.items() if n < FEWEST]) if (most < FEWEST).any() else ""
 
 
 # --- labels that people gave: dialogues, with and without written rows first ---
@@ -120,8 +146,9 @@ def _means(tables: Tables) -> pd.DataFrame | None:
     if rows is None:
         return None
     rows = rows[(rows["repeat"] == _MEAN) & (rows["measure"] == "macro_f1")]
-    rows = rows.assign(first=rows["first"].fillna(NOTHING))
-    return None if rows.empty else chart.in_points(rows, "value", "low", "high")
+    rows = chart.in_points(rows.assign(first=rows["first"].fillna(NOTHING)), "value", "low", "high")
+    levels = rows["input"].isin(INPUTS) & ~rows["first"].map(_added).astype(bool)  # the others are differences
+    return None if rows.empty else pd.concat([possible(rows[levels]), rows[~levels]]).sort_index()
 
 
 def _added(first: str) -> bool:

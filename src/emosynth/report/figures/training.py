@@ -17,6 +17,7 @@ from emosynth.report.figures import base as chart
 from emosynth.report.figures import choice
 from emosynth.report.figures.answer import headline_of
 from emosynth.report.figures.base import SCORES, Figure, Missing, Words, not_told, rows_of
+from emosynth.report.ranges import possible
 from emosynth.report.tables import Tables, main_rows
 from emosynth.stats import holm
 from emosynth.style import current_theme, drawn_names, new_figure
@@ -129,7 +130,7 @@ class LearningCurves(Figure):
     reads = SCORES
 
     def frame(self, tables: Tables) -> pd.DataFrame:
-        """Return mean macro-F1 in points by learner, arm and seed size, of arms with more than one size and learners with more than one arm."""
+        """Return mean macro-F1 in points by learner, arm and size, of arms with more than one size and learners with more than one arm."""
         scored = tables.scored
         if scored is None:
             raise Missing("The run holds no trials.")
@@ -139,9 +140,8 @@ class LearningCurves(Figure):
                 found = scored.combine([(1.0, group)])
                 assert found is not None
                 rows.append([group.size, found.effect, found.low, found.high, found.repeats, group.learner, group.arm])
-        frame = chart.in_points(
-            pd.DataFrame(rows, columns=["size", "mean", "low", "high", "repeats", "learner", "arm"]), "mean", "low", "high"
-        )
+        frame = pd.DataFrame(rows, columns=["size", "mean", "low", "high", "repeats", "learner", "arm"])
+        frame = possible(chart.in_points(frame, "mean", "low", "high"))
         several = frame.groupby(["learner", "arm"])["size"].transform("nunique") > 1 if len(frame) else pd.Series(dtype=bool)
         if not several.any():
             raise Missing("No arm was run on more than one seed size.")
