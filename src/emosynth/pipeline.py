@@ -235,7 +235,9 @@ def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
         outs.append({f"{report}/notebooks/{item.name}.html": {"cache": False}})
         metrics: list[Any] = []
         for name in item.report:
-            (metrics if name == "metrics.json" and profile not in NOT_COMPARED else outs).append({f"{report}/{name}": {"cache": False}})
+            # DVC deletes what a stage makes before it runs, and an interrupted one would leave no report; this one replaces its files itself.
+            made = {f"{report}/{name}": {"cache": False, "persist": True}}
+            (metrics if name == "metrics.json" and profile not in NOT_COMPARED else outs).append(made)
         # An arm of which a stage sees no field still is one: its name is a part of the command, which DVC compares.
         also = f"  # and the arms {' '.join(silent)}" if item.arm_fields is not None and silent else ""
         entry: dict[str, Any] = {
