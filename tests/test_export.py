@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,15 @@ import pytest
 import yaml
 
 import toy_trials as toy
+from emosynth import pieces
 from emosynth.cards import write_table
 from emosynth.design.cells import Cell
 from emosynth.errors import UserError
 from emosynth.export import BEST, _cell, _grown, best_arm, export_best, export_dataset, shares_words
 from emosynth.paths import Paths
-from emosynth.report.figures.base import find_figure
+from emosynth.report.advice import advice
+from emosynth.report.figures.base import find_figure, regenerate
+from emosynth.report.first_page import no_help
 from emosynth.report.tables import Tables
 from emosynth.trials.sources import Sources
 
@@ -78,6 +82,61 @@ def test_folder_opens_in_the_library(profile, tmp_path, monkeypatch):
         and f"- grown from: 2 seeds of 16 labelled rows each; together they hold {held} of the {train} training rows\n" in readme
     )
     assert "a seed of 70 labelled rows; it holds all 70 training rows" in _grown(Sources.load(made, paths, ["train"]), [Cell("toy", 0, 70)])
+
+
+class Named(Shelf):
+    """A catalogue that has the writer's model."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def entry(self, name: str) -> SimpleNamespace:
+        return SimpleNamespace(licence="Model-Licence")
+
+
+def test_the_card_of_edited_rows_says_that_they_are_real_texts(tmp_path, capsys):
+    """It said that a language model wrote them, named its licence and called them synthetic; with the posts' authors' own words in them."""
+    made = toy.params(arms={"eda": {"guide": "edits", "checks": "none", "oversample": 1.0}, "naive": {"checks": "sure"}})
+    paths = toy.write_profile(tmp_path / "root", made)
+    cards = {}
+    for arm in ("eda", "naive"):
+        folder = export_dataset(made, paths, arm, tmp_path / arm, Named())
+        cards[arm] = (folder / "README.md").read_text(), json.loads((folder / "croissant.json").read_text())
+    card, described = cards["eda"]
+    changes = pieces.build("guide", "edits").changes
+    assert changes and f"real texts of the corpus toy, slightly changed ({changes}); no check judged them." in card
+    assert "everything personal in them is still there" in card and "- edited" in card and "as they stand now" in str(described)
+    assert "everything personal" in described["rai:personalSensitiveInformation"] and "everything personal" in capsys.readouterr().err
+    assert described["rai:hasSyntheticData"] is False and described["rai:dataCollectionType"] == "Secondary Data Analysis"
+    for text in (card, json.dumps(described)):
+        for wrong in ("Model-Licence", "language model wrote", "written by a language", "ynthetic texts", "All texts are synthetic", "passed every check",
+                      "Checks are models", "and of the model", "training text decides", "no text of it is in"):  # fmt: skip
+            assert wrong not in text, wrong
+    card, described = cards["naive"]
+    assert "Model-Licence" in card and "that a language model wrote for the classes of toy; they passed every check." in card
+    assert described["rai:hasSyntheticData"] is True and "personal in them" not in card
+
+
+def test_the_card_says_that_scores_are_of_rows_that_are_withheld_too(profile, tmp_path):
+    made, paths = profile
+    card = (export_dataset(made, paths, "taught", tmp_path / "out", Shelf()) / "README.md").read_text()
+    assert "real text of the corpus; scores of this arm were measured with them, not with what is left here" in card
+
+
+def test_what_no_language_model_writes_is_not_the_answer_but_stands_beside_it(trained):
+    """The question is whether to let a language model write; edited rows, which gained most, were the answer."""
+    made, paths, write = trained
+    eda = toy.params(arms={"eda": {"guide": "edits", "checks": "none", "title": "edited rows"}}).arms["eda"]
+    made = made.model_copy(update={"arms": {**made.arms, "eda": eda}})
+    write(SEEDS | {("tfidf", "naive"): (23, 18, 20), ("tfidf", "eda"): (27, 28, 27)})
+    tables = Tables(paths, made)
+    assert best_arm(made, paths)[0] == "naive" and set(tables.answers["arm"]) == {"naive"} and tables.answers["among"].iloc[0] == 1
+    assert set(find_figure("answer").frame(tables)["arm"]) == {"seed", "naive"}
+    assert [row["free"] for row in advice(tables)][-1].startswith("no language model, edited rows: +")
+    assert "naive" in next(line for line in no_help(tables) if "o clear gain" in line), "what is picked and not shown has no clear gain"
+    write(SEEDS | {("tfidf", "eda"): (27, 28, 27)})
+    with pytest.raises(UserError, match="No arm that a language model writes"):
+        best_arm(made, paths)
 
 
 def test_the_card_names_classes_without_a_row(tmp_path, capsys):
@@ -218,9 +277,11 @@ def test_the_headline_compares_on_repeats_that_all_have(trained):
 
 def test_without_trials_nothing_is_best(profile):
     made, paths = profile
-    with pytest.raises(UserError, match="No written arm"):
+    with pytest.raises(UserError, match="Nothing was trained yet"):
         best_arm(made, paths)
-    assert "No written arm" in (export_best(made, paths, Shelf()) / "README.md").read_text()
+    with pytest.raises(UserError, match=r"cannot be drawn\. Nothing was trained yet"):
+        regenerate("answer", paths, made)
+    assert "Nothing was trained yet" in (export_best(made, paths, Shelf()) / "README.md").read_text()
 
 
 @pytest.mark.parametrize(("arm", "what"), [("naiv", "no arm"), ("real+1x", "real text")])

@@ -9,10 +9,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from emosynth import pieces
+from emosynth.evidence.contrasts import candidates, model_writes
 from emosynth.params import load_params
 from emosynth.report.advice import _caveats
+from emosynth.report.figures.base import Words
 from emosynth.report.figures.claims import _idle
 from emosynth.report.first_page import guided_rows, guiding, judged_at
+from emosynth.report.reading import arm_words
+from emosynth.report.responsible import _told
+from emosynth.responsible.rates import LOSS
+from emosynth.style import Looks
 
 ROOT = Path(__file__).parents[1]
 NONE_HELPS = 0.5
@@ -63,6 +70,31 @@ def test_guides_are_compared_with_plain_prompts_that_differ_in_nothing_else() ->
     )
     assert "Surest: shap on c1, 60 labels, tfidf, −3.0 (" in said
     assert guiding(SimpleNamespace(params=params, contrasts=frame[frame["arm"] == "eda"], looks=looks)) == []  # type: ignore[arg-type]
+
+
+def test_headings_begin_with_a_capital_and_no_rows_are_rows_twice() -> None:
+    assert Words("edited rows rows differ", "r", "l", "a").title == "Edited rows differ"
+
+
+def test_an_arm_of_edits_says_what_is_done_and_one_row_is_one() -> None:
+    """“1 rows a seed row”, and words inserted, which the guide does not do; what it does is the piece's to say."""
+    params = load_params(ROOT, "demo")
+    tables: Any = SimpleNamespace(params=params, looks=Looks(params))
+    said = arm_words(tables, "eda")
+    assert said.startswith(f"seed rows slightly changed ({pieces.build('guide', 'edits').changes}), no language model")  # type: ignore[attr-defined]
+    assert said.endswith("; 1 row a seed row")
+
+
+def test_writers_that_give_their_seed_rows_away_are_named_in_a_sentence() -> None:
+    row = {"corpus": "c1", "writer": "tuned", "guides": "none", "size": 48, "attack": LOSS, "repeat": -1, "tuned": "whole", "epochs": 2.0, "auc": 0.8,
+           "low": 0.7, "high": 0.9, "tpr_1": 0.1, "tpr_10": 0.3, "members": 48, "others": 48}  # fmt: skip
+    tables: Any = SimpleNamespace(target="c1", get=lambda name: pd.DataFrame([row]))
+    assert "from others. Writers that give theirs away: tuned." in _told(tables)[2]
+
+
+def test_what_no_language_model_writes_is_told_from_what_one_does() -> None:
+    params = load_params(ROOT, "recipe")
+    assert not model_writes(params, "edits") and model_writes(params, "both-edits") and "edits" not in candidates(params)
 
 
 def test_what_must_be_known_of_a_classifier_that_is_ahead_is_said_once() -> None:

@@ -30,7 +30,8 @@ from emosynth.catalog import Catalog
 from emosynth.display import Table, table
 from emosynth.errors import UserError
 from emosynth.escape import csv_cell, csv_frame, json_text, markdown, readable, terminal
-from emosynth.export import _csv, croissant
+from emosynth.export import _csv
+from emosynth.export_card import croissant
 from emosynth.params import Figures, Params
 from emosynth.paths import Paths
 from emosynth.pipeline import STAGES, stage
@@ -263,6 +264,9 @@ def test_croissant_stands_in_a_page(tmp_path: Path) -> None:
         "corpus_licence": KINDS["script"],
         "personal": "",
         "unwritten": [KINDS["img"]],
+        "edits": KINDS["img"],
+        "real": [KINDS["script"]],
+        "checked": True,
         "choices": dict.fromkeys(("guide", "writer", "checks", "labels"), KINDS["img"]),
     }
     said = json_text(croissant(pd.DataFrame({KINDS["script"]: ["a"]}), about, file), indent=2)

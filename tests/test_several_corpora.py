@@ -75,7 +75,7 @@ def test_a_reader_with_n_labels_finds_the_row(tables: Tables) -> None:
         and row["tokens"] == trials["tokens"].mean()
         and row["written"] == trials["n_generated"].mean()
     )
-    assert row["repeats"] == 5 and row["rows"] == 240 and row["among"] + row["left"] == 5
+    assert row["repeats"] == 5 and row["rows"] == 240 and row["among"] + row["left"] == 4, "edited rows are no writing of a model's"
 
 
 def test_where_repeats_and_sizes_were_cut_the_table_says_so(tables: Tables) -> None:
@@ -101,7 +101,7 @@ def test_arms_of_fewer_repeats_are_counted_as_not_picked_from(tables: Tables) ->
     [
         ((36.2, 9.0, 61.0, 150.0), ("36", "9 to 61")),
         ((math.inf, 37.0, math.inf, 1950.0), ("over\u00a01\u202f950", "37 to over\u00a01\u202f950")),
-        ((-201.0, -715.0, math.inf, 1000.0), ("none shown", "at most over\u00a01\u202f000")),
+        ((-201.0, -715.0, math.inf, 1000.0), ("none shown", "may be over\u00a01\u202f000")),
         ((38.0, -50.0, 242.0, 550.0), ("none shown", "at most 242")),
         ((0.0, 0.0, 3.0, 100.0), ("none shown", "at most 3")),
         ((-80.0, -100.0, -10.0, 100.0), ("none shown", "")),

@@ -260,12 +260,12 @@ def licence_address(licence: str) -> str:
     return f"https://spdx.org/licenses/{known}.html" if known else "" if words.lower() == "unknown" else words
 
 
-def rows_licence(corpus: str, licence: str) -> str:
-    """Return what a card says of the licence of rows that grow from a corpus: the code's says nothing of them."""
+def rows_licence(corpus: str, licence: str, *, model: bool = True) -> str:
+    """Return what a card says of the licence of rows that grow from a corpus: the code's says nothing of them. ``model``: whether one wrote any."""
     known = f"under this licence: {markdown(licence)}" if licence_address(licence) else "of unknown licence"
     return (
         f"The code that made these rows is under the MIT licence; the rows are not thereby. They grow from the corpus {markdown(corpus)}, {known}; "
-        "what they are under is for their maker to decide, by the terms of the corpus and of the model."
+        f"what they are under is for their maker to decide, by the terms of the corpus{' and of the model' if model else ''}."
     )
 
 

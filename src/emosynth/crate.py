@@ -13,6 +13,7 @@ import mimetypes
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +24,7 @@ from emosynth.catalog import Catalog
 from emosynth.errors import UserError
 from emosynth.files import atomic, disk_errors
 from emosynth.params import Params
-from emosynth.paths import Paths, repro
+from emosynth.paths import SHIPPED, Paths, repro
 from emosynth.pipeline import STAGES
 from emosynth.progress import placeless, warn
 
@@ -48,7 +49,7 @@ Found = Mapping[str, Any]
 def export_crate(params: Params, paths: Paths, catalog: Catalog, target: Path) -> Path:
     """Write the crate of a profile's last run to an archive (``.zip``) or an empty folder; return it.
 
-    Equal to the byte if nothing has changed: it holds no time but the date of the release.
+    Equal to the byte if nothing has changed: it holds no time but a day, that of the release, or of a user's run the one on which DVC noted its last stage.
 
     Raises
     ------
@@ -95,6 +96,10 @@ class _Maker:
         if not lock.is_file():
             raise UserError("No run of this profile is recorded.", where=str(lock), remedy=f"Run it: {repro(profile=paths.profile)}")
         self.stages: dict[str, Any] = _load(lock)["stages"]
+        self.noted_on = datetime.fromtimestamp(lock.stat().st_mtime, UTC).date().isoformat()
+        self.lacking = [stage.name for stage in STAGES if stage.name not in self.stages]
+        if self.lacking:
+            warn(f"the crate is of an unfinished run: no record of {', '.join(self.lacking)}")
         self.payload: dict[str, Path] = {}
         self.entities: dict[str, Any] = {}
         self.noted: dict[str, str] = {}
@@ -202,12 +207,25 @@ class _Maker:
         app = {"name": str(about["title"]), "softwareVersion": str(about["version"]), "license": licence, "author": authors}
         self.app = self._context("#emosynth", "SoftwareApplication", **app)
         root["conformsTo"] = self._context(PROFILE, "CreativeWork", name="Process Run Crate", version="0.6")
-        root["name"], root["author"], root["license"] = f"{about['title']}: the run {self.paths.profile}", authors, licence
-        root["description"] = (
-            f"What version {about['version']} published of the profile {self.paths.profile}, and the stages, inputs and parameters that made it. Corpora, written texts "
-            "and code are named by their hashes; none of them is in the crate."
+        ours = (
+            self.paths.profile in SHIPPED
+        )  # of these the release is the publication; whose a user's run is, and under which licence, is not known
+        root["name"] = f"{about['title']}: the run {self.paths.profile}"
+        root["license"] = licence if ours else "Not stated: whoever made the run says under what licence it stands"
+        if ours:
+            root["author"] = authors
+        what = (
+            f"What version {about['version']} published of the profile"
+            if ours
+            else f"A user's run, by version {about['version']}, of the profile"
         )
-        root["datePublished"] = str(about["date-released"])
+        whose = "" if ours else " Author and licence are the user's to state."
+        lacking = f" The run is not finished; stages that are not in its record: {', '.join(self.lacking)}." if self.lacking else ""
+        root["description"] = (
+            f"{what} {self.paths.profile}, and the stages, inputs and parameters that made it. Corpora, written texts "
+            f"and code are named by their hashes; none of them is in the crate.{whose}{lacking}"
+        )
+        root["datePublished"] = str(about["date-released"]) if ours else self.noted_on
 
     def _author(self, one: Found) -> Any:
         name = one.get("name") or " ".join(filter(None, (one.get("given-names"), one.get("family-names"))))

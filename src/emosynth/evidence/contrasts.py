@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from emosynth.design.arms import SEED
+from emosynth.design.arms import SEED, resolve_arm
 from emosynth.evidence.scored import KEYS, Group, Scored, naive_arm, seed_of
 from emosynth.params import Arm, Params
 from emosynth.resampling import Contrast, Draws, FloatArray, common, of_draws
@@ -280,10 +280,22 @@ def usable(arm: Arm) -> bool:
     return arm.add == "written" and not arm.flaws and not control
 
 
+def model_writes(params: Params, name: str) -> bool:
+    """Whether a language model writes rows of an arm, its own or those of arms that it is made of; edits of seed rows are nobody's writing."""
+    spec = params.arms[name]
+    parts = [name, *spec.plus, *([spec.after] if spec.after else [])]
+    origins = [resolve_arm(params, part).origin for part in parts if part in params.arms]
+    return any(origin is not None and origin.edits is None for origin in origins)
+
+
+def candidates(params: Params) -> list[str]:
+    """Return the arms that are picked from: usable ones whose rows a language model writes, for that is what the answer is about."""
+    return [name for name, arm in params.arms.items() if usable(arm) and model_writes(params, name)]
+
+
 def written_arms(scored: Scored, params: Params, seed: Group) -> list[Group]:
-    """Return the usable arms of a cell: checked rows, equal accepted rows, outside sweeps."""
-    names = (name for name, arm in params.arms.items() if usable(arm))
-    return [group for group in map(seed.with_arm, names) if group in scored.groups]
+    """Return the `candidates` of a cell: checked rows, equal accepted rows, outside sweeps."""
+    return [group for group in map(seed.with_arm, candidates(params)) if group in scored.groups]
 
 
 def _row(scored: Scored, params: Params, seed: Group, kind: str, found: Picked) -> list[object]:
@@ -295,7 +307,7 @@ def _row(scored: Scored, params: Params, seed: Group, kind: str, found: Picked) 
     )
     curve = real_curve(scored, params, seed)
     reach = float(curve.sizes[-1]) - seed.size if len(curve.sizes) else math.nan
-    left = sum(usable(arm) for arm in params.arms.values()) - found.among
+    left = len(candidates(params)) - found.among
     added, written, tokens = costs(scored, best)
     return [
         seed.corpus, seed.size, seed.learner, kind, len(found.repeats), scored.rows(seed.corpus), best.arm, found.among, left, found.sets, scored.mean(seed, found.repeats),

@@ -108,7 +108,8 @@ def labels_worth(value: float, low: float, high: float, reach: float) -> tuple[s
     if math.isnan(value):
         return "–", ""
     if not low > 0:
-        return "none shown", f"at most {labels(high)}" if high > 0 else ""
+        most = f"may be {labels(high)}" if high == math.inf else f"at most {labels(high)}"  # beyond the curve's end there is no limit
+        return "none shown", most if high > 0 else ""
     return labels(value), f"{labels(low)} to {labels(high)}"
 
 

@@ -88,6 +88,8 @@ class Guide(Piece):
         Whether a tuned writer can be trained with it in its prompt: then `hint` says what a training row's prompt shows.
     edits
         Whether it makes texts itself, each of a row of the seed, whose labels they keep: then `edit` does, and no writer is asked.
+    changes
+        What such an edit does to a row, in words; cards and pages say it, since the texts are real ones.
     """
 
     kind: ClassVar[str] = "guide"
@@ -97,6 +99,7 @@ class Guide(Piece):
     narrative: ClassVar[bool] = False
     tunable: ClassVar[bool] = False
     edits: ClassVar[bool] = False
+    changes: ClassVar[str] = ""
 
     def show(self, draw: Draw) -> Shown:
         """Return what one prompt shows; every random choice is made with ``draw.rng``."""

@@ -40,6 +40,7 @@ class Edits(Guide):
 }"""
     drawn = False
     edits = True
+    changes = "a few words swapped or left out, or punctuation marks put between words"
     main = "share"
 
     class Settings(pieces.Settings):

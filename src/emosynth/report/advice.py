@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from emosynth import pieces
-from emosynth.evidence.contrasts import LEAST
+from emosynth.evidence.contrasts import LEAST, model_writes, usable
 from emosynth.evidence.numbers import (
     chance,
     count,
@@ -238,15 +238,23 @@ def _rival(tables: Tables, row: Any) -> dict[str, str]:
 
 
 def _free(tables: Tables, row: Any) -> str:
-    """Say what the best way that adds nothing gains in the cell of an answer; empty: none was run, or it gains nothing."""
+    """Say what the best way without a language model gains in the cell of an answer: one that adds nothing, or edits the seed's rows; empty: none gains."""
     assert tables.contrasts is not None
     rows = main_rows(tables.contrasts)
     rows = rows[(rows["corpus"] == row.corpus) & (rows["size"] == row.size) & (rows["learner"] == row.learner) & (rows["repeats"] >= LEAST)]
-    rows = rows[[name in tables.params.arms and tables.params.arms[name].add == "none" for name in rows["arm"]]]
+    free = [name for name in tables.params.arms if _costless(tables.params, name)]
+    rows = rows[(rows["version"] == "") & rows["arm"].isin(free)]
     if rows.empty or not rows["gain"].max() > 0:
         return ""
     best = next(rows_of(rows.sort_values("gain", ascending=False, kind="stable")))
-    return f"{tables.looks.title(best.arm)}: {told(best.gain, best.low, best.high)}"
+    kind = "adding nothing" if tables.params.arms[best.arm].add == "none" else "no language model"
+    return f"{kind}, {tables.looks.title(best.arm)}: {told(best.gain, best.low, best.high)}"
+
+
+def _costless(params: Params, name: str) -> bool:
+    """Whether an arm needs neither a language model nor further text: it adds nothing, or edits rows of the seed."""
+    arm = params.arms[name]
+    return arm.add == "none" or (usable(arm) and not model_writes(params, name))
 
 
 def paying(tables: Tables) -> list[str]:

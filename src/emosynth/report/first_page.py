@@ -44,7 +44,8 @@ def no_help(tables: Tables) -> list[str]:
     own = own[~real & (own["size"] == at)]
     said = [f"On {head.corpus} with {looks.learner(head.learner)} and {count(at)} labels:"]
     clear = holm(own["p"].to_numpy(dtype=float)) < tables.params.evidence.alpha
-    hurt, unclear = own[clear & (own["gain"] < 0)], own[~clear & (own["version"] == "") & (own["arm"] != head.arm)]  # of it tells the table
+    helps = _shown(tables, head.corpus, head.learner, at)  # the table tells of it
+    hurt, unclear = own[clear & (own["gain"] < 0)], own[~clear & (own["version"] == "") & ~own["arm"].isin(helps)]
     if len(hurt):
         names = [f"{looks.title(row.arm, row.version)} ({gain(row.gain)})" for row in rows_of(hurt)]
         said.append(f"Worse than the labels alone: {listed(names)} points.")
@@ -60,6 +61,15 @@ def no_help(tables: Tables) -> list[str]:
     first, *rest = said
     local = [f"{first} {rest[0][:1].lower()}{rest[0][1:]}", *rest[1:]] if rest else []
     return [*guiding(tables), *local, *harms(tables)]
+
+
+def _shown(tables: Tables, corpus: str, learner: str, at: int) -> set[str]:
+    """Return the arm that the answers of a cell show to help, if there is one."""
+    rows = tables.answers
+    assert rows is not None
+    return set(
+        rows.loc[(rows["corpus"] == corpus) & (rows["learner"] == learner) & (rows["size"] == at) & rows["shown"].astype(bool), "arm"]
+    )
 
 
 def judged_at(real: pd.DataFrame, size: int) -> int:

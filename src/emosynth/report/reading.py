@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from emosynth import pieces
+from emosynth.design.arms import resolve_arm
 from emosynth.evidence.numbers import count, level, listed, per_cent, some
 from emosynth.guides.base import Guide
 from emosynth.params import Arm, Params
@@ -78,7 +79,7 @@ def _numbers(tables: Tables) -> Pairs:
         ("shown", f"The cross-fitted gain is above zero with a p below {given.alpha:g}, corrected for all rows of the table. Anything else is “not shown”, which is not “shown not to help”."),
         ("worth in labels", "How many further real labelled posts would have gained as much, read off the curve of real posts alone. The interval has the curve's "
          "own uncertainty in it, and is wide where the curve is flat."),
-        ("none shown", "The interval of the worth does not lie above zero: it may be worth no label at all. Below stands the most that it may be worth."),
+        ("none shown", "The worth's interval does not lie above zero: it may be no label at all. Below stands the most; “may be over”: no limit is known."),
         ("worth over a number", "The curve of real posts ends there, and the gain lies above it."),
         ("equivalent and cheaper", f"Ways that take fewer tokens and whose difference from the best is shown to be below {per_cent(given.margin)} of what real posts gain."),
         ("texts for … kept", "What checks reject has been paid for, too. Seconds, of one machine, stand on the page on data."),
@@ -101,7 +102,7 @@ def arms(tables: Tables) -> Pairs:
 def arm_words(tables: Tables, name: str) -> str:
     """Return what an arm is, in words, from its choices in the parameters."""
     params, arm = tables.params, tables.params.arms[name]
-    said = [_ADDED[arm.add]] if arm.add in _ADDED else [_written(params, arm)]
+    said = [_ADDED[arm.add]] if arm.add in _ADDED else [_written(params, name)]
     if arm.plus:
         said.append(f"in equal shares with rows of: {'; '.join(tables.looks.title(part) for part in arm.plus)}")
     if arm.after:
@@ -110,7 +111,7 @@ def arm_words(tables: Tables, name: str) -> str:
         said.append("the classifier learns from them first, then from the seed")
     if arm.add != "none":
         growth = params.generation.growth if arm.growth is None else arm.growth
-        said.append(f"{count(arm.rows)} rows in all" if arm.rows is not None else f"{growth:g} rows a seed row")
+        said.append(f"{count(arm.rows)} rows in all" if arm.rows is not None else f"{growth:g} row{'s' * (growth != 1)} a seed row")
     elif arm.mix.steps == "both":
         said.append("but the classifier is trained as long as one of two stages")
     labels = {arm.labels: 1.0} if isinstance(arm.labels, str) else arm.labels
@@ -156,11 +157,11 @@ def guided(params: Params, arm: Arm) -> list[tuple[str, str]]:
     return found
 
 
-def _written(params: Params, arm: Arm) -> str:
-    guides = guided(params, arm)
-    if any(name == "edits" for name, _ in guides):
-        return "seed rows with words swapped, inserted and dropped, no language model"
-    shown = " and ".join(told for _, told in guides)
+def _written(params: Params, name: str) -> str:
+    arm, origin = params.arms[name], resolve_arm(params, name).origin
+    if origin is not None and origin.edits is not None:
+        return f"seed rows slightly changed ({origin.edits.changes or origin.edits.shown_name()}), no language model"
+    shown = " and ".join(told for _, told in guided(params, arm))
     who = (
         {"plain": "", "tuned": " by a tuned writer"}.get(arm.writer, f" by the writer {arm.writer}")
         if isinstance(arm.writer, str)

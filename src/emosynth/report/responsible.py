@@ -183,7 +183,7 @@ def _told(tables: Tables) -> Told:
         })  # fmt: skip
         apart += [name] if row.low > 0.5 and row.attack != UNTUNED else []
     told = (
-        f"By their intervals, seed rows can be told from others by: {listed(list(dict.fromkeys(apart)))}."
+        f"By their intervals, attacks tell rows that a writer was tuned on from others. Writers that give theirs away: {listed(list(dict.fromkeys(apart)))}."
         if apart
         else "By their intervals, no writer gives seed rows away to these attacks."
     )

@@ -14,7 +14,8 @@ from emosynth.corpora import Corpus
 from emosynth.design.arms import resolve_arms, unknown
 from emosynth.design.cells import stable_seed
 from emosynth.errors import UserError
-from emosynth.export import SHARED, shares_words
+from emosynth.export import shares_words
+from emosynth.export_card import SHARED
 from emosynth.files import write_text
 from emosynth.params import Params
 from emosynth.paths import Paths

@@ -47,6 +47,11 @@ class Words:
     limits: str
     alt: str
 
+    def __post_init__(self) -> None:
+        """Make a heading of the title: it begins with the name of an arm as a rule, and one that is called "edited rows" has its rows already."""
+        title = self.title.replace(" rows rows", " rows")
+        object.__setattr__(self, "title", f"{title[:1].upper()}{title[1:]}")
+
 
 class Figure(Piece):
     """One figure.
@@ -89,7 +94,8 @@ class Figure(Piece):
         try:
             frame = self.frame(tables)
         except Missing as reason:
-            return tidy(_note(str(reason), figures)), pd.DataFrame({"note": [str(reason)]})
+            why = lacking(self, tables) or str(reason)
+            return tidy(_note(why, figures)), pd.DataFrame({"note": [why]})
         return tidy(self.paint(frame, tables, figures)), frame
 
 
@@ -264,7 +270,7 @@ def regenerate(name: str, paths: Paths, params: Params) -> list[Path]:
         figure.frame(tables)
     except Missing as reason:
         raise UserError(
-            f"The figure {name} cannot be drawn. {reason}", where=str(paths.data),
+            f"The figure {name} cannot be drawn. {lacking(figure, tables) or reason}", where=str(paths.data),
             remedy=f"Run: {repro(profile=paths.profile)}, or, where results are published: python -m emosynth restore --profile {paths.profile}",
         ) from None  # fmt: skip
     with aside(paths.report, f"figure-{name}") as made:
@@ -277,7 +283,12 @@ def why_left_out(figure: Figure, tables: Tables) -> str:
     try:
         return figure.signal(figure.frame(tables), tables)
     except Missing as reason:
-        return str(reason)
+        return lacking(figure, tables) or str(reason)
+
+
+def lacking(figure: Figure, tables: Tables) -> str:
+    """Return that nothing was trained yet, of a figure of scores alone: which of them it misses is then not the matter; else nothing."""
+    return "Nothing was trained yet." if set(figure.reads) == set(SCORES) and tables.get(SCORES[0]) is None else ""
 
 
 def write_figure(figure: Figure, tables: Tables, style: Figures, folder: Path) -> list[Path]:
