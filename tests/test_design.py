@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import toy_trials as toy
 from emosynth import pieces
+from emosynth.authenticity import panel
 from emosynth.design.arms import (
     SEED,
     arm_title,
@@ -28,8 +29,9 @@ from emosynth.design.space import Space, space_map, space_of_taxonomy
 from emosynth.errors import UserError
 from emosynth.learners.base import Learner
 from emosynth.params import Params, deep_merge, validate
-from emosynth.params.design import check_design
+from emosynth.params.design import RESERVED, check_design
 from emosynth.paths import Paths
+from emosynth.responsible import rates
 from emosynth.taxonomy import Taxonomies
 
 ROOT = Path(__file__).parent.parent
@@ -172,6 +174,11 @@ def test_sweeps_override_by_dotted_name(dotted: str, value: float, look: Any) ->
         ({"training": {"sweeps_of": {"nobody": []}}}, ["training.sweeps_of"]),
         ({"training": {"sweeps_of": {"design-fake": ["taught.growht"]}}, "sweeps": {"taught": {"growth": [1.0]}}}, ["Did you mean taught.growth"]),
         ({"context": {"arm": "naive"}}, ["writes no contexts"]),
+        ({"arms": {"x": {"space": "goemotoins", "rows": 9}}}, ["list of labels called goemotoins", "arms.x.space", "Did you mean goemotions"]),
+        ({"arms": {"x": {"guide": ["narrative", {"narrative": {"grounded": False}}]}}}, ["narrative stands 2 times", "arms.x.guide"]),
+        ({"arms": {"seed": {"guide": "shap"}}}, ["No arm can be called seed", "arms.seed", "another name"]),
+        ({"arms": {"real": {"guide": "shap"}}}, ["No arm can be called real:", "arms.real"]),
+        ({"arms": {"real-other": {}}}, ["No arm can be called real-other", "arms.real-other"]),
     ],
 )  # fmt: skip
 def test_what_does_not_go_together_is_an_error_before_work_starts(change: dict[str, Any], words: list[str]) -> None:
@@ -179,6 +186,10 @@ def test_what_does_not_go_together_is_an_error_before_work_starts(change: dict[s
         checked(**change)
     for word in words:
         assert word in str(error.value)
+
+
+def test_names_that_tables_give_to_real_text_are_kept_from_arms() -> None:
+    assert set(RESERVED) == {SEED, panel.REAL, panel.OTHER, rates.REAL}
 
 
 def test_unnamed_pieces_are_found_by_their_own_name() -> None:

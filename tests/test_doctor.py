@@ -82,6 +82,12 @@ CASES: dict[str, tuple[Callable[[Path, pytest.MonkeyPatch], Any], str, str]] = {
     "column": (lambda root, patch: changed(root, corpora={"target": "mine", "custom": {"path": "mine.csv", "text": "txet", "labels": "label"}}), "corpus mine", "corpora.custom.text: text"),
     "seeds": (lambda root, patch: changed(root, cells={"sizes": [10, 5000]}), "corpus mine", "cells.per.mine.sizes"),
     "model": (lambda root, patch: (root / "model.gguf").unlink(), "models and data", "data/catalog.yaml"),
+    **{
+        f"model {name}": (lambda root, patch, name=name: writes_with(root, name), "models and data", "a path (from the repository")
+        for name in ("nope/missing.gguf", "./nope", "../nope/model", "/nope/model", "~/nope-model", "a/b/c")
+    },
+    "model of another form": (lambda root, patch: writes_with(root, "./encoder.bin"), "model ./encoder.bin", "backend: transformers"),
+    "folder without a model": (lambda root, patch: writes_with(root, "stories"), "model stories", "openvino_model.xml"),
 }  # fmt: skip
 
 
@@ -89,6 +95,11 @@ def changed(root: Path, **sections: Any) -> None:
     """Write other sections into the profile."""
     path = root / "profiles" / "mine.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
+
+
+def writes_with(root: Path, model: str, **more: Any) -> None:
+    """Give the profile another writer; the reader stays the one that is there."""
+    changed(root, models={"writer": {"backend": "openvino", "model": model} | more, "reader": "model.gguf", "encoder": "./encoder.bin"})
 
 
 def refuse(*given: Any, **more: Any) -> Any:
@@ -122,6 +133,21 @@ def test_what_can_be_fetched_needs_a_network_and_what_is_there_does_not(root: Pa
     for name in ("vader-tweets", "smollm2-135m-instruct", "all-minilm-l6-v2", "orange3-narratives"):
         (Paths(root, "demo").cache / "assets" / f"{name}-0123456789ab").mkdir(parents=True)
     assert missing(root, "demo") == {}
+
+
+def test_models_of_openvino_are_gguf_files_or_exported_folders(root: Path) -> None:
+    """A hub id may be an export: it is fetched, with a word of advice."""
+    writes_with(root, "someone/model")
+    note = look(root)["model someone/model"]
+    assert missing(root) == {} and not note.needed and "exported to OpenVINO" in note.found
+    writes_with(root, "someone/model", backend="transformers")
+    assert "model someone/model" not in look(root)
+    for name in ("model.gguf", "openvino_model.xml"):
+        folder = root / name.partition(".")[0]
+        folder.mkdir()
+        (folder / name).touch()
+        writes_with(root, f"./{folder.name}")
+        assert missing(root) == {}
 
 
 def test_an_index_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from emosynth.corpora.odd import of_names
 from emosynth.corpora.own import Understanding, understand
 from emosynth.errors import UserError
 from emosynth.params import UserCorpus, load_params
@@ -403,3 +404,19 @@ def test_texts_within_objects_do_not_make_the_labels_missing(tmp_path: Path) -> 
     said = refusal(path)
     assert "No column looks like texts" in said and "like labels" not in said and "--text text.body" in said
     assert read(path, text="text.body").classes == TWO
+
+
+@pytest.mark.parametrize("given", [{}, {"encoding": "utf-8-sig"}, {"encoding": "utf-8"}])
+def test_a_broken_byte_behind_a_mark_is_told_where_it_is(tmp_path: Path, given: dict[str, str]) -> None:
+    """Codecs that take the mark away count from behind it: told were another byte, and a place three bytes before."""
+    raw = b"\xef\xbb\xbf" + table(ROWS).encode()
+    place = raw.index(b"\n", len(raw) // 2) - 1
+    file = tmp_path / "a.csv"
+    file.write_bytes(raw[:place] + b"\xe9" + raw[place + 1 :])
+    assert f"not UTF-8: byte 0xe9 at offset {place}." in refusal(file, **given)
+
+
+def test_one_long_label_is_one() -> None:
+    one, two = "x " * 70, "y " * 80
+    assert next(of_names(["joy", one])) == "A label has more than 100 characters (140): is it the right column (labels)?"
+    assert next(of_names([two, one])) == "2 labels have more than 100 characters (up to 160): is it the right column (labels)?"

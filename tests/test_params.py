@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from emosynth.design.arms import growth_of, resolve_arms, wanted_rows
+from emosynth.design.cells import list_cells
 from emosynth.errors import UserError
 from emosynth.params import Params, deep_merge, load_params
 from emosynth.params.base import load_yaml
@@ -78,6 +80,19 @@ def written(tmp_path: Path, change) -> Path:
             lambda v: v["arms"].update(x={"add": "file", "file": {"path": "x", "lables": "y"}}),
             ["arms.x.file.lables", "did you mean labels"],
         ),
+        (
+            lambda v: v["arms"].update(x={"sizes": "smallest"}),
+            ["  arms.x.sizes: Input should be a valid list or 'largest' (found 'smallest')"],
+        ),
+        (lambda v: v["arms"].update(x={"sizes": ["a"]}), ["  arms.x.sizes.0: Input should be a valid integer (found 'a')"]),
+        (lambda v: v["writers"].update(w={"rows": 0}), ["  writers.w.rows: Input should be greater than or equal to 1 or 'all' (found 0)"]),
+        (lambda v: v["cells"].update(per={"vader-tweets": {"repeats_at": {"x": 1}}}), ["  cells.per.vader-tweets.repeats_at.x: Input"]),
+        (
+            lambda v: v["arms"].update(x={"labels": {"teacher": 1.4}}),
+            ["valid: teacher.share: Input should be less than or equal to 1 or 'rest'."],
+        ),
+        (lambda v: v["arms"].update(x={"add": "none", "growth": 2.0}), ["arms.x: growth", "this arm adds none"]),
+        (lambda v: v.update(figures={"formats": []}), ["figures.formats", "at least 1"]),
     ],
 )
 def test_bad_parameters_are_named(tmp_path, change, words):
@@ -125,6 +140,8 @@ def test_another_target_or_writer_is_one_line(tmp_path):
     [
         ("a: [1", "not valid YAML"),
         ("cells: {sizes: [2]}\ncells: {}\n", "the key 'cells' stands twice"),
+        ("cells: {sizes: [2]}\ncells: {}\n", "twice in line 2, column 1"),
+        ("cells:\n\tsizes: [2]", "start any token in line 2, column 1"),
         ("[]", "must hold sections"),
         (b"a: \xff", "not UTF-8"),
     ],
@@ -315,6 +332,46 @@ def test_a_sweep_of_growth_goes_as_far_as_texts_are_written(tmp_path, other, fit
     else:
         with pytest.raises(UserError, match="made for 1 rows per seed row"):
             load_params(root, "mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "arms: {mine: {guide: narrative, space: goemotion, rows: 9}}",
+            "called goemotion.*arms.mine.space.*Did you mean goemotions.*target, ",
+        ),
+        ("arms: {mine: {add: file, file: {path: a.csv}, space: goemotion}}", "called goemotion.*arms.mine.space"),
+        ("arms: {mine: {checks: agreed, repeats: 9}}", "There are 5 repeats, and 9 .*arms.mine.repeats.*Raise cells.repeats"),
+        ("cells: {repeats: 2}\nlearners: {trees: {repeats: 3}}", "There are 2 repeats, and 3 .*learners.trees.repeats"),
+        ("checks: {mine: {extends: basic, agreemnt: {}}}", "no check called 'agreemnt'.*checks.mine.*Did you mean agreement"),
+        ("checks: {none: {length: {}}}", "none is always there.*checks.none"),
+        ("guides: {mine: [shap-token]}", "no guide called 'shap-token'.*guides.mine.*Did you mean shap-tokens"),
+        ("guides: {mine: [{shap-tokens: 2}, {shap-tokens: 3}]}", "shap-tokens stands 2 times.*guides.mine"),
+        (
+            "corpora: {target: sst2, custom: {path: a.csv}}",
+            "name of an entry of data/catalog.yaml: sst2.*corpora.custom.sst2.*another name",
+        ),
+    ],
+)
+def test_what_was_taken_without_a_word_is_told_before_work_starts(tmp_path, text, words):
+    with pytest.raises(UserError) as raised:
+        load_params(laid_over(tmp_path, text), "mine")
+    assert re.search(words, str(raised.value).replace("\n", " "))
+
+
+def test_repeats_of_the_demo_are_a_limit_for_profiles_of_fewer(tmp_path):
+    """The demo gives some arms three repeats: a profile of two runs both, and says nothing of these arms."""
+    assert load_params(laid_over(tmp_path, "cells: {repeats: 2}"), "mine").arms["sentisynth"].repeats == 3
+
+
+def test_as_many_real_rows_are_as_many_whatever_is_wanted(tmp_path):
+    """With growth 0.5 claim A1 compared 48 real rows with 24 written ones, and said "contradicted"."""
+    params = load_params(laid_over(tmp_path, "generation: {growth: 0.5}"), "mine")
+    arms = resolve_arms(params)
+    for cell in list_cells(params):
+        assert {wanted_rows(params, arms[name], cell) for name in ("real+1x", "real-balanced+1x", "naive", "shap")} == {cell.size // 2}
+    assert {growth_of(load_params(ROOT, profile), arms["real+1x"]) for profile in ("demo", "paper", "recipe", "quantity")} == {1.0}
 
 
 def test_not_all_arms_are_off(tmp_path):

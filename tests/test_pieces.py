@@ -85,6 +85,59 @@ def test_a_file_that_fails_is_named_with_its_line(tmp_path: Path) -> None:
         load_files([tmp_path / "none.py"])
 
 
+def test_a_file_that_cannot_be_parsed_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "torn.py"
+    file.write_text("x = 1\n\ndef f(:\n    pass\n")
+    with pytest.raises(UserError, match=r"SyntaxError[\s\S]*torn.py, line 3\n"):
+        load_files([file])
+
+
+OWN = """
+from pydantic import Field
+from emosynth.{module}.base import {base}
+from emosynth.pieces import Settings
+
+
+class Mine({base}):
+    name = "mine-own"
+    {more} = True
+
+    class Settings({base}.Settings):
+        size: int = Field(1, ge=1)
+
+    def {method}(self, *given):
+        return None
+"""
+
+
+@pytest.mark.parametrize(
+    ("room", "base", "method", "right", "more"),
+    [
+        ("guide", "Guide", "shows", "show", "x"), ("guide", "Guide", "show", "edit", "edits"), ("guide", "Guide", "show", "hint", "tunable"),
+        ("check", "Check", "scores", "score", "x"), ("labeller", "Labeller", "label", "log_p", "x"), ("learner", "Learner", "fitt", "fit", "x"),
+    ],
+)  # fmt: skip
+def test_a_piece_of_ones_own_without_its_main_method_is_told_of(
+    tmp_path: Path, room: str, base: str, method: str, right: str, more: str
+) -> None:
+    """It inherited what the base class only declares, and failed in the middle of a run."""
+    file = tmp_path / "own.py"
+    file.write_text(OWN.format(module=f"{room}s", base=base, method=method, more=more))
+    for _ in range(2):  # whoever looks next in this process is told too
+        with pytest.raises(UserError, match=f"The {room} mine-own has no {right}[.]") as raised:
+            load_files([file])
+        assert (
+            f"{file}, class Mine" in str(raised.value) and right in raised.value.remedy and f"emosynth.{room}s.base" in raised.value.remedy
+        )
+    assert "mine-own" not in registered(room)
+    if right not in ("edit", "hint"):
+        whole = tmp_path / "whole.py"
+        whole.write_text(OWN.format(module=f"{room}s", base=base, method=right, more=more))
+        load_files([whole])
+        with pytest.raises(UserError, match=r"mine-own.size[\s\S]*See .*whole[.]py[.]"):
+            build(room, "mine-own", {"size": 0}, "arms.x")
+
+
 def test_installed_packages_bring_pieces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "emo_extra.py").write_text(
         "from emosynth.pieces import Piece\n\nclass Extra(Piece):\n    kind = 'guide'\n    name = 'extra'\n"

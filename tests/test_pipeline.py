@@ -282,7 +282,9 @@ def test_defaults_are_dependencies_of_the_stages_that_declare_their_section():
 
 def test_pieces_of_ones_own_are_dependencies_of_the_stages_that_run_them(tmp_path):
     file = tmp_path / "pipeline_own.py"
-    file.write_text("from emosynth.checks.base import Check\n\n\nclass Loud(Check):\n    name = 'pipeline-loud'\n")
+    file.write_text(
+        "from emosynth.checks.base import Check\n\n\nclass Loud(Check):\n    name = 'pipeline-loud'\n\n    def score(self, rows): ...\n"
+    )
     params = params_with(pieces=[str(file)], arms={"mine": {"checks": {"pipeline-loud": {}}}})
     try:
         assert str(file) in code_files(ROOT, params, stage("06_verification"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from emosynth.catalog import Catalog, MirrorSource, PypiSource
+from emosynth.catalog import Catalog, MirrorSource, PypiSource, looks_like_path
 from emosynth.errors import UserError
 from emosynth.parallel import memory
 from emosynth.params import Params, load_params
@@ -22,6 +23,7 @@ from emosynth.paths import Paths, work_on
 PYTHONS = ((3, 11), (3, 14))
 """First and last minor version of Python that the lock resolves for."""
 LOCKS = ("requirements.lock", "torch.lock")
+_HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 DISK_GB, MEMORY_GB = 3.0, 3.0
 """What the demo takes: caches, tables and pages; peak memory of its largest stage (2.7 GB, measured)."""
 _SETUP = "make -B setup"
@@ -171,13 +173,16 @@ def _assets(paths: Paths, params: Params) -> Iterator[Finding]:
             isinstance(source, MirrorSource) and (paths.mirror / source.mirror).is_dir() for source in sources
         )
         if not held and not mirrored and name not in params.corpora.custom:
-            (lacking if name in catalog or "/" in name else unknown).append(name)
+            hub = _HUB.fullmatch(name) is not None and not looks_like_path(name)
+            (lacking if name in catalog or hub else unknown).append(name)
     for name, own in params.corpora.custom.items():
         yield _own(name, own.path, paths, params)
     if unknown:
         yield Finding(
-            "models and data", f"neither catalogue entry nor path: {', '.join(unknown)}", "Correct the names; see data/catalog.yaml."
-        )
+            "models and data", f"neither catalogue entry nor path: {', '.join(unknown)}",
+            "Correct the names: a path (from the repository, absolute, or from ~), an entry of data/catalog.yaml, or owner/name of the hub.",
+        )  # fmt: skip
+    yield from _for_openvino(paths, params, catalog)
     if not lacking and not unknown:
         yield Finding("models and data", "all are here")
     if not lacking:
@@ -197,6 +202,28 @@ def _assets(paths: Paths, params: Params) -> Iterator[Finding]:
         if reached
         else "Connect to the network, point pip at a mirror (PIP_INDEX_URL), or take over .cache/assets from a machine that has it.",
     )
+
+
+def _for_openvino(paths: Paths, params: Params, catalog: Catalog) -> Iterator[Finding]:
+    """Yield the models that writers of the backend openvino name and that it cannot open: it takes GGUF files and folders exported to OpenVINO."""
+    from emosynth.design.arms import resolve_arms, writer_spec
+    from emosynth.params.design import model_of
+
+    used = {writer: writer_spec(params, writer) for arm in resolve_arms(params).values() if arm.origin for writer, _ in arm.origin.writers}
+    named = [(spec.backend, model_of(params, spec, f"writers.{name}.model")) for name, spec in used.items()]
+    for name in dict.fromkeys(model.model for backend, model in named if (backend or model.backend) == "openvino"):
+        place = paths.own(name)
+        if name in catalog:
+            continue
+        if not place.exists():
+            if _HUB.fullmatch(name) and not looks_like_path(name):
+                remedy = "See that it is one (openvino_model.xml is among its files), or set backend: transformers."
+                yield Finding(f"model {name}", "the backend openvino takes no model of the hub but one exported to OpenVINO", remedy, False)
+            continue
+        single = not (place / "config.json").is_file() and len(list(place.glob("*.gguf"))) == 1
+        if not (place.suffix == ".gguf" if place.is_file() else single or (place / "openvino_model.xml").is_file()):
+            remedy = "Name a GGUF file or a folder that was exported to OpenVINO (openvino_model.xml), or set backend: transformers."
+            yield Finding(f"model {name}", "the backend openvino cannot open it", remedy)
 
 
 def _own(name: str, path: str, paths: Paths, params: Params) -> Finding:

@@ -14,10 +14,11 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, ClassVar
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -31,6 +32,9 @@ ROOMS: Mapping[str, str] = {
     "figure": "emosynth.report.figures",
 }
 """Package in which the pieces of a kind live."""
+
+OWN = "emosynth_pieces_"
+"""How the module of a user's file is called, before its stem and its hash."""
 
 ENTRY_POINT = "emosynth.pieces"
 """Entry point group under which an installed package names modules with pieces."""
@@ -81,6 +85,11 @@ class Piece:
         """Return the name for readers."""
         return cls.label or cls.name
 
+    @classmethod
+    def must(cls) -> tuple[str, ...]:
+        """Return the methods that a piece of its kind has to bring along, since the room's base class has none to inherit."""
+        return ()
+
     def identity(self) -> dict[str, Any]:
         """Return name and settings, as cache keys hold them."""
         return {"piece": self.name, **self.settings.model_dump(mode="json")}
@@ -115,6 +124,7 @@ def discover(kind: str) -> None:
         importlib.import_module(module.name)
     if "" not in _FOUND:
         _FOUND.add("")
+        before = _all()
         for point in entry_points(group=ENTRY_POINT):
             try:
                 point.load()
@@ -124,6 +134,7 @@ def discover(kind: str) -> None:
                     where=f"entry point {point.name} = {point.value}",
                     remedy="Mend or uninstall that package.",
                 ) from error
+        _whole(_all() - before)
 
 
 def load_files(files: Iterable[Path]) -> None:
@@ -136,7 +147,7 @@ def load_files(files: Iterable[Path]) -> None:
     """
     for file in files:
         path = file.resolve()
-        name = f"emosynth_pieces_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+        name = f"{OWN}{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
         if name in sys.modules:
             continue
         spec = importlib.util.spec_from_file_location(name, path)
@@ -152,10 +163,39 @@ def load_files(files: Iterable[Path]) -> None:
         except Exception as error:
             del sys.modules[name]
             line = next((frame.lineno for frame in reversed(inspect.getinnerframes(error.__traceback__)) if frame.filename == str(path)), 0)  # type: ignore[arg-type]
+            if isinstance(error, SyntaxError) and error.filename == str(path):  # nothing of the file ran, so no frame is of it
+                line = error.lineno or line
             raise UserError(
                 f"The file with pieces fails: {type(error).__name__}: {error}", where=f"{file}, line {line}", remedy="Mend it."
             ) from error
+        try:
+            _whole(cls for cls in _all() if cls.__module__ == name)
+        except UserError:
+            del sys.modules[name]  # so that it is told again by whoever looks next in this process
+            for known in _REGISTRY.values():
+                for lame in [key for key, cls in known.items() if cls.__module__ == name]:
+                    del known[lame]
+            raise
         _LOADED.add(content)
+
+
+def _all() -> set[type[Piece]]:
+    return {cls for known in _REGISTRY.values() for cls in known.values()}
+
+
+def _whole(found: Iterable[type[Piece]]) -> None:
+    """Look whether pieces bring along what their kind calls; what a base class only declares would fail in the middle of a run."""
+    for cls in sorted(found, key=lambda one: (one.__module__, one.__qualname__)):
+        for method in cls.must():
+            owner = next(base for base in cls.__mro__ if method in base.__dict__)
+            if "must" not in owner.__dict__:
+                continue
+            close = difflib.get_close_matches(method, [key for key, value in cls.__dict__.items() if callable(value)], n=1)
+            hint = f"Rename {close[0]} to {method}" if close else f"Define {method}{inspect.signature(getattr(owner, method))}"
+            raise UserError(
+                f"The {cls.kind} {cls.name} has no {method}.", where=f"{place_of(cls)}, class {cls.__name__}",
+                remedy=f"{hint}; {owner.__module__} says what it returns.",
+            )  # fmt: skip
 
 
 def registered(kind: str) -> dict[str, type[Piece]]:
@@ -205,13 +245,60 @@ def build(kind: str, name: str, value: Any = None, where: str = "") -> Piece:
         return cls(cls.Settings.model_validate(dict(value)))
     except ValidationError as error:
         lines = []
-        for item in error.errors():
+        for item in findings(error, cls.Settings):
             key = ".".join(str(part) for part in item["loc"]) or "(all)"
             close = difflib.get_close_matches(key, list(cls.Settings.model_fields), n=1)
             extra = f"; did you mean {close[0]}?" if item["type"] == "extra_forbidden" and close else ""
             what = "no such setting" if item["type"] == "extra_forbidden" else item["msg"]
             lines.append(f"{name}.{key}: {what}{extra}")
-        raise UserError("Settings are not valid: " + "; ".join(lines) + ".", where=where, remedy=f"See {cls.__module__}.") from None
+        raise UserError("Settings are not valid: " + "; ".join(lines) + ".", where=where, remedy=f"See {place_of(cls)}.") from None
+
+
+def place_of(cls: type[Piece]) -> str:
+    """Return where a reader finds a piece: its module, or the user's own file."""
+    return inspect.getfile(cls) if cls.__module__.startswith(OWN) else cls.__module__
+
+
+def _bare(declared: Any) -> Any:
+    """Return a type without notes and without None."""
+    while get_origin(declared) is Annotated:
+        declared = get_args(declared)[0]
+    if get_origin(declared) in (Union, UnionType):
+        members = [member for member in get_args(declared) if member is not type(None)]
+        return _bare(members[0]) if len(members) == 1 else declared
+    return declared
+
+
+def plain_key(place: Sequence[int | str], model: type[BaseModel]) -> tuple[int | str, ...]:
+    """Return the place of a value as a file spells it: pydantic names the alternative of a type too (``sizes.list[int].0`` is ``sizes.0``)."""
+    out: list[int | str] = []
+    at: Any = model
+    for part in place:
+        fields = getattr(at, "model_fields", {})
+        if get_origin(at) in (Union, UnionType):
+            kind = str(part).partition("[")[0]
+            at = next((one for one in map(_bare, get_args(at)) if kind == getattr(get_origin(one) or one, "__name__", "")), None)
+            continue
+        if part == "[key]":
+            continue
+        out.append(part)
+        inner = fields[part].annotation if part in fields else (get_args(at) or [None])[-1] if get_origin(at) in (dict, list) else None
+        at = _bare(inner)
+    return tuple(out)
+
+
+def findings(error: ValidationError, model: type[BaseModel]) -> list[dict[str, Any]]:
+    """Return what pydantic found, each at its plain key; what the alternatives of one value would have been stands in one sentence."""
+    out: list[dict[str, Any]] = []
+    should = "Input should be "
+    for item in error.errors():
+        found: dict[str, Any] = {**item, "loc": plain_key(item["loc"], model)}
+        last: dict[str, Any] = out[-1] if out else {"loc": None, "msg": ""}
+        if found["loc"] == last["loc"] and found["msg"].startswith(should) and last["msg"].startswith(should):
+            last["msg"] += f" or {found['msg'].removeprefix(should)}"
+        else:
+            out.append(found)
+    return out
 
 
 def module_of(kind: str, name: str) -> str:

@@ -7,10 +7,10 @@ throw-away build environment of its own.)
 
 from emosynth.catalog.archives import LIMIT, unpack
 from emosynth.catalog.entries import CorpusSpec, Entry, HubSource, MirrorSource, PypiSource, SourceSpec
-from emosynth.catalog.fetch import Catalog
+from emosynth.catalog.fetch import Catalog, looks_like_path
 from emosynth.catalog.hashes import check_hash, hash_files, sha256_of
 
 __all__ = [
-    "LIMIT", "Catalog", "CorpusSpec", "Entry", "HubSource", "MirrorSource", "PypiSource", "SourceSpec", "check_hash", "hash_files", "sha256_of",
-    "unpack",
+    "LIMIT", "Catalog", "CorpusSpec", "Entry", "HubSource", "MirrorSource", "PypiSource", "SourceSpec", "check_hash", "hash_files", "looks_like_path",
+    "sha256_of", "unpack",
 ]  # fmt: skip

@@ -30,6 +30,11 @@ from emosynth.paths import Paths
 _HEARTBEAT = 15.0
 
 
+def looks_like_path(name: str) -> bool:
+    """Whether the name of a model can only be meant as a path: no entry and no id of the hub is spelt so."""
+    return name.endswith(".gguf") or name.startswith((".", "~")) or Path(name).is_absolute()
+
+
 @dataclass
 class Catalog:
     """The catalogue of one repository, and the way to what it lists.
@@ -117,8 +122,7 @@ class Catalog:
             If there is no such model, or it has to be downloaded and cannot be.
         """
         path = self.paths.own(name)
-        looks_like_path = name.endswith(".gguf") or name.startswith((".", "~")) or Path(name).is_absolute()
-        if looks_like_path or (os.sep in name and path.exists()):
+        if looks_like_path(name) or (os.sep in name and path.exists()):
             if path.exists():
                 return path
             remedy = "Correct the path; it is relative to the repository."

@@ -151,6 +151,10 @@ class Check(Piece):
     def prepare(self, cells: Sequence[Judged]) -> None:
         """Take note of all that will be scored, before it is: a dear model may be asked in full batches."""
 
+    @classmethod
+    def must(cls) -> tuple[str, ...]:
+        return ("score",)
+
     def score(self, rows: Judged) -> FloatArray:
         """Return (n,) scores; a check without a measure gives 1 where it passes and 0 where not."""
         raise NotImplementedError

@@ -145,7 +145,8 @@ def decode(raw: bytes, path: Path, encoding: str | None, notes: Notes) -> tuple[
         text = raw.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         remedy = "Save it again, or name its encoding (encoding)." if given is None else "Correct the parameter encoding, or leave it out."
-        raise undecodable(raw, path, error.start, encoding, remedy) from None
+        mark = len(raw) - len(error.object)  # a codec that takes a mark away counts from behind it
+        raise undecodable(raw, path, mark + error.start, encoding, remedy) from None
     except (LookupError, ValueError) as error:
         raise fault(f"No such encoding of text: {error}.", f"{path}: encoding", "Name one, e.g. utf-8 or cp1252.") from None
     if given is None and encoding != "utf-8":
@@ -221,7 +222,7 @@ def _western(raw: bytes) -> bool:
 
 def undecodable(raw: bytes, path: Path, start: int, encoding: str, remedy: str) -> UserError:
     """Return the error for a byte that is not of the encoding."""
-    name = "UTF-8" if encoding == "utf-8" else encoding
+    name = "UTF-8" if encoding in ("utf-8", "utf-8-sig") else encoding
     return broken(f"The file is not {name}: byte 0x{raw[start]:02x} at offset {start}.", path, raw.count(b"\n", 0, start) + 1, remedy)
 
 

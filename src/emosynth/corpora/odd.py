@@ -67,7 +67,8 @@ def of_names(names: Sequence[str]) -> Iterator[str]:
     if none := [name for name in names if folded(name) in _NOTHING]:
         yield f"Labels that may mean that there is none: {some(none)}; missing_words, or class_names with null, leaves them out."
     if long := [len(name) for name in names if len(name) > 100]:
-        yield f"{len(long):,} labels have more than 100 characters (up to {max(long):,}): is it the right column (labels)?"
+        said = "A label has" if len(long) == 1 else f"{len(long):,} labels have"
+        yield f"{said} more than 100 characters ({'up to ' * (len(long) > 1)}{max(long):,}): is it the right column (labels)?"
     groups: dict[str, list[str]] = {}
     for name in (name for name in names if any(map(str.isalpha, name))):
         groups.setdefault(re.sub(r"[\W_]+", "", skeleton(name)), []).append(name)

@@ -255,9 +255,9 @@ def _guide_items(params: Params, guide: str | Sequence[Any], where: str) -> tupl
     """Return the salt of a guide and its pieces with settings."""
     if isinstance(guide, str):
         if guide in params.guides:
-            return guide, [item for spec in params.guides[guide] for item in _spec_items(spec, where)]
+            return guide, [item for spec in params.guides[guide] for item in spec_items(spec, where)]
         return guide, [(guide, None)]
-    found = [item for spec in guide for item in _spec_items(spec, where)]
+    found = [item for spec in guide for item in spec_items(spec, where)]
     salt = "+".join(name if setting in (None, {}) else f"{name}({_slug(setting)})" for name, setting in found)
     return salt or "none", found
 
@@ -268,7 +268,8 @@ def _slug(setting: Any) -> str:
     return re.sub(r"[^\w.+-]+", "-", str(setting))
 
 
-def _spec_items(spec: Any, where: str) -> list[tuple[str, Any]]:
+def spec_items(spec: Any, where: str) -> list[tuple[str, Any]]:
+    """Return the piece that a part of a guide names, with its settings: one of each."""
     if isinstance(spec, str):
         return [(spec, None)]
     if isinstance(spec, Mapping) and len(spec) == 1:

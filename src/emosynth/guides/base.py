@@ -101,6 +101,10 @@ class Guide(Piece):
     edits: ClassVar[bool] = False
     changes: ClassVar[str] = ""
 
+    @classmethod
+    def must(cls) -> tuple[str, ...]:
+        return ("edit",) if cls.edits else ("show", "hint") if cls.tunable else ("show",)
+
     def show(self, draw: Draw) -> Shown:
         """Return what one prompt shows; every random choice is made with ``draw.rng``."""
         raise NotImplementedError

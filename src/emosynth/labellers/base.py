@@ -95,6 +95,10 @@ class Labeller(Piece):
     distils: ClassVar[bool] = False
     reads: ClassVar[bool] = True
 
+    @classmethod
+    def must(cls) -> tuple[str, ...]:
+        return ("log_p",)
+
     def log_p(self, rows: Labelled) -> FloatArray:
         """Return (n, k) log-probabilities: over the classes of a single-label space; label by label of another, unless they sum to 1."""
         raise NotImplementedError

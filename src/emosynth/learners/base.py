@@ -129,6 +129,10 @@ class Learner(Piece):
     caveat: ClassVar[str] = ""
     marker: ClassVar[str] = "o"
 
+    @classmethod
+    def must(cls) -> tuple[str, ...]:
+        return ("fit",)
+
     def fit(self, stages: Sequence[Stage], task: Task, resources: Resources) -> Fitted:
         """Train on one stage after the other; the last is in the task's space, or mapped into it."""
         raise NotImplementedError

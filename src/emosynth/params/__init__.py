@@ -100,7 +100,7 @@ def load_params(root: str | os.PathLike[str], profile: str) -> Params:
     UserError
         If the profile does not exist, a value is misspelt, missing or of the wrong type, or choices do not go together.
     """
-    from emosynth.params.design import check_design
+    from emosynth.params.design import check_design, check_repeats
 
     root, profile = Path(root), work_on(profile)
     if profile == "demo" and (root / "profiles" / "demo.yaml").exists():
@@ -116,6 +116,7 @@ def load_params(root: str | os.PathLike[str], profile: str) -> Params:
     params = validate(base, where, root)
     check_presets(base, overlay, where)
     check_design(params, root, where)
+    check_repeats(params, overlay)
     return params
 
 

@@ -156,4 +156,4 @@ class Figures(Section):
     dpi: int = Field(160, ge=50)
     font_size: float = Field(10.0, gt=0)
     palette: str = Field("colorblind", description="seaborn palette")
-    formats: list[Literal["png", "svg", "pdf"]] = Field(["png", "svg", "pdf"])
+    formats: list[Literal["png", "svg", "pdf"]] = Field(["png", "svg", "pdf"], min_length=1)

@@ -100,6 +100,8 @@ class Arm(Section):
         own -= {"labels"} if self.add in ("none", "unlabelled") else {"space", "rows"} if self.add == "file" else set()
         if self.add != "written" and own:
             raise ValueError(f"{min(own)}: says something of written rows, and this arm adds {self.add} rows")
+        if self.add == "none" and (more := {"growth", "oversample"} & self.model_fields_set):
+            raise ValueError(f"{min(more)}: says how many rows are added, and this arm adds none; leave it out")
         if self.file is not None and self.add != "file":
             raise ValueError("file: says where the rows of add: file are, and this arm adds others")
         return self

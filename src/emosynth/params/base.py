@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from emosynth.errors import UserError
-from emosynth.pieces import Settings
+from emosynth.pieces import Settings, findings
 from emosynth.secrets import exposed
 
 Named = Annotated[str, Field(json_schema_extra={"may_be_path": True})]
@@ -77,7 +77,10 @@ def load_yaml(text: str) -> Any:
     yaml.YAMLError
         If it is not such YAML.
     """
-    loaded = yaml.load(text, _Loader)
+    try:
+        loaded = yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        raise yaml.YAMLError(str(error).replace('in "<unicode string>", ', "in ")) from None
     try:
         json.dumps(loaded, default=str)
     except (ValueError, RecursionError):
@@ -173,7 +176,7 @@ def explain(
         Names of language models, of which the nearest is proposed where one is named out of place.
     """
     lines = []
-    for item in error.errors():
+    for item in findings(error, model):
         key = ".".join(str(part) for part in item["loc"]) or "(whole file)"
         if item["type"] == "extra_forbidden":
             lines.append(f"{key}: no such parameter{_nearest(item['loc'], model)}")

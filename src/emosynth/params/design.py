@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from emosynth import pieces
 from emosynth.design.arms import (
+    SEED,
     ResolvedArm,
     cells_of_arm,
     changed_arms,
+    checks_of,
     growth_of,
     learners_of,
     oversample_of,
     resolve_arm,
     resolve_arms,
+    spec_items,
     unknown,
     writer_spec,
 )
@@ -23,6 +27,14 @@ from emosynth.errors import UserError
 from emosynth.guides.base import Guide
 from emosynth.learners.base import Learner
 from emosynth.params import Decoding, Params, Sizes, WriterSpec
+from emosynth.params.base import read_file
+
+RESERVED: Mapping[str, str] = {
+    SEED: "the seed alone, which everything is compared with",
+    "real": "real text, in tables of authenticity and responsibility",
+    "real-other": "other real text, in tables of authenticity",
+}
+"""Names that no arm can have, and what they stand for."""
 
 
 def check_design(params: Params, root: Path, where: str) -> None:
@@ -34,8 +46,13 @@ def check_design(params: Params, root: Path, where: str) -> None:
         Naming arm, piece and remedy.
     """
     pieces.load_files([_own(root, file) for file in params.pieces])
+    _check_names(params, _keys(root / "data" / "catalog.yaml"))
+    _check_sets(params)
     arms = resolve_arms(params)
+    taxonomies = _keys(root / "data" / "taxonomies.yaml", "taxonomies")
     for name, arm in arms.items():
+        if taxonomies and arm.spec.space not in (known := ["target", *taxonomies]):
+            raise unknown("list of labels", arm.spec.space, f"arms.{name}.space", known)
         _check_arm(params, arms, name, arm)
     for name, writer in params.writers.items():
         _check_writer(params, name, writer)
@@ -70,6 +87,78 @@ def check_design(params: Params, root: Path, where: str) -> None:
             )
 
 
+def check_repeats(params: Params, overlay: Mapping[str, Any]) -> None:
+    """Check that what a profile's own file says of repeats can be had.
+
+    What comes from params.yaml is a limit and no promise: a profile of fewer repeats runs all that it has.
+
+    Parameters
+    ----------
+    overlay
+        What the profile's own file says.
+
+    Raises
+    ------
+    UserError
+        If an arm or a learner is to have more repeats than any of its corpora.
+    """
+    for section in ("arms", "learners"):
+        for name, said in (overlay.get(section) or {}).items():
+            held = getattr(params, section).get(name)
+            if held is None or not isinstance(said, Mapping) or said.get("repeats") is None:
+                continue
+            corpora = (held.get("corpora") if isinstance(held, Mapping) else held.corpora) or params.corpora.names
+            most = max((params.cells.repeats_of(corpus) for corpus in corpora), default=0)
+            if said["repeats"] > most:
+                raise UserError(
+                    f"There are {most} repeats, and {said['repeats']} are asked for.", where=f"{section}.{name}.repeats",
+                    remedy="Raise cells.repeats, or lower this number; left out, all repeats are run.",
+                )  # fmt: skip
+
+
+def _keys(file: Path, section: str = "") -> list[str]:
+    """Return the names of a file of the repository; one that cannot be read is told of by whoever needs what it says."""
+    try:
+        found = read_file(file)
+    except UserError:
+        return []
+    held = found.get(section) if section else found
+    return list(held) if isinstance(held, Mapping) else []
+
+
+def _check_names(params: Params, entries: Sequence[str]) -> None:
+    """Check that no name of the user's hides one that is there already."""
+    for name in params.arms:
+        if name in RESERVED:
+            raise UserError(
+                f"No arm can be called {name}: that is {RESERVED[name]}.", where=f"arms.{name}", remedy="Give the arm another name."
+            )
+    if "none" in params.checks:
+        raise UserError("The set of checks none is always there.", where="checks.none", remedy="Give the set another name.")
+    for name in params.corpora.custom:
+        if name in entries:
+            raise UserError(
+                f"The corpus of your own has the name of an entry of data/catalog.yaml: {name}.", where=f"corpora.custom.{name}",
+                remedy="Give it another name, in corpora.target or corpora.also too; or leave out custom, if the catalogue's is meant.",
+            )  # fmt: skip
+
+
+def _check_sets(params: Params) -> None:
+    """Check sets of guides and of checks, those that no arm names among them: they may be misspelt all the same."""
+    for name, parts in params.guides.items():
+        where = f"guides.{name}"
+        made = [pieces.build("guide", piece, setting, where) for part in parts for piece, setting in spec_items(part, where)]
+        _check_once([piece.name for piece in made], where)
+    for name in params.checks:
+        checks_of(params, name, f"checks.{name}")
+
+
+def _check_once(guides: Sequence[str], where: str) -> None:
+    twice = [name for name, times in Counter(guides).items() if times > 1]
+    if twice:
+        raise UserError(f"The guide {twice[0]} stands {Counter(guides)[twice[0]]} times.", where=where, remedy="Name it once.")
+
+
 def _own(root: Path, file: str) -> Path:
     path = Path(file).expanduser()
     return path if path.is_absolute() else root / path
@@ -94,6 +183,7 @@ def _check_arm(params: Params, arms: Mapping[str, ResolvedArm], name: str, arm: 
             raise unknown("check of this arm", check, f"{where}.mix.select", known)
     if arm.origin is None:
         return
+    _check_once([guide.name for guide in arm.origin.guides], f"{where}.guide")
     specs = {writer: writer_spec(params, writer) for writer, _ in arm.origin.writers}
     oracles = [writer for writer, item in specs.items() if item.rows is not None]
     if bool(oracles) != ("oracle-writer" in spec.flaws):
