@@ -1,50 +1,50 @@
 window.EMOSYNTH_TIMINGS = [
  {
   "stage": "00_corpora",
-  "seconds": 9.6,
-  "peak_mb": 543,
-  "core_seconds": 9.6,
-  "energy_wh": 0.027,
+  "seconds": 9.4,
+  "peak_mb": 546,
+  "core_seconds": 9.2,
+  "energy_wh": 0.025,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "01_seeding",
-  "seconds": 2.7,
-  "peak_mb": 327,
-  "core_seconds": 2.5,
-  "energy_wh": 0.007,
+  "seconds": 2.5,
+  "peak_mb": 264,
+  "core_seconds": 2.3,
+  "energy_wh": 0.006,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "02_shap",
   "seconds": 9.7,
-  "peak_mb": 566,
-  "core_seconds": 10.2,
+  "peak_mb": 555,
+  "core_seconds": 10.1,
   "energy_wh": 0.028,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "03_narratives",
-  "seconds": 12.2,
-  "peak_mb": 478,
-  "core_seconds": 12.2,
-  "energy_wh": 0.034,
+  "seconds": 14.3,
+  "peak_mb": 481,
+  "core_seconds": 14.3,
+  "energy_wh": 0.04,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "04_tuning",
-  "seconds": 49.8,
-  "peak_mb": 2083,
-  "core_seconds": 66.1,
-  "energy_wh": 0.184,
+  "seconds": 50.9,
+  "peak_mb": 2184,
+  "core_seconds": 66.7,
+  "energy_wh": 0.185,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "05_generation",
-  "seconds": 124.8,
-  "peak_mb": 3325,
-  "core_seconds": 186.1,
-  "energy_wh": 0.517,
+  "seconds": 143.4,
+  "peak_mb": 3377,
+  "core_seconds": 208.9,
+  "energy_wh": 0.58,
   "energy": "estimated at 10 W a busy core",
   "warnings": [
    "generation: Of 432 texts of none@tuned, 12 are empty."
@@ -52,10 +52,10 @@ window.EMOSYNTH_TIMINGS = [
  },
  {
   "stage": "06_verification",
-  "seconds": 71.6,
-  "peak_mb": 2481,
-  "core_seconds": 108.4,
-  "energy_wh": 0.301,
+  "seconds": 92.0,
+  "peak_mb": 3228,
+  "core_seconds": 133.3,
+  "energy_wh": 0.37,
   "energy": "estimated at 10 W a busy core",
   "warnings": [
    "verification: arm naive: no candidate was accepted of neutral in 1 of 5 seeds of 40 labels of vader-tweets",
@@ -67,43 +67,43 @@ window.EMOSYNTH_TIMINGS = [
  },
  {
   "stage": "07_training",
-  "seconds": 165.2,
-  "peak_mb": 2089,
-  "core_seconds": 269.2,
-  "energy_wh": 0.748,
+  "seconds": 170.1,
+  "peak_mb": 2393,
+  "core_seconds": 299.2,
+  "energy_wh": 0.831,
   "energy": "estimated at 10 W a busy core",
   "resumed": true
  },
  {
   "stage": "08_authenticity",
-  "seconds": 33.7,
-  "peak_mb": 1042,
-  "core_seconds": 49.5,
-  "energy_wh": 0.137,
+  "seconds": 33.1,
+  "peak_mb": 1039,
+  "core_seconds": 48.4,
+  "energy_wh": 0.134,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "09_context",
-  "seconds": 30.8,
-  "peak_mb": 1872,
-  "core_seconds": 41.4,
-  "energy_wh": 0.115,
+  "seconds": 33.4,
+  "peak_mb": 1886,
+  "core_seconds": 37.4,
+  "energy_wh": 0.104,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "10_responsible",
-  "seconds": 30.0,
-  "peak_mb": 1662,
-  "core_seconds": 40.3,
-  "energy_wh": 0.112,
+  "seconds": 29.1,
+  "peak_mb": 1599,
+  "core_seconds": 37.8,
+  "energy_wh": 0.105,
   "energy": "estimated at 10 W a busy core"
  },
  {
   "stage": "11_figures",
-  "seconds": 26.8,
-  "peak_mb": 740,
-  "core_seconds": 29.6,
-  "energy_wh": 0.082,
+  "seconds": 27.7,
+  "peak_mb": 864,
+  "core_seconds": 30.2,
+  "energy_wh": 0.084,
   "energy": "estimated at 10 W a busy core"
  }
 ];
