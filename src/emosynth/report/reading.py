@@ -183,6 +183,6 @@ def _limits(tables: Tables) -> Pairs:
          + ". Between them one may read; beyond them nothing is known."),
         ("language model", f"{public('model', params.models.writer.model)} writes. Another may write better or worse: no interval here has that in it."),
         ("classifiers", f"{listed([tables.looks.learner(name) for name in params.learners])}. What helps one may not help another: find yours."),
-        ("the claims", "A published claim is judged in the published setting as far as this profile reaches; what stands in for the rest is named in the reading of each verdict."),
+        ("the claims", "A published claim is judged in the published setting as far as this profile reaches; what stands in for the rest is named in each reading."),
     ]  # fmt: skip
     return found
