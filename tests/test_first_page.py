@@ -100,7 +100,7 @@ def test_what_no_language_model_writes_is_told_from_what_one_does() -> None:
 def test_what_must_be_known_of_a_classifier_that_is_ahead_is_said_once() -> None:
     tables: Any = SimpleNamespace(looks=SimpleNamespace(learner=str))
     said = _caveats(tables, ["few-shot", "zero-shot", "setfit", "few-shot", "nobody"])
-    assert said == " few-shot and zero-shot: calibrated by all posts that it is asked about."
+    assert said == " Few-shot and zero-shot: calibrated by all posts that it is asked about."
 
 
 @pytest.mark.parametrize(("added", "said"), [(0.0, " (of which equal epochs can change nothing here)"), (0.2, "")])

@@ -156,7 +156,8 @@ def _caveats(tables: Tables, learners: list[str]) -> str:
     for name in dict.fromkeys(learners):
         if name in offered and (caveat := cast(type[Learner], offered[name]).caveat):
             said_of.setdefault(caveat, []).append(tables.looks.learner(name))
-    return "".join(f" {listed(names)}: {caveat}." for caveat, names in said_of.items())
+    said = [f"{listed(names)}: {caveat}." for caveat, names in said_of.items()]
+    return "".join(f" {text[:1].upper()}{text[1:]}" for text in said)
 
 
 def _write(tables: Tables) -> str:
