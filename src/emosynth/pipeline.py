@@ -230,13 +230,15 @@ def build_pipeline(root: Path, profile: str) -> dict[str, Any]:
         silent = [arm for arm in loaded.arms if not any(key.startswith(f"arms.{arm}.") for key in [*params, *changed])]
         if changed:
             params.append({f"profiles/{profile}.yaml": changed})
-        outs: list[Any] = [f"{data}/{name}" for name in (item.makes, *item.also) if name]
-        outs.append(f"{data}/notebooks/{item.name}.ipynb")
-        outs.append({f"{report}/notebooks/{item.name}.html": {"cache": False}})
+        # DVC deletes what a stage makes before it runs: of the one that makes the report, an interrupted one would leave none. It replaces its
+        # files itself.
+        kept = {"persist": True} if item.report else {}
+        plain = [f"{data}/{name}" for name in (item.makes, *item.also, f"notebooks/{item.name}.ipynb") if name]
+        outs: list[Any] = [{path: dict(kept)} if kept else path for path in plain]
+        outs.append({f"{report}/notebooks/{item.name}.html": {"cache": False, **kept}})
         metrics: list[Any] = []
         for name in item.report:
-            # DVC deletes what a stage makes before it runs, and an interrupted one would leave no report; this one replaces its files itself.
-            made = {f"{report}/{name}": {"cache": False, "persist": True}}
+            made = {f"{report}/{name}": {"cache": False, **kept}}
             (metrics if name == "metrics.json" and profile not in NOT_COMPARED else outs).append(made)
         # An arm of which a stage sees no field still is one: its name is a part of the command, which DVC compares.
         also = f"  # and the arms {' '.join(silent)}" if item.arm_fields is not None and silent else ""

@@ -185,7 +185,12 @@ def _label(tables: Tables) -> str:
     own = rows[(rows["corpus"] == head.corpus) & (rows["learner"] == head.learner) & (rows["arm"] == head.real)].sort_values("size")
     said = [f"{told(row.gain, row.low, row.high)} at {count(row.size)}" for row in rows_of(own)]
     where = f"on {head.corpus} with {tables.looks.learner(head.learner)}"
-    return f"Else label more: {tables.looks.title(head.real)} {where} {'add' if said else ''} {listed(said)} labels." if said else ""
+    shown_to_pay = tables.answers is not None and bool(tables.answers["shown"].any())
+    return (
+        f"{'Else label' if shown_to_pay else 'Label'} more: {tables.looks.title(head.real)} {where} {'add' if said else ''} {listed(said)} labels."
+        if said
+        else ""
+    )
 
 
 def verdict(row: Any, params: Params) -> str:
