@@ -423,6 +423,17 @@ def test_the_published_number_of_synthetic_rows_is_taken_from_a_sweep() -> None:
     assert less.stand_in == "1 rows a label added for 30"
 
 
+def swept_growth() -> tuple[Params, list[dict[str, Any]]]:
+    """Return parameters that sweep how many rows are added, and the two sides of a claim on it, the larger first."""
+    given = fake_params(
+        corpora={"target": "c1"},
+        cells={"sizes": [60, 120], "repeats": 5},
+        evidence={"resamples": 300},
+        sweeps={"shap": {"growth": [20.0, 40.0]}},
+    )
+    return given, [{"arm": "shap", "sweep": "growth", "value": value} for value in (40.0, 20.0)]
+
+
 def test_rows_that_were_really_added_are_compared_with_those_asked_for() -> None:
     """SentiSynth's arm got 1,084 of 2,000 rows, and its claims said nothing of it: what was wanted was compared."""
     made = scored({**BASE, ("shap", 120): 0.6, ("shap:grown", 120): 0.76, ("shap:more", 120): 0.77})
@@ -432,13 +443,7 @@ def test_rows_that_were_really_added_are_compared_with_those_asked_for() -> None
         made.trials.loc[own, "n_synthetic"] = rows
     found = Found(scored_again(made), None, None, None, {"c1": dict.fromkeys(CLASSES, 1 / 3)})
     short = declared(left="shap", right=["seed"], growth=[20.0])
-    given = fake_params(
-        corpora={"target": "c1"},
-        cells={"sizes": [60, 120], "repeats": 5},
-        evidence={"resamples": 300},
-        sweeps={"shap": {"growth": [20.0, 40.0]}},
-    )
-    sides = [{"arm": "shap", "sweep": "growth", "value": value} for value in (40.0, 20.0)]
+    given, sides = swept_growth()
     one, both = judge([short, declared(id="Z2", left=sides[0], right=[sides[1]])], given, found)
     assert one.stand_in == "11 rows a label added for 20" and "Not the published setting: 11 rows a label" in reading(one, params())
     assert both.stand_in == "11 rows a label added for 20", "a tenth less is no shortfall: 36 of 40"
@@ -455,13 +460,7 @@ def test_sides_to_which_no_row_was_added_are_not_tested() -> None:
     made = scored({**BASE, ("shap", 120): 0.6, ("shap:grown", 120): 0.6, ("shap:more", 120): 0.6}, given=params())
     for version, value in (("grown", "20.0"), ("more", "40.0")):
         made.trials.loc[made.trials["version"] == version, ["version", "sweep", "value"]] = ["", "growth", value]
-    given = fake_params(
-        corpora={"target": "c1"},
-        cells={"sizes": [60, 120], "repeats": 5},
-        evidence={"resamples": 300},
-        sweeps={"shap": {"growth": [20.0, 40.0]}},
-    )
-    sides = [{"arm": "shap", "sweep": "growth", "value": value} for value in (40.0, 20.0)]
+    given, sides = swept_growth()
     claim = declared(left=sides[0], right=[sides[1]])
     shares = {"c1": dict.fromkeys(CLASSES, 1 / 3)}
     swept = made.trials["sweep"] == "growth"
